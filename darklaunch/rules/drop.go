@@ -1,0 +1,66 @@
+package rules
+
+// Rule names one rule of this package or of its hosts that a test build can
+// switch off, to prove that the walk sees the history that then breaks. In a
+// normal build none can be: dropped is constant false and compiles to nothing.
+type Rule uint8
+
+const (
+	NoRule Rule = iota
+	// Of the machine.
+	ErrorIsMiss              // an error is never answered as missing
+	ReadersLookAtMarks       // readers of new honour old's mark
+	TombstoneFirst           // the mark is looked at before new's tombstone counts
+	ReadersHonourTombstones  // a tombstone in new ends the search
+	DirtyInMemory            // dirty is told to every reader, by the mark, not kept in memory
+	MarkMustStand            // no acknowledgement if the mark could not be written either
+	EvictedIsNoAnswer        // a miss in a store that evicts is no evidence
+	SourceFirst              // writes go in the direction in which copies run
+	OldDecidesAdd            // up to read-new old decides an add
+	AddAsksNew               // read-new asks new too, before the id counts as free
+	AddIsUndone              // an add that new refuses is taken back in old
+	SetClearsTombstone       // a set clears the tombstone of the store it writes
+	DeleteLeavesTombstone    // a delete leaves one, also where nothing was
+	BackBuriesInOld          // in back also in old
+	SealedNeedsOld           // sealed: no acknowledgement without old
+	SealedNeedsNew           // sealed: no acknowledgement with a mark
+	SealedDoesNotFallBack    // sealed: new's miss is the answer
+	SealedLocksBoth          // sealed: both must grant
+	LocksDoNotDegrade        // one fixed decider of locks
+	BehindIsRecorded         // old-behind is recorded in new before the first acknowledgement
+	NoFallbackWhileBehind    // and while the record stands old answers nothing
+	TouchCopyIsGuarded       // the copy a touch makes goes by a token
+	TokenBeforeSource        // a copy reads the target's token first
+	CopyCorrects             // backfill compares and corrects, not only adds
+	RepairIsGuarded          // a repair swaps by the token
+	RepairWaitsForNamedCalls // a repair waits for calls that any mark names
+	RepairNeedsMark          // in read-new only what is marked is repaired from old
+	LateUnmark               // the mark goes one read deadline after the swap
+	// Of whoever runs the machine: agent, stores, orchestrator.
+	AckWaitsForOperations // an acknowledgement waits for operations begun before it
+	AckWaitsForQueue      // ... and for what was queued
+	AckWaitsForCalls      // ... and for calls of unknown outcome
+	AckWaitsForLocks      // ... and for locks granted before it
+	LapseReleasesNothing  // an agent that went silent still counts
+	StepsThroughSeal      // read-new to cutover goes through sealed
+	BackThroughSeal       // cutover goes back through back and a reverse copy
+	ReverseCopyFirst      // ... which must be done
+	VerifyBeforeReadNew   // read-new needs a backfill since the fence
+	DirtyBlocksReadNew    // ... and nothing dirty or marked
+	DirtyBlocksCutover    // sealed to cutover needs nothing marked
+	BehindBlocksSteps     // no step while old is behind
+	RepairWaitsForOwnCall // a repair waits for this agent's unknown call
+	QueueKeepsOrder       // a session's queued writes arrive in their order
+	WritesWaitForQueue    // a synchronous write waits for that session's queued ones
+	WritesAreSerial       // one write of a session at a time inside an agent
+	TokensAreUnique       // a token is unique to a modification, not the bytes
+	SwapTestsTombstone    // a copy tests the tombstone together with the write
+	TombstoneOutlives     // a tombstone outlives every copy and unknown call
+	UndoByToken           // an add is taken back by its token
+	UnlockByToken         // a lock is removed by its token
+	MarkIsASet            // a mark has an entry for each agent, removed by its owner
+	NoCopyWhileSealed     // no copy runs in sealed
+	CrashMakesDirty       // an unclean end needs a new verification
+	BarrierBeforeCopy     // the copier waits for copies begun before the last acknowledgement
+	ruleCount
+)

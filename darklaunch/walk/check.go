@@ -1,0 +1,203 @@
+package walk
+
+import (
+	"fmt"
+
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// Promise is one that a history broke.
+type Promise string
+
+const (
+	NoLogout       Promise = "P1 no logout"
+	NoLostWrite    Promise = "P2 no lost write"
+	NoResurrection Promise = "P3 no resurrection"
+	OneHolder      Promise = "locks: one holder"
+)
+
+// Violation says what was broken and how it showed.
+type Violation struct {
+	Promise Promise
+	Text    string
+}
+
+func (v *Violation) String() string { return string(v.Promise) + ": " + v.Text }
+
+// missingAllowed: some delete may have been the last write.
+func (l *ledger) missingAllowed(forbidden uint8) bool {
+	return l.deletes&l.started&^forbidden != 0
+}
+
+// liveAllowed: some session may be there.
+func (l *ledger) liveAllowed(forbidden uint8) bool {
+	return l.started&^l.deletes&^forbidden != 0
+}
+
+// read judges what a read returned: v, or 0 for missing.
+func (l *ledger) read(v, forbidden uint8) *Violation {
+	if v == 0 {
+		if !l.missingAllowed(forbidden) {
+			return &Violation{NoLogout, "answered missing, but it lives"}
+		}
+		return nil
+	}
+	if l.refused&bit(v) != 0 {
+		// A refused add is a write without acknowledgement; it may show where
+		// nothing lives, never in the place of what does.
+		if !l.missingAllowed(forbidden) {
+			return &Violation{NoLogout, fmt.Sprintf("answered w%d, a refused add, in the place of what lives", v)}
+		}
+		return nil
+	}
+	if forbidden&bit(v) == 0 {
+		return nil
+	}
+	if l.deletes&l.acked&^forbidden != 0 {
+		return &Violation{NoResurrection, fmt.Sprintf("answered w%d, deleted since", v)}
+	}
+	return &Violation{NoLostWrite, fmt.Sprintf("answered w%d, overwritten since", v)}
+}
+
+// finish judges the reply of a client's operation, and of a copy notes that it
+// is done.
+func (w *walker) finish(n *state, p *proc, i int) *Violation {
+	l := &n.ledger
+	r := p.m.Reply()
+	if i >= clients {
+		if i-clients == copier && r == rules.Finished {
+			if p.m.Op() == rules.CopyBack {
+				n.reversed = true
+				for a := range n.behind { // old is whole: the records go
+					n.behind[a] = false
+				}
+				for a := range n.agents {
+					n.agents[a].dirtyOld, n.agents[a].oldAgain = n.agents[a].oldAgain, false
+				}
+			} else {
+				n.verified = true
+			}
+		}
+		return nil
+	}
+	switch p.m.Op() {
+	case rules.Get:
+		return judgeGet(l, p, p.snap)
+	case rules.Set, rules.Delete:
+		if r == rules.Done || r == rules.Missing {
+			l.ack(p.val, p.snap)
+		}
+	case rules.Touch:
+		switch r {
+		case rules.Missing:
+			return l.read(0, p.snap)
+		case rules.Done:
+			if !l.liveAllowed(p.snap) {
+				return &Violation{NoResurrection, "a touch found what was deleted"}
+			}
+		}
+	case rules.Add:
+		return judgeAdd(n, p, r)
+	case rules.Lock:
+		if r == rules.Done {
+			return l.granted(p, w)
+		}
+	case rules.Unlock:
+		if r == rules.Done {
+			l.grant[p.val-1].out = false
+		}
+	}
+	return nil
+}
+
+func judgeGet(l *ledger, p *proc, forbidden uint8) *Violation {
+	switch p.m.Reply() {
+	case rules.HitOld:
+		return l.read(p.reg[rules.Old], forbidden)
+	case rules.HitNew:
+		return l.read(p.reg[rules.New], forbidden)
+	case rules.Missing:
+		return l.read(0, forbidden)
+	}
+	return nil
+}
+
+// ack notes an acknowledged write: what was acknowledged before it began may
+// not be returned any more.
+func (l *ledger) ack(v, before uint8) {
+	l.acked |= bit(v)
+	l.superseded |= before &^ bit(v)
+}
+
+func judgeAdd(n *state, p *proc, r rules.Reply) *Violation {
+	l := &n.ledger
+	switch r {
+	case rules.Done:
+		if !l.missingAllowed(p.snap) {
+			return &Violation{NoLogout, "an add was told that the id is free, but it lives"}
+		}
+		l.adds++
+		if l.adds > 1 && l.deletes&l.started&^1 == 0 { // nobody deleted anything
+			return &Violation{NoLogout, "two adds were told that the id is free"}
+		}
+		l.ack(p.val, p.early)
+	case rules.Refused:
+		l.refused |= bit(p.val)
+		// (Sealed refuses where either store has the id, and so does settled
+		// read-new where old may be behind: a refusal is their price.)
+		priced := p.m.Position() == position.Sealed || n.behind[0] || n.behind[1]
+		if !l.liveAllowed(p.snap|bit(p.val)) && !priced {
+			return &Violation{NoResurrection, "an add was refused for what was deleted"}
+		}
+	}
+	return nil
+}
+
+func (l *ledger) granted(p *proc, w *walker) *Violation {
+	g := &l.grant[p.val-1]
+	g.agent, g.rev, g.out = p.agent, p.rev, true
+	switch pos := p.m.Position(); {
+	case (pos == position.Sealed || pos == position.Back) && !rules.Dropped(rules.SealedLocksBoth):
+		g.where = rules.GrantOld | rules.GrantNew
+	case pos == position.Cutover, w.env[p.rev]&rules.LocksInNew != 0:
+		g.where = rules.GrantNew
+	default:
+		g.where = rules.GrantOld
+	}
+	l.held |= bit(p.val)
+	if l.held != bit(p.val) {
+		return &Violation{OneHolder, "two hold the lock"}
+	}
+	return nil
+}
+
+// probe reads the session at each agent, at once and without a fault: what a
+// client that comes now is told.
+func (n *state) probe(w *walker) *Violation {
+	if n.ledger.grants > 0 {
+		return nil // lock walks have no sessions to look at
+	}
+	for a := range uint8(agents) {
+		p := proc{agent: a, tokSide: nobody}
+		p.m = rules.Start(rules.Get, w.cfg.Path[n.agents[a].rev].Position, w.envOf(n, a))
+		for p.m.Running() {
+			for j, c := range p.m.Calls() {
+				if c.Kind == rules.NoCall {
+					continue
+				}
+				if c.Side == rules.Old && w.cfg.Path[n.rev].OldDead {
+					p.m.Answer(j, rules.Err)
+				} else {
+					p.m.Answer(j, w.apply(n, &p, c))
+				}
+				break
+			}
+		}
+		if v := judgeGet(&n.ledger, &p, n.ledger.superseded); v != nil {
+			v.Text = "a read at " + agentName(a) + " is " + v.Text
+			return v
+		}
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+package walk
+
+import (
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// Phase is one revision of the migration: where every session is, once all
+// agents have taken it.
+type Phase struct {
+	Position position.Position
+	Env      rules.Env // Settled, OldDown, LocksInNew, Recovering, KeepOld
+	OldDead  bool      // old answers nothing while this is the newest revision
+}
+
+// Config is what one walk goes through.
+type Config struct {
+	Name  string
+	Path  []Phase    // revisions in order; the agents begin in the first
+	Ops   int        // client operations, 1 to 5
+	Kinds []rules.Op // which; Lock brings Unlock with it
+	// Faults of calls: to old, to new, and in all.
+	FaultsOld, FaultsNew, Faults int
+	Late                         int // calls given up that may still arrive, at most 2
+	Crashes                      int // agents that die and come back without memory
+	// Absent begins without a session.
+	Absent bool
+	// OldEvicts: a miss in old proves nothing. Evicted begins with a session
+	// that old has thrown out.
+	OldEvicts, Evicted bool
+}
+
+// Bounds of the model.
+const (
+	agents    = 2
+	clients   = 2
+	queueSize = 2
+	lateSize  = 2
+	maxGrants = 4
+	copier    = agents // index of the copier among the tasks
+	nobody    = 0xff
+)

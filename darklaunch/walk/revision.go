@@ -1,0 +1,236 @@
+package walk
+
+import (
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// revisions lets agents take the newest revision, and the orchestrator publish
+// the next one where the gate is open.
+func (w *walker) revisions(s *state) {
+	for a := range uint8(agents) {
+		if s.agents[a].rev < s.rev {
+			n := *s
+			n.agents[a].rev++
+			w.emit(&n, "%s: takes revision %s", agentName(a), w.cfg.Path[n.agents[a].rev])
+		}
+	}
+	if int(s.rev)+1 < len(w.cfg.Path) && s.gate(w, w.cfg.Path[s.rev], w.cfg.Path[s.rev+1]) {
+		n := *s
+		n.rev++
+		if ph := w.cfg.Path[n.rev]; ph.Position == position.Back || ph.Env&rules.Recovering != 0 {
+			n.reversed = false
+		}
+		w.emit(&n, "orchestrator: publishes %s", w.cfg.Path[n.rev])
+	}
+}
+
+// acked: the agent has taken the newest revision, and nothing older is running,
+// queued, unknown or locked.
+func (s *state) acked(a uint8) bool {
+	if s.agents[a].rev != s.rev {
+		return false
+	}
+	if !rules.Dropped(rules.AckWaitsForOperations) {
+		for i := range s.clients {
+			if p := &s.clients[i]; p.m.Active() && p.agent == a && p.rev < s.rev {
+				return false
+			}
+		}
+		if t := &s.tasks[a]; t.m.Active() && t.rev < s.rev && !isMirror(t.m.Op()) {
+			return false
+		}
+	}
+	if !rules.Dropped(rules.AckWaitsForQueue) && s.queued(a, s.rev) {
+		return false
+	}
+	if !rules.Dropped(rules.AckWaitsForCalls) && (s.unknown(a, rules.Old) || s.unknown(a, rules.New)) {
+		return false
+	}
+	if !rules.Dropped(rules.AckWaitsForLocks) {
+		for g := uint8(0); g < s.ledger.grants; g++ {
+			if r := &s.ledger.grant[g]; r.out && r.agent == a && r.rev < s.rev {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *state) allAcked(w *walker) bool {
+	ok := 0
+	for a := range uint8(agents) {
+		if s.acked(a) {
+			ok++
+		}
+	}
+	return ok == agents || ok > 0 && rules.Dropped(rules.LapseReleasesNothing)
+}
+
+// gate tells whether the next revision may be published.
+func (s *state) gate(w *walker, from, to Phase) bool {
+	if !s.allAcked(w) {
+		return false
+	}
+	if s.tasks[copier].m.Active() && !rules.Dropped(rules.NoCopyWhileSealed) {
+		return false
+	}
+	need := rules.Gate(from.Position, from.Env, to.Position, to.Env)
+	dirtyNew, marked, behind := false, false, false
+	for a := range s.agents {
+		dirtyNew = dirtyNew || s.agents[a].dirtyNew
+		marked = marked || s.mark[a] != 0
+		behind = behind || s.behind[a]
+	}
+	switch {
+	case need&rules.NeedNoUnknown != 0 && s.anyLate() && !rules.Dropped(rules.AckWaitsForCalls):
+	case need&rules.NeedVerified != 0 && !s.verified:
+	case need&rules.NeedCleanNew != 0 && (dirtyNew || marked):
+	case need&rules.NeedCleanOld != 0 && s.dirtyOld():
+	case need&rules.NeedNotBehind != 0 && behind:
+	case need&rules.NeedReversed != 0 && !s.reversed:
+	default:
+		return true
+	}
+	return false
+}
+
+func (s *state) dirtyOld() bool {
+	for a := range s.agents {
+		if s.agents[a].dirtyOld {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *state) anyLate() bool {
+	for _, l := range s.late {
+		if l.call.Kind != rules.NoCall {
+			return true
+		}
+	}
+	return false
+}
+
+// locks lets a lock's time to live pass: nobody holds it any more, and the
+// stores forget it.
+func (w *walker) locks(s *state) {
+	for g := uint8(1); g <= s.ledger.grants; g++ {
+		r := &s.ledger.grant[g-1]
+		stands := s.lock[0] == g || s.lock[1] == g
+		if !r.out && !stands || s.busy(g) {
+			continue
+		}
+		n := *s
+		n.ledger.held &^= bit(g)
+		n.ledger.grant[g-1].out = false
+		for i := range n.lock {
+			if n.lock[i] == g {
+				n.lock[i] = 0
+			}
+		}
+		w.emit(&n, "lock %d runs out", g)
+	}
+}
+
+// busy tells whether an operation on that grant is under way.
+func (s *state) busy(g uint8) bool {
+	for i := range s.clients {
+		p := &s.clients[i]
+		if p.m.Active() && p.val == g && (p.m.Op() == rules.Lock || p.m.Op() == rules.Unlock) {
+			return true
+		}
+	}
+	return false
+}
+
+// crashes lets an agent die and come back at once, without its memory.
+func (w *walker) crashes(s *state) {
+	if s.crashes == 0 {
+		return
+	}
+	for a := range uint8(agents) {
+		w.crash(s, a, false)
+		if s.freeLate() >= 0 && s.pendingChange(a) != nil {
+			w.crash(s, a, true)
+		}
+	}
+}
+
+func (s *state) pendingChange(a uint8) *proc {
+	for i := 0; i < clients+agents; i++ {
+		p := s.proc(i)
+		if p.m.Active() && p.agent == a && p.m.Calls()[0].Kind.Changes() {
+			return p
+		}
+	}
+	return nil
+}
+
+func (w *walker) crash(s *state, a uint8, pending bool) {
+	n := *s
+	n.crashes--
+	if pending { // what was on its way may still arrive
+		p := n.pendingChange(a)
+		c := p.m.Calls()[0]
+		n.late[n.freeLate()] = late{call: c, agent: a, val: p.val, src: p.source(c.Side), tokGood: p.tokGood, tokVal: p.tokVal}
+	}
+	ag := &n.agents[a]
+	// What was queued, or dirty in memory without a mark, is forgotten: nothing
+	// is known to be verified any more.
+	if (s.queued(a, nobody) || ag.dirtyNew) && !rules.Dropped(rules.CrashMakesDirty) {
+		n.verified = false
+	}
+	if ag.dirtyOld && !rules.Dropped(rules.CrashMakesDirty) {
+		n.reversed = false
+	}
+	*ag = agent{rev: ag.rev}
+	for i := range n.clients {
+		if n.clients[i].m.Active() && n.clients[i].agent == a {
+			n.clients[i] = proc{}
+		}
+	}
+	n.tasks[a] = proc{}
+	n.tasks[copier] = proc{} // it cannot tell what the agent forgot: it begins again
+	label := "%s: crashes and comes back empty"
+	if pending {
+		label += ", its last call still on the way"
+	}
+	w.emit(&n, label, agentName(a))
+}
+
+// expiry lets tombstones end: they outlive every copy and every unknown call.
+func (w *walker) expiry(s *state) {
+	for side := range s.tomb {
+		if !s.tomb[side] {
+			continue
+		}
+		if !rules.Dropped(rules.TombstoneOutlives) {
+			if s.anyLate() || s.copying() || s.behind[0] || s.behind[1] {
+				continue
+			}
+		}
+		n := *s
+		n.tomb[side] = false
+		w.emit(&n, "tombstone in %s ends", rules.Side(side))
+	}
+}
+
+func (s *state) copying() bool {
+	for i := 0; i < clients+agents+1; i++ {
+		p := s.proc(i)
+		if p.m.Active() && (p.copies() || p.m.Op() == rules.Touch || isMirror(p.m.Op())) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p Phase) inNew() bool {
+	switch p.Position {
+	case position.ReadNew, position.Sealed, position.Cutover, position.Back:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,195 @@
+package walk
+
+import (
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// starts lets a client begin an operation at an agent.
+func (w *walker) starts(s *state) {
+	if s.ops == 0 {
+		return
+	}
+	slot := -1
+	for i := range s.clients {
+		if !s.clients[i].m.Active() {
+			slot = i
+			break
+		}
+	}
+	if slot < 0 {
+		return
+	}
+	for a := range uint8(agents) {
+		for _, k := range w.cfg.Kinds {
+			w.start(s, slot, a, k)
+		}
+	}
+}
+
+func (w *walker) start(s *state, slot int, a uint8, op rules.Op) {
+	if op == rules.Unlock {
+		w.startUnlocks(s, slot, a)
+		return
+	}
+	if op.Writes() && !s.mayWrite(w, a) {
+		return
+	}
+	if op == rules.Lock && s.ledger.grants == maxGrants {
+		return
+	}
+	n := *s
+	n.ops--
+	ag := &n.agents[a]
+	l := &n.ledger
+	p := proc{agent: a, rev: ag.rev}
+	switch {
+	case op == rules.Lock:
+		l.grants++
+		p.val = l.grants
+	case op == rules.Touch:
+		p.val = l.writes // numbers the mark; a touch is no write of its own
+	case op.Writes():
+		l.writes++
+		p.val = l.writes
+		l.started |= bit(p.val)
+		if op == rules.Delete {
+			l.deletes |= bit(p.val)
+		}
+	}
+	p.snap = l.acked
+	if !op.Writes() || op == rules.Touch || op == rules.Add {
+		p.snap = l.superseded
+	}
+	if op == rules.Add {
+		p.early = l.acked // an add is judged as a read and as a write
+	}
+	p.m = rules.Start(op, w.cfg.Path[ag.rev].Position, w.envOf(s, a))
+	n.clients[slot] = p
+	w.emit(&n, "client at %s (%s): %s%s", agentName(a), w.cfg.Path[ag.rev].Position, op, writeName(op, p.val))
+}
+
+// envOf is what the agent knows when an operation begins.
+func (w *walker) envOf(s *state, a uint8) rules.Env {
+	e := w.env[s.agents[a].rev]
+	if s.behind[a] {
+		e |= rules.Behind
+	}
+	return e
+}
+
+// mayWrite: one write of a session at a time inside an agent, and one that goes
+// to both stores waits for what is queued.
+func (s *state) mayWrite(w *walker, a uint8) bool {
+	if !rules.Dropped(rules.WritesAreSerial) {
+		for i := range s.clients {
+			if p := &s.clients[i]; p.m.Active() && p.agent == a && p.m.Op().Writes() {
+				return false
+			}
+		}
+	}
+	switch w.cfg.Path[s.agents[a].rev].Position {
+	case position.Off, position.Mirror, position.Cutover:
+		return true
+	}
+	return rules.Dropped(rules.WritesWaitForQueue) || !s.queued(a, nobody)
+}
+
+// queued tells whether writes of the agent, of a revision below rev, are queued
+// or being delivered.
+func (s *state) queued(a, rev uint8) bool {
+	for _, q := range s.agents[a].queue {
+		if q.op != rules.None && q.rev < rev {
+			return true
+		}
+	}
+	t := &s.tasks[a]
+	return t.m.Active() && t.rev < rev && isMirror(t.m.Op())
+}
+
+func isMirror(op rules.Op) bool {
+	return op == rules.MirrorSet || op == rules.MirrorTouch || op == rules.MirrorDelete
+}
+
+func (w *walker) startUnlocks(s *state, slot int, a uint8) {
+	for g := uint8(1); g <= s.ledger.grants; g++ {
+		if s.ledger.held&bit(g) == 0 || s.ledger.grant[g-1].agent != a {
+			continue
+		}
+		n := *s
+		n.ops--
+		n.ledger.held &^= bit(g)
+		ag := &n.agents[a]
+		pos := w.cfg.Path[ag.rev].Position
+		n.clients[slot] = proc{agent: a, rev: ag.rev, val: g, m: rules.StartUnlock(pos, s.ledger.grant[g-1].where)}
+		w.emit(&n, "client at %s (%s): unlock %d", agentName(a), pos, g)
+	}
+}
+
+// background lets agents begin what follows from operations, and the copier its
+// copies.
+func (w *walker) background(s *state) {
+	for a := range uint8(agents) {
+		if s.tasks[a].m.Active() {
+			continue
+		}
+		ag := &s.agents[a]
+		pos := w.cfg.Path[ag.rev].Position
+		if q := ag.queue[0]; q.op != rules.None {
+			n := *s
+			m := &n.agents[a]
+			copy(m.queue[:], m.queue[1:])
+			m.queue[queueSize-1] = queued{}
+			n.tasks[a] = proc{agent: a, rev: q.rev, val: q.val, m: rules.Start(q.op, w.cfg.Path[q.rev].Position, w.env[q.rev])}
+			w.emit(&n, "%s: delivers %s%s", agentName(a), q.op, writeName(q.op, q.val))
+		}
+		if ag.refill && pos == position.ReadNew {
+			n := *s
+			n.agents[a].refill = false
+			if s.behind[a] {
+				w.emit(&n, "%s: no refill while old is behind", agentName(a))
+			} else {
+				w.task(&n, a, rules.Refill)
+			}
+		}
+		recovering := w.env[ag.rev]&rules.Recovering != 0
+		if ag.dirtyNew && s.mayRepair(a) && !recovering &&
+			(pos == position.Fenced || pos == position.ReadNew || rules.Dropped(rules.NoCopyWhileSealed) && pos == position.Sealed) {
+			n := *s
+			n.agents[a].again = false
+			w.task(&n, a, rules.Repair)
+		}
+	}
+	// The copier waits until what agents copied before the last acknowledgement
+	// has ended: a source read before a delete that nobody remembers may be on
+	// its way.
+	if !s.tasks[copier].m.Active() && s.allAcked(w) && (!s.copying() || rules.Dropped(rules.BarrierBeforeCopy)) {
+		ph := w.cfg.Path[s.rev]
+		switch {
+		case (ph.Position == position.Fenced || rules.Dropped(rules.NoCopyWhileSealed) && ph.Position == position.Sealed) && !s.verified:
+			n := *s
+			w.copy(&n, rules.Copy)
+		case (ph.Position == position.Back || ph.Env&rules.Recovering != 0) && (!s.reversed || s.dirtyOld()):
+			n := *s
+			for a := range n.agents {
+				n.agents[a].oldAgain = false
+			}
+			w.copy(&n, rules.CopyBack)
+		}
+	}
+}
+
+func (s *state) mayRepair(a uint8) bool {
+	return rules.Dropped(rules.RepairWaitsForOwnCall) || !s.unknown(a, rules.Old) && !s.unknown(a, rules.New)
+}
+
+func (w *walker) task(n *state, a uint8, op rules.Op) {
+	rev := n.agents[a].rev
+	n.tasks[a] = proc{agent: a, rev: rev, m: rules.Start(op, w.cfg.Path[rev].Position, w.env[rev])}
+	w.emit(n, "%s: begins a %s", agentName(a), op)
+}
+
+func (w *walker) copy(n *state, op rules.Op) {
+	n.tasks[copier] = proc{agent: nobody, rev: n.rev, m: rules.Start(op, w.cfg.Path[n.rev].Position, w.env[n.rev])}
+	w.emit(n, "copier: begins a %s", op)
+}

@@ -1,0 +1,140 @@
+package walk
+
+import (
+	"unsafe"
+
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// state is one state of the model. It holds bytes only: no pointers, no
+// padding, so that it can be compared and hashed as it lies in memory.
+type state struct {
+	// The stores, indexed by rules.Side.
+	val  [2]uint8 // which write the session is of, 0: none
+	tomb [2]bool
+	lock [2]uint8 // which grant, 0: free
+	// What agents keep in a store.
+	mark   [agents]uint8 // in old, an entry for each agent: number of the write, markCall
+	behind [agents]bool  // in new
+
+	agents  [agents]agent
+	clients [clients]proc
+	tasks   [agents + 1]proc // one for each agent, and the copier
+	late    [lateSize]late
+	ledger  ledger
+
+	rev      uint8 // the newest revision
+	verified bool  // a backfill and verification ran since the fence
+	reversed bool  // the same in rollback
+
+	ops, faultsOld, faultsNew, faults, lates, crashes uint8 // what is left
+}
+
+// markCall in a mark entry: it names a call of unknown outcome.
+const markCall = 0x80
+
+// agent is what one agent remembers of the session.
+type agent struct {
+	rev      uint8 // the newest revision it has taken
+	dirtyNew bool
+	again    bool // dirtied in new once more while a repair is running
+	dirtyOld bool
+	oldAgain bool // the same of old while a copy back is running
+	refill   bool
+	queue    [queueSize]queued
+}
+
+type queued struct {
+	op  rules.Op
+	val uint8
+	rev uint8
+}
+
+// proc is one operation on its way: a client's, or an agent's or the copier's
+// own.
+type proc struct {
+	m        rules.Machine
+	agent    uint8
+	rev      uint8    // the agent's revision when it began
+	val      uint8    // which write it is, or which grant
+	reg      [2]uint8 // what was read from each store
+	tokSide  uint8
+	tokGood  bool  // nothing has modified the session there since
+	tokVal   uint8 // what stood there
+	seenMark uint8 // our entry, as it was seen
+	snap     uint8 // reads: writes that may not be returned; writes: what was acknowledged before
+	early    uint8 // repairs (bits) that wait for this read to end
+}
+
+// late is a call that was given up.
+type late struct {
+	call    rules.Call
+	agent   uint8
+	val     uint8
+	src     uint8 // what a swap would write
+	tokGood bool
+	tokVal  uint8
+	applied bool
+}
+
+// ledger is what the clients know. Bit i of a mask is write i+1; write 1 is the
+// session at the start.
+type ledger struct {
+	writes     uint8 // how many there are
+	deletes    uint8 // which are deletes (write 1 is one when there was no session)
+	started    uint8
+	acked      uint8
+	superseded uint8 // acknowledged before a later acknowledged write began
+	refused    uint8 // adds that were told that the id exists
+	adds       uint8 // how many adds were told that the id was free
+	grants     uint8 // how many grants there are
+	held       uint8 // which are held: bit i is grant i+1
+	grant      [maxGrants]grant
+}
+
+type grant struct {
+	agent, rev uint8
+	where      rules.Grants
+	out        bool // its token may stand in a store by right
+}
+
+func bit(id uint8) uint8 { return 1 << (id - 1) }
+
+const (
+	stateSize = unsafe.Sizeof(state{})
+	procSize  = unsafe.Sizeof(proc{})
+)
+
+// bytesOf is the memory of a state. state has no padding (a test proves it).
+func bytesOf(s *state) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(s)), stateSize) }
+
+// canonical orders what has no order: the two clients.
+func (s *state) canonical() {
+	a, b := &s.clients[0], &s.clients[1]
+	x := unsafe.Slice((*byte)(unsafe.Pointer(a)), procSize)
+	y := unsafe.Slice((*byte)(unsafe.Pointer(b)), procSize)
+	if string(x) > string(y) {
+		*a, *b = *b, *a
+	}
+}
+
+func (s *state) begin(c *Config) {
+	l := &s.ledger
+	l.writes, l.started, l.acked = 1, 1, 1
+	if c.Absent {
+		l.deletes = 1
+	} else {
+		if !c.Evicted {
+			s.val[rules.Old] = 1
+		}
+		if c.Path[0].inNew() {
+			s.val[rules.New] = 1
+		}
+	}
+	s.verified = c.Path[0].inNew()
+	s.reversed = c.Path[0].Position != position.Back && c.Path[0].Env&rules.Recovering == 0
+	s.ops = uint8(c.Ops)
+	s.faultsOld, s.faultsNew, s.faults = uint8(c.FaultsOld), uint8(c.FaultsNew), uint8(c.Faults)
+	s.lates, s.crashes = uint8(c.Late), uint8(c.Crashes)
+}

@@ -1,0 +1,213 @@
+package walk
+
+import (
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// apply is a store: it lets the call take effect, at this instant, and answers.
+func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
+	side := c.Side
+	switch c.Kind {
+	case rules.ReadCall:
+		p.reg[side] = s.val[side]
+		switch {
+		case s.val[side] != 0:
+			if p.copies() && p.tokSide != uint8(side) && p.tokVal == s.val[side] {
+				return rules.Same
+			}
+			if p.m.Op() == rules.Add && s.val[side] == p.val {
+				return rules.Same
+			}
+			return rules.Hit
+		case s.tomb[side]:
+			return rules.Gone
+		}
+		return rules.Miss
+	case rules.MarkCall:
+		return s.marks(p)
+	case rules.SetCall:
+		s.put(p, side, p.source(side))
+		return rules.OK
+	case rules.ReviveCall:
+		s.tomb[side] = false
+		s.put(p, side, p.source(side))
+		return rules.OK
+	case rules.DeleteCall:
+		return s.remove(p, side)
+	case rules.BuryCall:
+		s.tomb[side] = true
+		return s.remove(p, side)
+	case rules.TouchCall:
+		switch {
+		case s.val[side] != 0:
+			s.modified(p, side)
+			return rules.OK
+		case s.tomb[side]:
+			return rules.Gone
+		}
+		return rules.No
+	case rules.AddCall, rules.AddUndoCall:
+		if s.val[side] != 0 {
+			return rules.No
+		}
+		s.tomb[side] = false
+		s.put(p, side, p.val)
+		if c.Kind == rules.AddUndoCall {
+			p.tokSide, p.tokGood, p.tokVal = uint8(side), true, p.val
+		}
+		return rules.OK
+	case rules.UndoCall:
+		if !p.tokGood && !rules.Dropped(rules.UndoByToken) {
+			return rules.No
+		}
+		return s.remove(p, side)
+	case rules.GuardCall:
+		p.tokSide, p.tokGood, p.tokVal = uint8(side), true, s.val[side]
+		switch {
+		case s.val[side] != 0:
+			return rules.Hit
+		case s.tomb[side]:
+			return rules.Gone
+		}
+		return rules.Miss
+	case rules.SwapCall:
+		if !p.good(s, side) {
+			return rules.No
+		}
+		s.tomb[side] = false
+		s.put(p, side, p.reg[side.Other()])
+		return rules.OK
+	case rules.BuryIfCall:
+		if !p.good(s, side) {
+			return rules.No
+		}
+		s.tomb[side] = true
+		s.remove(p, side)
+		return rules.OK
+	case rules.PutMarkCall:
+		if rules.Dropped(rules.MarkIsASet) {
+			s.mark = [agents]uint8{}
+		}
+		named := s.mark[p.agent] & markCall
+		if s.unknown(p.agent, rules.New) {
+			named = markCall
+		}
+		s.mark[p.agent] = p.val | named
+		return rules.OK
+	case rules.DropMarkCall:
+		if rules.Dropped(rules.MarkIsASet) {
+			s.mark = [agents]uint8{}
+			return rules.OK
+		}
+		// An entry put since is another one, and stays.
+		if s.mark[p.agent]&^markCall == p.seenMark&^markCall {
+			s.mark[p.agent] = 0
+		}
+		return rules.OK
+	case rules.BehindCall:
+		s.behind[p.agent] = true
+		return rules.OK
+	case rules.LockCall:
+		if s.lock[side] != 0 {
+			return rules.No
+		}
+		s.lock[side] = p.val
+		return rules.OK
+	case rules.UnlockCall:
+		if s.lock[side] != p.val && !rules.Dropped(rules.UnlockByToken) {
+			return rules.No
+		}
+		s.lock[side] = 0
+		return rules.OK
+	}
+	return rules.OK // a wait
+}
+
+// source is what a write to side writes: the client's value, or in a copy what
+// the other side held.
+func (p *proc) source(side rules.Side) uint8 {
+	switch p.m.Op() {
+	case rules.Set, rules.Add, rules.MirrorSet:
+		return p.val
+	}
+	return p.reg[side.Other()]
+}
+
+func (p *proc) copies() bool { return p.m.Op() >= rules.Refill }
+
+// good tells whether the token still stands for what is there.
+func (p *proc) good(s *state, side rules.Side) bool {
+	if rules.Dropped(rules.TokensAreUnique) {
+		return s.val[side] == p.tokVal
+	}
+	if rules.Dropped(rules.SwapTestsTombstone) && p.tokVal == 0 {
+		return s.val[side] == 0
+	}
+	return p.tokGood
+}
+
+func (s *state) put(p *proc, side rules.Side, v uint8) {
+	s.val[side] = v
+	s.modified(p, side)
+}
+
+func (s *state) remove(p *proc, side rules.Side) rules.Answer {
+	had := s.val[side] != 0
+	s.val[side] = 0
+	s.modified(p, side)
+	if had {
+		return rules.OK
+	}
+	return rules.No
+}
+
+// modified spoils every token of the session in that store but the modifier's.
+func (s *state) modified(by *proc, side rules.Side) {
+	for i := range s.clients {
+		if p := &s.clients[i]; p != by && p.tokSide == uint8(side) {
+			p.tokGood = false
+		}
+	}
+	for i := range s.tasks {
+		if p := &s.tasks[i]; p != by && p.tokSide == uint8(side) {
+			p.tokGood = false
+		}
+	}
+	for i := range s.late {
+		if l := &s.late[i]; l.call.Side == side {
+			l.tokGood = false
+		}
+	}
+}
+
+func (s *state) marks(p *proc) rules.Answer {
+	marked, named := false, false
+	for a := range s.mark {
+		if s.mark[a] == 0 {
+			continue
+		}
+		marked = true
+		if uint8(a) == p.agent {
+			p.seenMark = s.mark[a]
+		} else if s.mark[a]&markCall != 0 && s.unknown(uint8(a), rules.New) {
+			named = true
+		}
+	}
+	switch {
+	case named:
+		return rules.MarkedCall
+	case marked:
+		return rules.Marked
+	}
+	return rules.Clear
+}
+
+// unknown tells whether a call of that agent to that store may still arrive.
+func (s *state) unknown(agent uint8, side rules.Side) bool {
+	for _, l := range s.late {
+		if l.call.Kind != rules.NoCall && l.agent == agent && l.call.Side == side {
+			return true
+		}
+	}
+	return false
+}
