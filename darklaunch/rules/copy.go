@@ -23,7 +23,7 @@ func (m *Machine) target() Side {
 }
 
 func (m *Machine) startCopy() {
-	if dropped(TokenBeforeSource) && m.op == Copy || dropped(RepairIsGuarded) && m.op == Repair {
+	if dropped(TokenBeforeSource) && m.op == Copy {
 		m.step = copySource
 		m.ask(ReadCall, m.target().Other())
 		return
@@ -114,11 +114,6 @@ func (m *Machine) source(a Answer) {
 	}
 	switch a {
 	case Hit:
-		if dropped(RepairIsGuarded) && m.op == Repair {
-			m.step = copySwap
-			m.ask(ReviveCall, New)
-			return
-		}
 		if dropped(TokenBeforeSource) && m.op == Copy {
 			m.step = copyGuard
 			m.ask(GuardCall, New)
@@ -134,6 +129,10 @@ func (m *Machine) source(a Answer) {
 
 func (m *Machine) swap() {
 	m.step = copySwap
+	if dropped(RepairIsGuarded) && m.op == Repair {
+		m.ask(ReviveCall, New)
+		return
+	}
 	m.ask(SwapCall, m.target())
 }
 
@@ -170,7 +169,7 @@ func (m *Machine) whole() {
 		m.effect(CleanOld)
 		m.tell(Finished)
 	case Repair:
-		if m.seen&isMarked == 0 && !dropped(RepairIsGuarded) {
+		if m.seen&isMarked == 0 {
 			m.effect(CleanNew)
 			m.tell(Finished)
 			return

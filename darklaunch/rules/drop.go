@@ -50,8 +50,6 @@ const (
 	DirtyBlocksCutover    // sealed to cutover needs nothing marked
 	BehindBlocksSteps     // no step while old is behind
 	RepairWaitsForOwnCall // a repair waits for this agent's unknown call
-	QueueKeepsOrder       // a session's queued writes arrive in their order
-	WritesWaitForQueue    // a synchronous write waits for that session's queued ones
 	WritesAreSerial       // one write of a session at a time inside an agent
 	TokensAreUnique       // a token is unique to a modification, not the bytes
 	SwapTestsTombstone    // a copy tests the tombstone together with the write

@@ -41,7 +41,10 @@ func Gate(from position.Position, fromEnv Env, to position.Position, toEnv Env) 
 			n |= NeedCleanOld | NeedNotBehind
 		}
 	case from == position.Sealed && to == position.ReadNew:
-		n |= NeedCleanOld | NeedNotBehind | NeedReversed
+		n |= NeedCleanOld | NeedNotBehind
+		if !dropped(ReverseCopyFirst) {
+			n |= NeedReversed
+		}
 	case from == position.Back && to == position.Sealed:
 		n |= NeedCleanOld
 		if !dropped(ReverseCopyFirst) {

@@ -94,7 +94,7 @@ func (m *Machine) bothAnswer(c Call, a Answer) {
 		m.tell(Missing)
 		return
 	}
-	if m.seen&isMarked != 0 && !dropped(ReadersLookAtMarks) {
+	if m.seen&isMarked != 0 && !dropped(ReadersLookAtMarks) && !(dropped(TombstoneFirst) && m.Running()) {
 		// Old has a write that new does not surely have: old's answer counts,
 		// whatever new says, also its tombstone.
 		m.effect(ByMark | DirtyNew)

@@ -28,6 +28,11 @@ type Config struct {
 	// OldEvicts: a miss in old proves nothing. Evicted begins with a session
 	// that old has thrown out.
 	OldEvicts, Evicted bool
+	// ByTombstone: the stores have no token for an absent key; a swap there
+	// tests, together with the write, that it is absent and has no tombstone.
+	ByTombstone bool
+	// Evictions is how often new throws the session out.
+	Evictions int
 }
 
 // Bounds of the model.

@@ -119,7 +119,7 @@ func (w *walker) locks(s *state) {
 	for g := uint8(1); g <= s.ledger.grants; g++ {
 		r := &s.ledger.grant[g-1]
 		stands := s.lock[0] == g || s.lock[1] == g
-		if !r.out && !stands || s.busy(g) {
+		if !r.out && !stands || s.locking(g) {
 			continue
 		}
 		n := *s
@@ -134,11 +134,11 @@ func (w *walker) locks(s *state) {
 	}
 }
 
-// busy tells whether an operation on that grant is under way.
-func (s *state) busy(g uint8) bool {
+// locking tells whether that grant is still being asked for.
+func (s *state) locking(g uint8) bool {
 	for i := range s.clients {
 		p := &s.clients[i]
-		if p.m.Active() && p.val == g && (p.m.Op() == rules.Lock || p.m.Op() == rules.Unlock) {
+		if p.m.Active() && p.val == g && p.m.Op() == rules.Lock {
 			return true
 		}
 	}
@@ -200,8 +200,15 @@ func (w *walker) crash(s *state, a uint8, pending bool) {
 	w.emit(&n, label, agentName(a))
 }
 
-// expiry lets tombstones end: they outlive every copy and every unknown call.
+// expiry lets new evict, and tombstones end: they outlive every copy and every unknown call.
 func (w *walker) expiry(s *state) {
+	if s.evictions > 0 && s.val[rules.New] != 0 {
+		n := *s
+		n.evictions--
+		n.val[rules.New] = 0
+		n.modified(nil, rules.New)
+		w.emit(&n, "new throws the session out")
+	}
 	for side := range s.tomb {
 		if !s.tomb[side] {
 			continue

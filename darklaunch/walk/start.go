@@ -92,7 +92,7 @@ func (s *state) mayWrite(w *walker, a uint8) bool {
 	case position.Off, position.Mirror, position.Cutover:
 		return true
 	}
-	return rules.Dropped(rules.WritesWaitForQueue) || !s.queued(a, nobody)
+	return !s.queued(a, nobody)
 }
 
 // queued tells whether writes of the agent, of a revision below rev, are queued
@@ -166,7 +166,7 @@ func (w *walker) background(s *state) {
 	if !s.tasks[copier].m.Active() && s.allAcked(w) && (!s.copying() || rules.Dropped(rules.BarrierBeforeCopy)) {
 		ph := w.cfg.Path[s.rev]
 		switch {
-		case (ph.Position == position.Fenced || rules.Dropped(rules.NoCopyWhileSealed) && ph.Position == position.Sealed) && !s.verified:
+		case (ph.Position == position.Fenced || rules.Dropped(rules.NoCopyWhileSealed) && ph.Position == position.Sealed) && (!s.verified || rules.Dropped(rules.NoCopyWhileSealed)):
 			n := *s
 			w.copy(&n, rules.Copy)
 		case (ph.Position == position.Back || ph.Env&rules.Recovering != 0) && (!s.reversed || s.dirtyOld()):

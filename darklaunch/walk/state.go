@@ -28,7 +28,7 @@ type state struct {
 	verified bool  // a backfill and verification ran since the fence
 	reversed bool  // the same in rollback
 
-	ops, faultsOld, faultsNew, faults, lates, crashes uint8 // what is left
+	ops, faultsOld, faultsNew, faults, lates, crashes, evictions uint8 // what is left
 }
 
 // markCall in a mark entry: it names a call of unknown outcome.
@@ -62,6 +62,7 @@ type proc struct {
 	tokSide  uint8
 	tokGood  bool  // nothing has modified the session there since
 	tokVal   uint8 // what stood there
+	tokGone  bool  // a tombstone stood there
 	seenMark uint8 // our entry, as it was seen
 	snap     uint8 // reads: writes that may not be returned; writes: what was acknowledged before
 	early    uint8 // repairs (bits) that wait for this read to end
@@ -137,4 +138,5 @@ func (s *state) begin(c *Config) {
 	s.ops = uint8(c.Ops)
 	s.faultsOld, s.faultsNew, s.faults = uint8(c.FaultsOld), uint8(c.FaultsNew), uint8(c.Faults)
 	s.lates, s.crashes = uint8(c.Late), uint8(c.Crashes)
+	s.evictions = uint8(c.Evictions)
 }

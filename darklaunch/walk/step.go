@@ -237,9 +237,6 @@ func (w *walker) enqueue(n *state, p *proc, q queued) {
 	for k := range a.queue {
 		if a.queue[k].op == rules.None {
 			a.queue[k] = q
-			if k > 0 && rules.Dropped(rules.QueueKeepsOrder) {
-				a.queue[0], a.queue[k] = a.queue[k], a.queue[0]
-			}
 			return
 		}
 	}

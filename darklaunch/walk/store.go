@@ -33,6 +33,9 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		s.put(p, side, p.source(side))
 		return rules.OK
 	case rules.DeleteCall:
+		if s.val[side] == 0 {
+			return rules.No // and no token is spoiled: nothing was modified
+		}
 		return s.remove(p, side)
 	case rules.BuryCall:
 		s.tomb[side] = true
@@ -63,6 +66,7 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		return s.remove(p, side)
 	case rules.GuardCall:
 		p.tokSide, p.tokGood, p.tokVal = uint8(side), true, s.val[side]
+		p.tokGone = s.tomb[side]
 		switch {
 		case s.val[side] != 0:
 			return rules.Hit
@@ -71,14 +75,14 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		}
 		return rules.Miss
 	case rules.SwapCall:
-		if !p.good(s, side) {
+		if !p.good(w.cfg, s, side) {
 			return rules.No
 		}
 		s.tomb[side] = false
 		s.put(p, side, p.reg[side.Other()])
 		return rules.OK
 	case rules.BuryIfCall:
-		if !p.good(s, side) {
+		if !p.good(w.cfg, s, side) {
 			return rules.No
 		}
 		s.tomb[side] = true
@@ -136,12 +140,15 @@ func (p *proc) source(side rules.Side) uint8 {
 func (p *proc) copies() bool { return p.m.Op() >= rules.Refill }
 
 // good tells whether the token still stands for what is there.
-func (p *proc) good(s *state, side rules.Side) bool {
+func (p *proc) good(c *Config, s *state, side rules.Side) bool {
 	if rules.Dropped(rules.TokensAreUnique) {
 		return s.val[side] == p.tokVal
 	}
 	if rules.Dropped(rules.SwapTestsTombstone) && p.tokVal == 0 {
 		return s.val[side] == 0
+	}
+	if c.ByTombstone && p.tokVal == 0 && !p.tokGone {
+		return s.val[side] == 0 && !s.tomb[side]
 	}
 	return p.tokGood
 }

@@ -89,8 +89,16 @@ func Cut() []Config {
 			cs = append(cs, c)
 		}
 	}
-	c := Routes()[4].config("4 operations", SessionKinds, 4)
-	return append(cs, c)
+	for _, i := range []int{4, 5, 6, 7} { // up to read-new and beside it
+		c := Routes()[i].config("2 operations, absence by tombstone", SessionKinds, 2)
+		c.ByTombstone = true
+		c.faults(Routes()[i], 1, 1)
+		cs = append(cs, c)
+		c = Routes()[i].config("2 operations, new evicts", SessionKinds, 2)
+		c.Evictions = 1
+		cs = append(cs, c)
+	}
+	return append(cs, Routes()[4].config("4 operations", SessionKinds, 4))
 }
 
 // Deep is the suite of the long run, after Cut.
