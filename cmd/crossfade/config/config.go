@@ -1,0 +1,162 @@
+// Package config reads crossfade.yaml. It promises that what it does not know
+// it refuses, that every problem is reported at once with its line and with
+// what is accepted there, and that a Config it returned can be run.
+//
+//	c, err := config.Load("crossfade.yaml")
+//	if err != nil { … } // "crossfade.yaml:12: breaker.failures: 0: accepted is 1 or more"
+//	c.Timeouts.New.Std()
+//
+// crossfade.reference.yaml, at the root of the repository, has every key with
+// its default; a test keeps it true.
+package config
+
+// Config is the whole file. Default gives what may be left out.
+type Config struct {
+	Migration string    `yaml:"migration"`
+	Agent     Agent     `yaml:"agent"`
+	Listen    Listen    `yaml:"listen"`
+	Sessions  []Session `yaml:"sessions"`
+	Old       Store     `yaml:"old"`
+	New       Store     `yaml:"new"`
+	Flags     Flags     `yaml:"flags"`
+	Timeouts  Timeouts  `yaml:"timeouts"`
+	Breaker   Breaker   `yaml:"breaker"`
+	Dirty     Dirty     `yaml:"dirty"`
+	ReadNew   ReadNew   `yaml:"read_new"`
+	Mirror    Mirror    `yaml:"mirror"`
+	Compare   Compare   `yaml:"compare"`
+	Cutover   Cutover   `yaml:"cutover"`
+}
+
+// Agent is what this process is.
+type Agent struct {
+	Name     string `yaml:"name"`
+	StateDir string `yaml:"state_dir"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// Listen is where clients and operators reach it: host:port or unix:path.
+type Listen struct {
+	Memcached      []string   `yaml:"memcached"`
+	Redis          []string   `yaml:"redis"`
+	Admin          string     `yaml:"admin"`
+	AdminTokenFile SecretFile `yaml:"admin_token_file"`
+}
+
+// Session is one kind of sessions: see package kinds.
+type Session struct {
+	Name    string   `yaml:"name"`
+	Keys    []string `yaml:"keys"`
+	Locks   []string `yaml:"locks"`
+	NewKey  string   `yaml:"new_key"`
+	NewLock string   `yaml:"new_lock"`
+	Format  string   `yaml:"format"`
+	Route   string   `yaml:"route"`
+	MaxAge  Duration `yaml:"max_age"`
+	LockTTL Duration `yaml:"lock_ttl"`
+	Flags   uint32   `yaml:"flags"`
+}
+
+// Store is one store: exactly one of the fields is set.
+type Store struct {
+	Memory    *Memory    `yaml:"memory" json:",omitempty"`
+	Files     *Files     `yaml:"files" json:",omitempty"`
+	Memcached *Memcached `yaml:"memcached" json:",omitempty"`
+	MySQL     *MySQL     `yaml:"mysql" json:",omitempty"`
+	Hybrid    *Hybrid    `yaml:"hybrid" json:",omitempty"`
+	Redis     *Redis     `yaml:"redis" json:",omitempty"`
+	DynamoDB  *DynamoDB  `yaml:"dynamodb" json:",omitempty"`
+}
+
+// Memory is a store inside the process, for trials.
+type Memory struct{}
+
+// Files is PHP's files handler's folder.
+type Files struct {
+	Dir string `yaml:"dir"`
+}
+
+// Memcached is a ring of memcached servers.
+type Memcached struct {
+	Servers []string `yaml:"servers"`
+	Hash    string   `yaml:"hash"`
+}
+
+// MySQL is a table of sessions.
+type MySQL struct {
+	Hosts        []string   `yaml:"hosts"`
+	Database     string     `yaml:"database"`
+	User         string     `yaml:"user"`
+	PasswordFile SecretFile `yaml:"password_file"`
+	Table        string     `yaml:"table"`
+	Writes       string     `yaml:"writes"`
+}
+
+// Hybrid is memcached in front of MySQL.
+type Hybrid struct {
+	Memcached Memcached `yaml:"memcached"`
+	MySQL     MySQL     `yaml:"mysql"`
+	SyncEvery Duration  `yaml:"sync_every"`
+}
+
+// Redis is a Redis server, or several of a cluster.
+type Redis struct {
+	Addrs        []string   `yaml:"addrs"`
+	User         string     `yaml:"user"`
+	PasswordFile SecretFile `yaml:"password_file"`
+	Database     int        `yaml:"database"`
+}
+
+// DynamoDB is a table there.
+type DynamoDB struct {
+	Table string `yaml:"table"`
+}
+
+// Flags is where revisions come from, and who has to acknowledge them.
+type Flags struct {
+	File   string   `yaml:"file"`
+	Server []string `yaml:"server"`
+	URL    string   `yaml:"url"`
+	Agents []string `yaml:"agents"`
+}
+
+// Timeouts of calls to the stores.
+type Timeouts struct {
+	Old  Duration `yaml:"old"`
+	New  Duration `yaml:"new"`
+	Copy Duration `yaml:"copy"`
+	Dial Duration `yaml:"dial"`
+}
+
+// Breaker says when calls to a failing store are skipped.
+type Breaker struct {
+	Failures int      `yaml:"failures"`
+	Period   Duration `yaml:"period"`
+}
+
+// Dirty bounds the set of sessions whose copy is behind.
+type Dirty struct {
+	Max int `yaml:"max"`
+}
+
+// ReadNew says what a write does in settled read-new when old fails.
+type ReadNew struct {
+	Unconfirmed string `yaml:"unconfirmed"`
+}
+
+// Mirror bounds the queue of writes that follow their answer.
+type Mirror struct {
+	Queue      int  `yaml:"queue"`
+	QueueBytes Size `yaml:"queue_bytes"`
+}
+
+// Compare is the comparison of sampled reads.
+type Compare struct {
+	Ratio   float64  `yaml:"ratio"`
+	Recheck Duration `yaml:"recheck"`
+}
+
+// Cutover says how long old is written after cutover.
+type Cutover struct {
+	KeepOld Duration `yaml:"keep_old"`
+}

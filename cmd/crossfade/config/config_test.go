@@ -1,0 +1,270 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const reference = "../../../crossfade.reference.yaml"
+
+// TestReference: the reference file has every key, and says the defaults.
+func TestReference(t *testing.T) {
+	got, err := Load(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := *got
+	// What the file says is needed has no default.
+	c.Migration, c.Agent.Name, c.Sessions, c.Old, c.New, c.Flags.File = "", "", nil, Store{}, Store{}, ""
+	// An empty list in the file is none in the code.
+	for _, l := range []*[]string{&c.Listen.Memcached, &c.Listen.Redis, &c.Flags.Server, &c.Flags.Agents} {
+		if len(*l) == 0 {
+			*l = nil
+		}
+	}
+	if want := Default(); !reflect.DeepEqual(c, want) {
+		t.Errorf("the reference file says\n%+v, Default says\n%+v", c, want)
+	}
+	raw, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, ps := decode(raw)
+	if len(ps) > 0 {
+		t.Fatal(ps)
+	}
+	for _, path := range keysOf(reflect.TypeFor[Config](), "") {
+		if l.lines[path] == 0 {
+			t.Errorf("the reference file does not show %s", path)
+		}
+	}
+	if got.Sessions[0].LockTTL != Duration(30*time.Second) || got.Old.Memcached.Hash != DefaultHash {
+		t.Errorf("examples differ from their defaults: %+v", got.Sessions[0])
+	}
+}
+
+// keysOf lists the keys of a type that the reference file must show: stores
+// that are not built are named in a comment only.
+func keysOf(t reflect.Type, path string) (keys []string) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct {
+		if t.Kind() == reflect.Slice {
+			path += "[0]"
+		}
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(unmarshaler) {
+		return []string{path}
+	}
+	for i := range t.NumField() {
+		at := strings.TrimPrefix(path+"."+t.Field(i).Tag.Get("yaml"), ".")
+		switch {
+		case strings.HasPrefix(at, "old.") && t.Field(i).Name != "Memcached" && t == reflect.TypeFor[Store](),
+			strings.HasPrefix(at, "new.") && t.Field(i).Name != "Redis" && t == reflect.TypeFor[Store]():
+			continue
+		}
+		keys = append(keys, keysOf(t.Field(i).Type, at)...)
+	}
+	return keys
+}
+
+const least = `migration: shop
+sessions:
+  - {name: php, keys: ["memc.sess.key.{id: [a-z0-9]+}"]}
+old: {memory: {}}
+new: {redis: {addrs: ["10.0.0.1:6379"]}}
+flags: {file: flags.json}
+`
+
+func TestLeast(t *testing.T) {
+	c, err := Parse("crossfade.yaml", []byte(least))
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, _ := os.Hostname()
+	if c.Agent.Name != host || c.Timeouts.New.Std() != 250*time.Millisecond || c.Old.Memory == nil {
+		t.Errorf("got %+v", c)
+	}
+	if ks := c.Kinds(); len(ks) != 1 || ks[0].Name != "php" {
+		t.Errorf("kinds %+v", ks)
+	}
+	if err := c.Validate(); err != nil {
+		t.Errorf("Validate of what was parsed: %v", err)
+	}
+}
+
+// TestRefuses adds or changes one thing; the error must tell the line, the key
+// and what is accepted.
+func TestRefuses(t *testing.T) {
+	tests := []struct {
+		name, from, to string
+		want           string
+	}{
+		{"unknown key", "flags: {", "flag: {", "c.yaml:6: flag: unknown key: accepted are migration, agent, listen"},
+		{"unknown inner key", "{file: flags.json}", "{file: flags.json, files: x}", "c.yaml:6: flags.files: unknown key: accepted are file, server, url, agents"},
+		{"unknown key of a kind", "{name: php,", "{name: php, lock: x,", "c.yaml:3: sessions[0].lock: unknown key"},
+		{"unknown key of memory", "{memory: {}}", "{memory: {size: 1}}", "c.yaml:4: old.memory.size: unknown key: accepted are none"},
+		{"key twice", "migration: shop", "migration: shop\nmigration: shop", "already defined"},
+		{"migration", "shop", "Shop", "c.yaml:1: migration: \"Shop\": accepted is"},
+		{"no store", "old: {memory: {}}", "old: {}", "c.yaml:4: old: names 0 stores: accepted is exactly one of memory, memcached, redis"},
+		{"two stores", "{memory: {}}", `{memory: {}, redis: {addrs: ["a:1"]}}`, "c.yaml:4: old: names 2 stores"},
+		{"bare memory", "{memory: {}}", "{memory: }", "c.yaml:4: old.memory: is empty"},
+		{"hybrid", "old: {memory: {}}", `old: {hybrid: {memcached: {servers: ["a:1"]}}}`, "c.yaml:4: old.hybrid: not built in this version: accepted are memory, memcached, redis"},
+		{"mysql", "old: {memory: {}}", `old: {mysql: {hosts: ["a:1"]}}`, "old.mysql: not built"},
+		{"files", "old: {memory: {}}", `old: {files: {dir: x}}`, "old.files: not built"},
+		{"dynamodb", "old: {memory: {}}", `old: {dynamodb: {table: x}}`, "old.dynamodb: not built"},
+		{"no servers", "old: {memory: {}}", "old: {memcached: {servers: []}}", "old.memcached.servers: is empty"},
+		{"hash", "old: {memory: {}}", `old: {memcached: {servers: ["a:1"], hash: md5}}`, "ketama_weighted"},
+		{"address", `10.0.0.1:6379`, `10.0.0.1`, "c.yaml:5: new.redis.addrs[0]: \"10.0.0.1\": accepted is host:port"},
+		{"no flags", "{file: flags.json}", "{}", "c.yaml:6: flags.file: is missing"},
+		{"flag server", "{file: flags.json}", `{server: ["a:1"]}`, "flags.server: not built"},
+		{"bad kind", "[a-z0-9]+", "[a-z0-9]*", "c.yaml:3: sessions[0].keys[0]: "},
+		{"no kinds", "sessions:\n  - {name: php, keys: [\"memc.sess.key.{id: [a-z0-9]+}\"]}", "sessions: []", "c.yaml:2: sessions: no kinds"},
+		{"admin outside", "migration", "listen: {admin: \"0.0.0.0:9311\"}\nmigration", "c.yaml:1: listen.admin: \"0.0.0.0:9311\" can be reached from outside: name a listen.admin_token_file"},
+		{"admin everywhere", "migration", "listen: {admin: \":9311\"}\nmigration", "admin_token_file"},
+		{"admin by name", "migration", "listen: {admin: \"web-17:9311\"}\nmigration", "admin_token_file"},
+		{"bare number", "migration", "timeouts: {old: 1}\nmigration", "c.yaml:1: \"1\": accepted is a duration with its unit"},
+		{"no duration", "migration", "timeouts: {old: soon}\nmigration", "accepted is a duration"},
+		{"zero timeout", "migration", "timeouts: {new: 0s}\nmigration", "timeouts.new: 0s: accepted is a duration above 0"},
+		{"long copy", "migration", "timeouts: {copy: 21s}\nmigration", "up to 20s"},
+		{"size", "migration", "mirror: {queue_bytes: 64MB}\nmigration", "c.yaml:1: \"64MB\": accepted is a number of bytes"},
+		{"huge size", "migration", "mirror: {queue_bytes: 9999999999GiB}\nmigration", "accepted is a number of bytes"},
+		{"queue", "migration", "mirror: {queue: 0}\nmigration", "mirror.queue: 0: accepted is 1 or more"},
+		{"failures", "migration", "breaker: {failures: -1}\nmigration", "breaker.failures"},
+		{"dirty", "migration", "dirty: {max: 0}\nmigration", "dirty.max"},
+		{"ratio", "migration", "compare: {ratio: 1.5}\nmigration", "compare.ratio: 1.5: accepted are 0 to 1"},
+		{"ratio NaN", "migration", "compare: {ratio: .nan}\nmigration", "compare.ratio"},
+		{"unconfirmed", "migration", "read_new: {unconfirmed: maybe}\nmigration", "accept and refuse"},
+		{"agent name", "migration", "agent: {name: a b}\nmigration", "agent.name"},
+		{"address twice", "migration", "listen: {redis: [\"a:1\", \"a:1\"]}\nmigration", "listen.redis[1]: \"a:1\" stands twice"},
+		{"wrong type", "migration: shop", "migration: [shop]", "c.yaml:1"},
+		{"no YAML", "migration: shop", "migration: {", "c.yaml:"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if !strings.Contains(least, tt.from) {
+				t.Fatalf("%q is not in the file", tt.from)
+			}
+			_, err := Parse("c.yaml", []byte(strings.Replace(least, tt.from, tt.to, 1)))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+	if _, err := Parse("c.yaml", nil); err == nil {
+		t.Error("an empty file was taken")
+	}
+}
+
+// TestAllAtOnce: every problem is told, in the order of the file.
+func TestAllAtOnce(t *testing.T) {
+	bad := strings.NewReplacer("shop", "SHOP", "php", "P P", "memory: {}", "", "flags.json", "''").Replace(least)
+	_, err := Parse("c.yaml", []byte(bad))
+	var pe *ProblemError
+	if !errors.As(err, &pe) {
+		t.Fatalf("got %v, want a ProblemError", err)
+	}
+	var lines []int
+	for _, p := range pe.Problems {
+		lines = append(lines, p.Line)
+	}
+	if want := []int{1, 3, 4, 6}; !reflect.DeepEqual(lines, want) {
+		t.Errorf("problems on lines %v, want %v:\n%v", lines, want, err)
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	for addr, ok := range map[string]bool{"127.0.0.1:1": true, "127.9.9.9:1": true, "[::1]:1": true, "localhost:1": true, "unix:x": true,
+		"0.0.0.0:1": false, "[::]:1": false, ":1": false, "10.1.1.1:1": false, "localhost.example:1": false} {
+		if got := loopback(addr); got != ok {
+			t.Errorf("loopback(%q) = %v, want %v", addr, got, ok)
+		}
+	}
+	_, err := Parse("c.yaml", []byte(least+"listen: {admin: \"0.0.0.0:1\", admin_token_file: token}\n"))
+	if err != nil {
+		t.Errorf("with a token: %v", err)
+	}
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hidden-path")
+	if err := os.WriteFile(path, []byte("hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse("c.yaml", []byte(strings.Replace(least, "{addrs:", "{password_file: "+path+", addrs:", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := c.New.Redis.PasswordFile
+	if got, err := secret.Read(); err != nil || got != "hunter2" {
+		t.Errorf("Read: %v", err)
+	}
+	asJSON, _ := json.Marshal(c)
+	for _, text := range []string{string(asJSON), fmt.Sprintf("%v %+v %#v %s", secret, secret, secret, secret), fmt.Sprintf("%+v", *c.New.Redis)} {
+		if strings.Contains(text, "hidden-path") || strings.Contains(text, "hunter2") || !strings.Contains(text, "secret") {
+			t.Errorf("prints %s", text)
+		}
+	}
+}
+
+func TestTypes(t *testing.T) {
+	for d, want := range map[time.Duration]string{48 * time.Hour: "48h", 90 * time.Minute: "1h30m", 250 * time.Millisecond: "250ms", 0: "0s", 10 * time.Minute: "10m", 100 * time.Second: "1m40s"} {
+		if got := Duration(d).String(); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+	for s, want := range map[Size]string{64 << 20: "64MiB", 1 << 30: "1GiB", 4097: "4097B", 0: "0B", 1536: "1536B", 3 << 10: "3KiB"} {
+		if got := s.String(); got != want {
+			t.Errorf("%d: %q, want %q", s, got, want)
+		}
+	}
+}
+
+// TestDigest: what agents must share changes it, what they need not does not.
+func TestDigest(t *testing.T) {
+	digest := func(edit ...string) string {
+		t.Helper()
+		c, err := Parse("c.yaml", []byte(strings.NewReplacer(edit...).Replace(least)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Digest("b", "k", "v1")
+	}
+	base := digest()
+	if len(base) != 32 {
+		t.Errorf("digest %q, want 32 digits", base)
+	}
+	for name, same := range map[string]string{
+		"timeouts":      digest("migration", "timeouts: {old: 3s}\nmigration"),
+		"name":          digest("migration", "agent: {name: other}\nmigration"),
+		"a default":     digest("{name: php,", "{name: php, format: bytes, lock_ttl: 30s,"),
+		"file's folder": digest("flags.json", "other/flags.json"),
+	} {
+		if same != base {
+			t.Errorf("%s changes the digest", name)
+		}
+	}
+	c, _ := Parse("c.yaml", []byte(least))
+	for name, other := range map[string]string{
+		"address":   digest("10.0.0.1", "10.0.0.2"),
+		"kind":      digest("[a-z0-9]+", "[a-z]+"),
+		"migration": digest("shop", "shop2"),
+		"database":  digest("{addrs:", "{database: 1, addrs:"),
+		"bucketing": c.Digest("b2", "k", "v1"),
+		"hash key":  c.Digest("b", "k2", "v1"),
+		"version":   c.Digest("b", "k", "v2"),
+	} {
+		if other == base {
+			t.Errorf("%s does not change the digest", name)
+		}
+	}
+	if err := new(Config).Validate(); err == nil {
+		t.Error("an empty Config is valid")
+	}
+}

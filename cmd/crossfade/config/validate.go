@@ -1,0 +1,237 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+)
+
+// Validate reports everything that is wrong, without lines: those are known
+// when a file is read (Load).
+func (c *Config) Validate() error {
+	l := &located{Config: *c, lines: map[string]int{}}
+	l.fill()
+	if ps := l.validate(); len(ps) > 0 {
+		return &ProblemError{File: "config", Problems: ps}
+	}
+	return nil
+}
+
+// Kinds gives the sessions as package kinds wants them.
+func (c *Config) Kinds() []kinds.Kind {
+	out := make([]kinds.Kind, len(c.Sessions))
+	for i, s := range c.Sessions {
+		out[i] = kinds.Kind{Name: s.Name, Keys: s.Keys, Locks: s.Locks, NewKey: s.NewKey, NewLock: s.NewLock,
+			Format: s.Format, Route: s.Route, MaxAge: s.MaxAge.Std(), LockTTL: s.LockTTL.Std(), Flags: s.Flags}
+	}
+	return out
+}
+
+var (
+	migrationName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+	agentName     = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+)
+
+type checker struct {
+	c        *located
+	problems []Problem
+}
+
+func (k *checker) bad(path, format string, args ...any) {
+	k.problems = append(k.problems, Problem{k.c.lineOf(path), path, fmt.Sprintf(format, args...)})
+}
+
+func (c *located) validate() []Problem {
+	k := &checker{c: c}
+	if !migrationName.MatchString(c.Migration) {
+		k.bad("migration", "%q: accepted is a name of 1 to 32 of a-z, 0-9 and -", c.Migration)
+	}
+	if !agentName.MatchString(c.Agent.Name) {
+		k.bad("agent.name", "%q: accepted are 1 to 64 of A-Z, a-z, 0-9, dot, _ and -", c.Agent.Name)
+	}
+	k.filled("agent.state_dir", c.Agent.StateDir)
+	k.filled("agent.key_file", c.Agent.KeyFile)
+	k.listen()
+	k.kinds()
+	k.store("old", c.Old)
+	k.store("new", c.New)
+	k.flags()
+	k.positive("timeouts.old", c.Timeouts.Old)
+	k.positive("timeouts.new", c.Timeouts.New)
+	k.positive("timeouts.dial", c.Timeouts.Dial)
+	if k.positive("timeouts.copy", c.Timeouts.Copy); c.Timeouts.Copy.Std() > 20*time.Second {
+		k.bad("timeouts.copy", "%v: accepted are up to 20s, the longest that a store may be held to refuse late copies", c.Timeouts.Copy)
+	}
+	k.atLeastOne("breaker.failures", int64(c.Breaker.Failures))
+	k.positive("breaker.period", c.Breaker.Period)
+	k.atLeastOne("dirty.max", int64(c.Dirty.Max))
+	if u := c.ReadNew.Unconfirmed; u != "accept" && u != "refuse" {
+		k.bad("read_new.unconfirmed", "%q: accepted are accept and refuse", u)
+	}
+	k.atLeastOne("mirror.queue", int64(c.Mirror.Queue))
+	k.atLeastOne("mirror.queue_bytes", int64(c.Mirror.QueueBytes))
+	if r := c.Compare.Ratio; !(r >= 0 && r <= 1) { // also NaN
+		k.bad("compare.ratio", "%v: accepted are 0 to 1", r)
+	}
+	k.positive("compare.recheck", c.Compare.Recheck)
+	if c.Cutover.KeepOld < 0 {
+		k.bad("cutover.keep_old", "%v: accepted is a duration, or 0s for not at all", c.Cutover.KeepOld)
+	}
+	return k.problems
+}
+
+func (k *checker) filled(path, v string) {
+	if v == "" {
+		k.bad(path, "is empty: accepted is a path")
+	}
+}
+
+func (k *checker) positive(path string, d Duration) {
+	if d <= 0 {
+		k.bad(path, "%v: accepted is a duration above 0", d)
+	}
+}
+
+func (k *checker) atLeastOne(path string, v int64) {
+	if v < 1 {
+		k.bad(path, "%d: accepted is 1 or more", v)
+	}
+}
+
+func (k *checker) listen() {
+	l := k.c.Listen
+	k.addrs("listen.memcached", l.Memcached, true)
+	k.addrs("listen.redis", l.Redis, true)
+	if !k.addr("listen.admin", l.Admin, true) {
+		return
+	}
+	if !loopback(l.Admin) && !l.AdminTokenFile.Set() {
+		k.bad("listen.admin", "%q can be reached from outside: name a listen.admin_token_file, or listen on 127.0.0.1", l.Admin)
+	}
+}
+
+// loopback tells whether only this host reaches the address. A name other than
+// localhost is not trusted to be it.
+func loopback(addr string) bool {
+	if strings.HasPrefix(addr, "unix:") {
+		return true
+	}
+	host, _, _ := net.SplitHostPort(addr)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+func (k *checker) addrs(path string, list []string, unix bool) {
+	seen := map[string]bool{}
+	for i, a := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		k.addr(at, a, unix)
+		if seen[a] {
+			k.bad(at, "%q stands twice: accepted is each address once", a)
+		}
+		seen[a] = true
+	}
+}
+
+func (k *checker) addr(path, a string, unix bool) bool {
+	accepted := "host:port"
+	if unix {
+		accepted = "host:port or unix:path"
+		if p, ok := strings.CutPrefix(a, "unix:"); ok && p != "" {
+			return true
+		}
+	}
+	host, port, err := net.SplitHostPort(a)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || n == 0 || host == "" && !unix {
+		k.bad(path, "%q: accepted is %s", a, accepted)
+		return false
+	}
+	return true
+}
+
+func (k *checker) kinds() {
+	_, err := kinds.Compile(k.c.Kinds())
+	var pe *kinds.ProblemError
+	if !errors.As(err, &pe) {
+		return
+	}
+	for _, p := range pe.Problems {
+		path := fmt.Sprintf("sessions[%d].%s", p.Kind, p.Field)
+		if p.Field == "keys" || p.Field == "locks" {
+			path += fmt.Sprintf("[%d]", p.Item)
+		}
+		if len(k.c.Sessions) == 0 {
+			path = "sessions"
+		}
+		k.bad(path, "%s", p.Text)
+	}
+}
+
+const built = "memory, memcached, redis"
+
+func (k *checker) store(side string, s Store) {
+	set := 0
+	for _, f := range []struct {
+		name string
+		set  bool
+		ok   bool
+	}{
+		{"memory", s.Memory != nil, true}, {"memcached", s.Memcached != nil, true}, {"redis", s.Redis != nil, true},
+		{"files", s.Files != nil, false}, {"mysql", s.MySQL != nil, false},
+		{"hybrid", s.Hybrid != nil, false}, {"dynamodb", s.DynamoDB != nil, false},
+	} {
+		if f.set {
+			set++
+			if !f.ok {
+				k.bad(side+"."+f.name, "not built in this version: accepted are %s", built)
+			}
+		} else if k.c.lines[side+"."+f.name] > 0 {
+			set++
+			k.bad(side+"."+f.name, "is empty: accepted is %s: {} or its keys", f.name)
+		}
+	}
+	if set != 1 {
+		k.bad(side, "names %d stores: accepted is exactly one of %s", set, built)
+	}
+	if m := s.Memcached; m != nil {
+		k.servers(side+".memcached.servers", m.Servers, true)
+		if m.Hash != "ketama" && m.Hash != "ketama_weighted" {
+			k.bad(side+".memcached.hash", "%q: accepted are ketama (libmemcached's own) and ketama_weighted (libketama, twemproxy)", m.Hash)
+		}
+	}
+	if r := s.Redis; r != nil {
+		k.servers(side+".redis.addrs", r.Addrs, true)
+		if r.Database < 0 || r.Database > 0 && len(r.Addrs) > 1 {
+			k.bad(side+".redis.database", "%d: accepted is 0 or more, and 0 in a cluster", r.Database)
+		}
+	}
+}
+
+func (k *checker) servers(path string, list []string, unix bool) {
+	if len(list) == 0 {
+		k.bad(path, "is empty: accepted is a list of host:port")
+	}
+	k.addrs(path, list, unix)
+}
+
+func (k *checker) flags() {
+	f := k.c.Flags
+	if len(f.Server) > 0 {
+		k.bad("flags.server", "not built in this version: accepted is flags.file")
+	}
+	if f.URL != "" {
+		k.bad("flags.url", "not built in this version: accepted is flags.file")
+	}
+	if f.File == "" && len(f.Server) == 0 && f.URL == "" {
+		k.bad("flags.file", "is missing: accepted is the path of a flagd file")
+	}
+	k.addrs("flags.agents", f.Agents, true)
+}

@@ -1,0 +1,109 @@
+// Package flags turns the flag crossfade-stage into the position of each
+// session. It promises that one session has one position in one revision,
+// wherever that is computed (this package or any flagd from core 0.15 on); that
+// as a ramp grows a session only moves forward; and that a revision which would
+// take a session two positions at once is refused, with the reason.
+//
+//	hasher, err := flags.LoadOrCreateKey("hash.key")
+//	src := flags.NewFile("flags.json", flags.FileOptions{StateDir: "state"})
+//	go src.Run(ctx)
+//	d := src.Decide(hasher.SumString(id)) // no allocation, no lock
+//	if !d.Ready { … }                      // no revision is known: serve nobody
+//	d.Position                             // position.ReadNew
+//
+// The file is flagd's JSON. Weights are out of 10,000 and stand from the most
+// advanced position to the least, so cohorts are nested. What flagd has no
+// place for (epoch, floor, pins …) is in the flag set's metadata, flat, as
+// flagd's schema wants it (flagd.dev/schema/v0/flags.json, "metadata").
+package flags
+
+import (
+	"maps"
+
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+)
+
+// Key is the name of the flag.
+const Key = "crossfade-stage"
+
+// Buckets is the total of the weights: a bucket is 0.01 % of the sessions.
+const Buckets = 10_000
+
+// Ladder is the order in which the variants stand in the flag: from the most
+// advanced position to the least. Bucket 0 is the first to move.
+var Ladder = [position.Count]position.Position{
+	position.Cutover, position.Back, position.Sealed, position.ReadNew,
+	position.Fenced, position.Mirror, position.Off,
+}
+
+// Weights says how many of the 10,000 buckets are in each position; it is
+// indexed by position.Position.
+type Weights [position.Count]int
+
+// Down is a store that an acknowledged epoch declares dead.
+type Down uint8
+
+const (
+	NoneDown Down = iota
+	OldDown
+	NewDown
+)
+
+// String is "", "old" or "new", as in the file.
+func (d Down) String() string {
+	switch d {
+	case OldDown:
+		return "old"
+	case NewDown:
+		return "new"
+	}
+	return ""
+}
+
+// Definition is what one revision of the flag says, before it is compiled.
+type Definition struct {
+	// Migration is the migration's name: [a-z0-9-]{1,32}.
+	Migration string
+	// Bucketing is the seed of the buckets, up to 64 bytes of [A-Za-z0-9._-].
+	// Empty means flagd's own default, the flag's key. It never changes.
+	Bucketing string
+	// Epoch rises with each change; 1 or more.
+	Epoch uint64
+	// Weights add up to 10,000.
+	Weights Weights
+	// Default is the variant for programs that cannot give a targeting key:
+	// the last known stage. It holds weight itself, and is off only while all
+	// sessions are: see DefaultOf.
+	Default position.Position
+	// CutoverFloor is the highest number of buckets that were ever in cutover
+	// (or back). Sessions below it have been where old is not asked.
+	CutoverFloor int
+	// Settled is the bucket up to which read-new is settled: every agent has
+	// acknowledged it there, and sealing has not begun. 0: nowhere.
+	Settled int
+	// DeclaredDown is the store that is declared dead.
+	DeclaredDown Down
+	// KeepOld is set while sessions in cutover are also written to old.
+	KeepOld bool
+	// Pins holds single sessions at a position, whatever their bucket says.
+	Pins map[Hash]position.Position
+}
+
+// DefaultOf is the position that most sessions are in, off left aside: what a
+// program should take that can ask for no session in particular. Off only if
+// all are off; the less advanced of two that are equal.
+func DefaultOf(w Weights) position.Position {
+	best := position.Off
+	for _, p := range []position.Position{position.Mirror, position.Fenced, position.ReadNew,
+		position.Sealed, position.Back, position.Cutover} {
+		if w[p] > 0 && (best == position.Off || w[p] > w[best]) {
+			best = p
+		}
+	}
+	return best
+}
+
+func (d Definition) clone() Definition {
+	d.Pins = maps.Clone(d.Pins)
+	return d
+}
