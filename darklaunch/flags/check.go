@@ -96,8 +96,8 @@ func (d *Definition) problems() []Problem {
 	if end := w.atLeast(position.ReadNew); d.Settled < 0 || d.Settled > end {
 		add(ptrSettled, "%d, but read-new ends at bucket %d: accepted are 0 to %d", d.Settled, end, end)
 	}
-	if d.DeclaredDown > NewDown {
-		add(ptrMeta+"/declared_down", `%d: accepted are "old", "new" and ""`, d.DeclaredDown)
+	if d.DeclaredDown > OldRecovering {
+		add(ptrMeta+"/declared_down", `%d: accepted are "old", "new", "old-locks-in-new", "old-recovering" and ""`, d.DeclaredDown)
 	}
 	return append(ps, d.pinProblems()...)
 }

@@ -18,6 +18,7 @@
 package flags
 
 import (
+	"fmt"
 	"maps"
 
 	"github.com/seed-41165957/crossfade/darklaunch/position"
@@ -44,20 +45,40 @@ type Weights [position.Count]int
 type Down uint8
 
 const (
-	NoneDown Down = iota
-	OldDown
-	NewDown
+	NoneDown      Down = iota
+	OldDown            // old is not asked; new takes everything but locks
+	NewDown            // new is not asked
+	OldDownLocks       // the same as OldDown, and the locks that old granted have run out: new grants
+	OldRecovering      // old is back, without the last writes: both are written, old is not read
 )
 
 // String is "", "old" or "new", as in the file.
 func (d Down) String() string {
-	switch d {
-	case OldDown:
-		return "old"
-	case NewDown:
-		return "new"
+	if int(d) < len(downNames) {
+		return downNames[d]
 	}
-	return ""
+	return fmt.Sprintf("down(%d)", uint8(d))
+}
+
+var downNames = [...]string{"", "old", "new", "old-locks-in-new", "old-recovering"}
+
+// mayFollow tells whether a declaration may follow another. Old, once declared
+// down, comes back through recovering only: it lacks writes by then.
+func (d Down) mayFollow(was Down) bool {
+	if d == was {
+		return true
+	}
+	switch was {
+	case NoneDown:
+		return d == OldDown || d == NewDown
+	case NewDown:
+		return d == NoneDown
+	case OldDown:
+		return d == OldDownLocks || d == OldRecovering
+	case OldDownLocks:
+		return d == OldRecovering
+	}
+	return d == NoneDown || d == OldDown
 }
 
 // Definition is what one revision of the flag says, before it is compiled.

@@ -22,16 +22,16 @@ var (
 	// ErrSettled: a session leaves read-new while it is settled there, or is
 	// settled before it is in read-new.
 	ErrSettled = errors.New("settled is taken back first, and given last")
-	// ErrDown: the declaration goes from one store to the other.
-	ErrDown = errors.New("a store is declared up before the other is declared down")
+	// ErrDown: what is declared down changes in another order than it may.
+	ErrDown = errors.New("declared_down changes one step at a time")
 )
 
 // Next tells whether n may follow s in an agent that is serving: nil, or the
 // reason. The whole of it: the epoch rises; migration and bucketing stay; the
 // floor does not shrink; every bucket and every pinned session is where it was
 // or in an adjacent position; read-new is settled only for sessions that were
-// in it already, and taken back before they leave it; one store is declared up
-// before the other is declared down.
+// in it already, and taken back before they leave it; what is declared down
+// changes in its order.
 func (s *Snapshot) Next(n *Snapshot) error {
 	if err := s.Resume(n); err != nil {
 		return err
@@ -39,8 +39,8 @@ func (s *Snapshot) Next(n *Snapshot) error {
 	if n.def.Epoch == s.def.Epoch {
 		return s.refuse(n, ErrEpoch, "both are %d", s.def.Epoch)
 	}
-	if a, b := s.def.DeclaredDown, n.def.DeclaredDown; a != b && a != NoneDown && b != NoneDown {
-		return s.refuse(n, ErrDown, "%v was down, now %v: publish a revision with neither in between", a, b)
+	if a, b := s.def.DeclaredDown, n.def.DeclaredDown; !b.mayFollow(a) {
+		return s.refuse(n, ErrDown, "it was %q, now %q: old goes down as old, old-locks-in-new, old-recovering, then empty; new as new, then empty", a, b)
 	}
 	return s.moves(n)
 }

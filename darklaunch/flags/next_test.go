@@ -90,7 +90,7 @@ func TestNext(t *testing.T) {
 		{"pin goes on", pin(pinned, position.Off), pin(pinned, position.Mirror), nil, ""},
 		{"pin jumps", pin(pinned, position.Off), pin(pinned, position.Fenced), ErrAdjacent, "from off to fenced"},
 		{"old declared down", nil, func(d *Definition) { d.DeclaredDown = OldDown }, nil, ""},
-		{"other store declared down", func(d *Definition) { d.DeclaredDown = OldDown }, func(d *Definition) { d.DeclaredDown = NewDown }, ErrDown, "neither"},
+		{"other store declared down", func(d *Definition) { d.DeclaredDown = OldDown }, func(d *Definition) { d.DeclaredDown = NewDown }, ErrDown, "one step"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -252,11 +252,11 @@ func (p *parser) str(n *node) string {
 }
 
 func (p *parser) down(n *node) Down {
-	for _, d := range []Down{NoneDown, OldDown, NewDown} {
+	for _, d := range []Down{NoneDown, OldDown, NewDown, OldDownLocks, OldRecovering} {
 		if n.kind == "string" && n.text == d.String() {
 			return d
 		}
 	}
-	p.bad(n, `%q: accepted are "old", "new" and ""`, n.text)
+	p.bad(n, `%q: accepted are "old", "new", "old-locks-in-new", "old-recovering" and ""`, n.text)
 	return NoneDown
 }

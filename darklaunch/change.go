@@ -1,0 +1,175 @@
+package darklaunch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// tombstoneTTL is how long a tombstone lives: twice as long as any copy may run.
+func (l *Layer) tombstoneTTL() time.Duration { return 2 * l.o.CopyTimeout }
+
+// session is what a write to that side writes: the client's session, or in a
+// copy what the other side held.
+func (op *operation) session(s rules.Side) backends.Session {
+	switch op.m.Op() {
+	case rules.Set, rules.Add, rules.MirrorSet:
+		w := op.write
+		w.Key = op.key(s)
+		return w
+	}
+	from := op.got[s.Other()].Session
+	from.Key = op.key(s)
+	if from.DeadlineUnknown {
+		// The store cannot say how long it still lives: the longest it can,
+		// until the next write or touch makes it exact.
+		from.DeadlineUnknown = false
+		if age := op.ref.Kind().MaxAge; age > 0 {
+			from.Deadline = time.Now().Add(age)
+		}
+		op.l.obs.Divergence("expiry", "unknown")
+	}
+	return from
+}
+
+func okNo(ok bool) rules.Answer {
+	if ok {
+		return rules.OK
+	}
+	return rules.No
+}
+
+// change makes every call but a read of the session.
+func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, error) {
+	st, s := op.l.store(c.Side), c.Side
+	switch c.Kind {
+	case rules.MarkCall:
+		return op.marks(ctx, st)
+	case rules.SetCall:
+		return rules.OK, st.Set(ctx, op.session(s))
+	case rules.ReviveCall:
+		return rules.OK, st.Revive(ctx, op.session(s))
+	case rules.DeleteCall:
+		found, err := st.Delete(ctx, op.key(s))
+		return okNo(found), err
+	case rules.BuryCall:
+		found, err := st.Bury(ctx, op.key(s), op.l.tombstoneTTL())
+		return okNo(found), err
+	case rules.TouchCall:
+		return op.touch(ctx, st, s)
+	case rules.AddCall:
+		stored, err := st.Add(ctx, op.session(s))
+		return okNo(stored), err
+	case rules.AddUndoCall:
+		stored, undo, err := st.AddUndo(ctx, op.session(s))
+		op.undo = undo
+		return okNo(stored), err
+	case rules.UndoCall:
+		if op.undo == nil {
+			return rules.Err, errors.New("darklaunch: nothing to undo")
+		}
+		return conflictNo(op.undo.Undo(ctx))
+	case rules.GuardCall:
+		return op.guardIt(ctx, st, s)
+	case rules.SwapCall:
+		return conflictNo(op.guard.Swap(ctx, op.session(s)))
+	case rules.BuryIfCall:
+		return conflictNo(op.guard.Bury(ctx, op.l.tombstoneTTL()))
+	case rules.PutMarkCall:
+		m := backends.Mark{Agent: op.l.start, Write: op.l.writes.Add(1)}
+		m.Conn, m.RunID = op.l.namedCall(op.hash, op.ref)
+		err := st.PutMark(ctx, op.key(s), m, op.ref.Kind().MaxAge)
+		if err == nil {
+			op.l.marksPut.Add(1)
+		}
+		return rules.OK, err
+	case rules.DropMarkCall:
+		return rules.OK, st.DropMarks(ctx, op.key(s), op.own)
+	case rules.BehindCall:
+		return rules.OK, st.Set(ctx, backends.Session{Key: backends.BehindKey(op.l.o.Migration, op.l.start),
+			Data: []byte(time.Now().UTC().Format(time.RFC3339))})
+	case rules.LockCall:
+		ok, err := st.Lock(ctx, op.lockKey(s), op.lock, op.lockTTL)
+		return okNo(ok), err
+	case rules.UnlockCall:
+		ok, err := st.Unlock(ctx, op.lockKey(s), op.lock)
+		return okNo(ok), err
+	}
+	return rules.Err, errors.New("darklaunch: unknown call " + c.Kind.String())
+}
+
+func conflictNo(err error) (rules.Answer, error) {
+	if errors.Is(err, backends.ErrConflict) {
+		return rules.No, nil
+	}
+	return rules.OK, err
+}
+
+func (op *operation) touch(ctx context.Context, st Abilities, s rules.Side) (rules.Answer, error) {
+	found, err := st.Touch(ctx, op.key(s), op.deadline)
+	if err != nil || found {
+		return rules.OK, err
+	}
+	if s == rules.New { // absent, or deleted?
+		rec, err := st.Read(ctx, op.key(s))
+		if err != nil {
+			return rules.Err, err
+		}
+		if rec.Gone {
+			return rules.Gone, nil
+		}
+	}
+	return rules.No, nil
+}
+
+func (op *operation) guardIt(ctx context.Context, st Abilities, s rules.Side) (rules.Answer, error) {
+	if op.guard != nil { // a second try
+		op.guard.Release()
+		op.guard = nil
+	}
+	if !time.Now().Before(op.notAfter) {
+		return rules.Err, context.DeadlineExceeded
+	}
+	g, err := st.Guard(ctx, op.key(s), op.notAfter)
+	if err != nil {
+		return rules.Err, err
+	}
+	op.guard = g
+	rec := g.Record()
+	switch {
+	case rec.Found:
+		return rules.Hit, nil
+	case rec.Gone:
+		return rules.Gone, nil
+	}
+	return rules.Miss, nil
+}
+
+// marks looks at the session's marks in old. Those that this agent put, in this
+// life or an earlier one, are its own to remove.
+func (op *operation) marks(ctx context.Context, st Abilities) (rules.Answer, error) {
+	ms, err := st.Marks(ctx, op.key(rules.Old))
+	if err != nil {
+		return rules.Err, err
+	}
+	op.own = op.own[:0]
+	a := rules.Clear
+	for _, m := range ms {
+		if op.l.isOwn(m.Agent) {
+			op.own = append(op.own, m)
+			if a == rules.Clear {
+				a = rules.Marked
+			}
+			continue
+		}
+		if m.Conn != "" {
+			a = rules.MarkedCall
+		} else if a == rules.Clear {
+			a = rules.Marked
+		}
+	}
+	return a, nil
+}

@@ -1,0 +1,219 @@
+package darklaunch
+
+import (
+	"context"
+	"sync"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// session is what this agent remembers of one session while it has something
+// to remember: a write under way, queued writes, calls of unknown outcome, and
+// whether it is dirty.
+type session struct {
+	ref     kinds.Ref
+	writing bool
+	waiting []chan struct{} // who waits to write, first come first served
+	queued  int             // writes on their way to the store that does not decide
+	drained []chan struct{} // who waits for queued to be 0
+	unknown [2]map[*backends.Unknown]struct{}
+	dirty   [2]bool
+	// again is set when the session is dirtied while it is being repaired.
+	again     [2]bool
+	repairing bool
+	retryAt   int64 // unix nanoseconds: no repair before
+	failures  int   // repairs that were left in a row
+}
+
+func (s *session) idle() bool {
+	return !s.writing && len(s.waiting) == 0 && s.queued == 0 && len(s.drained) == 0 && len(s.unknown[0]) == 0 &&
+		len(s.unknown[1]) == 0 && s.dirty == [2]bool{} && !s.repairing
+}
+
+const tableShards = 64
+
+// table holds the sessions that there is something to remember of. One that is
+// idle is not in it.
+type table struct {
+	shards [tableShards]struct {
+		mu sync.Mutex // guards m and the sessions in it; no I/O under it
+		m  map[flags.Hash]*session
+	}
+}
+
+// with calls fn with the session, made if need be, under its lock.
+func (t *table) with(h flags.Hash, ref kinds.Ref, fn func(*session)) {
+	sh := &t.shards[h[0]%tableShards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.m[h]
+	if s == nil {
+		if sh.m == nil {
+			sh.m = map[flags.Hash]*session{}
+		}
+		s = &session{ref: ref}
+		sh.m[h] = s
+	}
+	fn(s)
+	if s.idle() {
+		delete(sh.m, h)
+	}
+}
+
+// each calls fn with every session, shard by shard, under its lock.
+func (t *table) each(fn func(flags.Hash, *session)) {
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.Lock()
+		for h, s := range sh.m {
+			fn(h, s)
+			if s.idle() {
+				delete(sh.m, h)
+			}
+		}
+		sh.mu.Unlock()
+	}
+}
+
+// lockWrite waits until no other write of the session is under way in this
+// agent, and, if drained, until nothing of it is queued.
+func (t *table) lockWrite(ctx context.Context, h flags.Hash, ref kinds.Ref, drained bool) error {
+	for {
+		var wait chan struct{}
+		t.with(h, ref, func(s *session) {
+			switch {
+			case s.writing:
+				wait = make(chan struct{})
+				s.waiting = append(s.waiting, wait)
+			case drained && s.queued > 0:
+				wait = make(chan struct{})
+				s.drained = append(s.drained, wait)
+			default:
+				s.writing = true
+			}
+		})
+		if wait == nil {
+			return nil
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			// A wake-up that is meant for us is passed on by whoever finds the
+			// channel: closing it twice is what must not happen.
+			t.with(h, ref, func(s *session) {
+				s.waiting = without(s.waiting, wait)
+				s.drained = without(s.drained, wait)
+				if !s.writing {
+					s.wake()
+				}
+			})
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func without(list []chan struct{}, c chan struct{}) []chan struct{} {
+	for i := range list {
+		if list[i] == c {
+			return append(list[:i], list[i+1:]...)
+		}
+	}
+	return list
+}
+
+// wake lets the first waiting writer look again.
+func (s *session) wake() {
+	if len(s.waiting) > 0 {
+		close(s.waiting[0])
+		s.waiting = s.waiting[1:]
+	}
+}
+
+func (t *table) unlockWrite(h flags.Hash, ref kinds.Ref) {
+	t.with(h, ref, func(s *session) {
+		s.writing = false
+		s.wake()
+	})
+}
+
+// queuedOne notes that a write of the session is queued (+1) or was delivered
+// (-1).
+func (t *table) queuedOne(h flags.Hash, ref kinds.Ref, n int) {
+	t.with(h, ref, func(s *session) {
+		s.queued += n
+		if s.queued == 0 {
+			for _, c := range s.drained {
+				close(c)
+			}
+			s.drained = nil
+		}
+	})
+}
+
+// soil makes the session dirty in one store.
+func (l *Layer) soil(h flags.Hash, ref kinds.Ref, side rules.Side) {
+	l.table.with(h, ref, func(s *session) {
+		if s.dirty[side] {
+			s.again[side] = s.repairing
+			return
+		}
+		if l.dirty[side].Load() >= int64(l.o.DirtyMax) {
+			if !l.allDirty[side].Swap(true) {
+				l.log.Warn("the dirty set is full: all sessions count as dirty until a verification",
+					"store", side.String(), "max", l.o.DirtyMax)
+			}
+			return
+		}
+		s.dirty[side], s.again[side] = true, s.repairing
+		l.dirty[side].Add(1)
+	})
+	l.wakeRepair()
+}
+
+// cleanse notes that the session was repaired, unless it was dirtied meanwhile.
+func (l *Layer) cleanse(h flags.Hash, ref kinds.Ref, side rules.Side) {
+	l.table.with(h, ref, func(s *session) {
+		if s.dirty[side] && !s.again[side] {
+			s.dirty[side] = false
+			l.dirty[side].Add(-1)
+		}
+		s.again[side] = false
+	})
+}
+
+// doubt remembers a call of unknown outcome until the doubt ends.
+func (l *Layer) doubt(h flags.Hash, ref kinds.Ref, side rules.Side, u *backends.Unknown) {
+	l.table.with(h, ref, func(s *session) {
+		if s.unknown[side] == nil {
+			s.unknown[side] = map[*backends.Unknown]struct{}{}
+		}
+		s.unknown[side][u] = struct{}{}
+	})
+	l.unknown[side].Add(1)
+	l.background(func(ctx context.Context) {
+		l.settle(ctx, u)
+		if ctx.Err() != nil {
+			return
+		}
+		l.table.with(h, ref, func(s *session) { delete(s.unknown[side], u) })
+		l.unknown[side].Add(-1)
+		l.wakeRepair()
+	})
+}
+
+// namedCall is the call to new of unknown outcome that a mark must name.
+func (l *Layer) namedCall(h flags.Hash, ref kinds.Ref) (conn, runID string) {
+	l.table.with(h, ref, func(s *session) {
+		for u := range s.unknown[rules.New] {
+			conn, runID = u.Conn, u.RunID
+			if conn == "" {
+				conn = "unnamed" // there is one, and nobody else can end it
+			}
+			return
+		}
+	})
+	return conn, runID
+}
