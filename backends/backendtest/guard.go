@@ -2,7 +2,6 @@ package backendtest
 
 import (
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
@@ -142,7 +141,7 @@ var guardCases = []testCase{
 		d := e.soon()
 		var guards []backends.Guard
 		for i, name := range []string{"absent 0", "present 1", "absent 2", "present 3"} {
-			k := e.key(strings.ReplaceAll(name, " ", ""))
+			k := e.key(name)
 			if i%2 == 1 {
 				e.set(k, "data")
 			}

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,7 +140,9 @@ func ability[T any](e *env) T {
 }
 
 // key is one of this subtest's own.
-func (e *env) key(name string) backends.Key { return backends.Key{Name: e.prefix + name} }
+func (e *env) key(name string) backends.Key {
+	return backends.Key{Name: e.prefix + strings.ReplaceAll(name, " ", "-")}
+}
 
 // session is one that lives for an hour.
 func (e *env) session(k backends.Key, data string) backends.Session {
