@@ -82,6 +82,42 @@ func TestSettleKillsTheConnection(t *testing.T) {
 	}
 }
 
+// TestLostConnectionStaysInDoubt: the connection is gone on this side, and the
+// call still on its way on the other.
+func TestLostConnectionStaysInDoubt(t *testing.T) {
+	srv := backendtest.Redis(t)
+	p := hold(t, srv.Addr(), "HELD")
+	s := open(t, redis.Options{Addr: p.Addr().String()})
+	if err := s.Set(t.Context(), session("a", "before")); err != nil {
+		t.Fatal(err)
+	}
+	u := timeOut(t, s, "a")
+	p.hangUp()
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		if h, err := s.Health(t.Context()); err == nil && h.Parked == 0 {
+			break // the store has noticed
+		}
+		if time.Now().After(end) {
+			t.Fatal("a lost connection is parked for ever")
+		}
+	}
+	select {
+	case <-u.Done():
+		t.Fatal("the doubt has ended with the connection; the call may still arrive")
+	default:
+	}
+	if err := u.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.release()
+	if err := s.Set(t.Context(), session("b", "after")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := s.Get(t.Context(), key("a")); err != nil || string(got.Data) != "before" {
+		t.Errorf("got %q, %v: a settled call has arrived", got.Data, err)
+	}
+}
+
 func TestSettleByName(t *testing.T) {
 	srv := backendtest.Redis(t)
 	s := open(t, redis.Options{Addr: srv.Addr()})

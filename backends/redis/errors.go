@@ -119,7 +119,7 @@ func (s *Store) read(ctx context.Context, op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if cause := context.Cause(ctx); cause != nil && !isReply(err) {
+	if cause := ctx.Err(); cause != nil && !isReply(err) {
 		return cause
 	}
 	return s.plain(op, err)

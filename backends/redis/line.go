@@ -114,7 +114,7 @@ func (p *pool) openLine(ctx context.Context) (*line, error) {
 		return nil, timeoutError("connect")
 	case <-ctx.Done():
 		l.stop()
-		return nil, context.Cause(ctx)
+		return nil, ctx.Err()
 	}
 }
 
@@ -227,7 +227,7 @@ func (l *line) do(ctx context.Context, op string, harmless bool, f func(*goredis
 		return l.answer(op, harmless, err)
 	case <-ctx.Done():
 	}
-	cause := context.Cause(ctx)
+	cause := ctx.Err()
 	l.left = l.unknown(cause)
 	u := l.left
 	l.pool.parked.Add(1)

@@ -45,7 +45,7 @@ func (p *pool) take(ctx context.Context) (*line, error) {
 		select {
 		case p.tokens <- struct{}{}:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", backends.ErrBusy, context.Cause(ctx))
+			return nil, fmt.Errorf("%w: %w", backends.ErrBusy, ctx.Err())
 		}
 	}
 	for {

@@ -17,8 +17,9 @@ type proxy struct {
 	letGo   chan struct{}
 	workers sync.WaitGroup
 
-	mu    sync.Mutex
-	conns []net.Conn // guarded by mu
+	mu      sync.Mutex
+	conns   []net.Conn // guarded by mu
+	clients []net.Conn // guarded by mu
 }
 
 func hold(t *testing.T, to, word string) *proxy {
@@ -40,6 +41,7 @@ func hold(t *testing.T, to, word string) *proxy {
 	t.Cleanup(func() {
 		l.Close()
 		p.release()
+		p.hangUp()
 		p.mu.Lock()
 		for _, c := range p.conns {
 			c.Close()
@@ -60,6 +62,15 @@ func (p *proxy) release() {
 	}
 }
 
+// hangUp closes the connections that clients have, and not those to the server.
+func (p *proxy) hangUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.clients {
+		c.Close()
+	}
+}
+
 func (p *proxy) serve(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", p.to)
@@ -67,7 +78,8 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	p.mu.Lock()
-	p.conns = append(p.conns, client, server)
+	p.conns = append(p.conns, server)
+	p.clients = append(p.clients, client)
 	p.mu.Unlock()
 	var answers sync.WaitGroup
 	answers.Go(func() {

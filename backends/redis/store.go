@@ -178,7 +178,7 @@ func (s *Store) enter(ctx context.Context, ks ...backends.Key) error {
 			return err
 		}
 	}
-	return context.Cause(ctx)
+	return ctx.Err()
 }
 
 func (s *Store) enterData(ctx context.Context, sess backends.Session) error {
