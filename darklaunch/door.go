@@ -1,0 +1,214 @@
+package darklaunch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// Door is a way into the layer: its methods are what a client can do, and its
+// name is the frontend in the metrics. A nil error with found false means that
+// the session is missing; any error means that this could not be said, or that
+// the write is not surely kept.
+type Door struct {
+	l    *Layer
+	name string
+}
+
+// Door gives a way in. name is a word of a closed set: memcached, redis, http,
+// library.
+func (l *Layer) Door(name string) *Door { return &Door{l, name} }
+
+// Resolve tells which session, or lock, a client's name stands for.
+func (d *Door) Resolve(name []byte) (kinds.Ref, bool) { return d.l.o.Kinds.Resolve(name) }
+
+// ResolveString is Resolve of a string.
+func (d *Door) ResolveString(name string) (kinds.Ref, bool) { return d.l.o.Kinds.ResolveString(name) }
+
+// Get returns the data and flags of a session. The deadline may be unknown.
+func (d *Door) Get(ctx context.Context, r kinds.Ref) (backends.Session, bool, error) {
+	return d.get(ctx, r, false)
+}
+
+// Read is Get with the deadline, where the store knows it.
+func (d *Door) Read(ctx context.Context, r kinds.Ref) (backends.Session, bool, error) {
+	return d.get(ctx, r, true)
+}
+
+func (d *Door) get(ctx context.Context, r kinds.Ref, exact bool) (backends.Session, bool, error) {
+	op := operation{ref: r, hash: d.l.o.Hasher.SumString(r.ID), purpose: Request, exact: exact}
+	began := time.Now()
+	if err := d.l.begin(&op, rules.Get); err != nil {
+		return backends.Session{}, false, err
+	}
+	defer op.era.release()
+	reply := op.run()
+	d.observe(&op, rules.Get, reply, began)
+	side := rules.New
+	switch reply {
+	case rules.HitOld:
+		side = rules.Old
+	case rules.HitNew:
+	case rules.Missing:
+		d.l.sample(&op, reply)
+		return backends.Session{}, false, nil
+	default:
+		return backends.Session{}, false, op.unavailable()
+	}
+	d.l.sample(&op, reply)
+	s := op.got[side].Session
+	s.Key = backends.Key{Name: r.Name()}
+	if s.Flags == 0 && !d.l.keepsFlags(side) {
+		s.Flags = r.Kind().Flags
+	}
+	return s, true, nil
+}
+
+// Set writes a session. Of s the data, flags and deadline count. The data is
+// not kept after the call, unless a store did not answer in time: then it is
+// kept until it did.
+func (d *Door) Set(ctx context.Context, r kinds.Ref, s backends.Session) error {
+	op := operation{ref: r, write: s}
+	reply, err := d.doWrite(ctx, &op, rules.Set)
+	if err == nil && reply != rules.Done {
+		err = op.unavailable()
+	}
+	return err
+}
+
+// Add writes a session where there is none; stored tells whether there was none.
+func (d *Door) Add(ctx context.Context, r kinds.Ref, s backends.Session) (stored bool, err error) {
+	if s.Expired(time.Now()) {
+		return d.probe(ctx, r, s)
+	}
+	op := operation{ref: r, write: s}
+	reply, err := d.doWrite(ctx, &op, rules.Add)
+	switch {
+	case err != nil:
+		return false, err
+	case reply == rules.Done, reply == rules.Refused:
+		return reply == rules.Done, nil
+	}
+	return false, op.unavailable()
+}
+
+// probe is an add that leaves nothing, since its deadline is past: PHP's strict
+// mode asks in this way whether an id exists. Nothing is mirrored.
+func (d *Door) probe(ctx context.Context, r kinds.Ref, _ backends.Session) (stored bool, err error) {
+	_, found, err := d.get(ctx, r, false)
+	return !found, err
+}
+
+// Touch moves the deadline of a session.
+func (d *Door) Touch(ctx context.Context, r kinds.Ref, deadline time.Time) (found bool, err error) {
+	op := operation{ref: r, deadline: deadline}
+	reply, err := d.doWrite(ctx, &op, rules.Touch)
+	switch {
+	case err != nil:
+		return false, err
+	case reply == rules.Done, reply == rules.Missing:
+		return reply == rules.Done, nil
+	}
+	return false, op.unavailable()
+}
+
+// Delete removes a session: a logout. found tells whether there was one.
+func (d *Door) Delete(ctx context.Context, r kinds.Ref) (found bool, err error) {
+	op := operation{ref: r}
+	reply, err := d.doWrite(ctx, &op, rules.Delete)
+	switch {
+	case err != nil:
+		return false, err
+	case reply == rules.Done, reply == rules.Missing:
+		return reply == rules.Done, nil
+	}
+	return false, op.unavailable()
+}
+
+// doWrite runs a write: one at a time for a session, after what is queued of it
+// where both stores are written before the answer.
+func (d *Door) doWrite(ctx context.Context, op *operation, kind rules.Op) (rules.Reply, error) {
+	l := d.l
+	op.hash, op.purpose = l.o.Hasher.SumString(op.ref.ID), Request
+	op.notAfter = time.Now().Add(l.o.CopyTimeout)
+	began := time.Now()
+	wait, cancel := context.WithTimeout(ctx, l.o.Old.Timeout+l.o.New.Timeout)
+	defer cancel()
+	drained := false
+	for {
+		if err := l.table.lockWrite(wait, op.hash, op.ref, drained); err != nil {
+			return rules.Error, fmt.Errorf("%w: other writes of the session are still under way", ErrUnavailable)
+		}
+		if err := l.begin(op, kind); err != nil {
+			l.table.unlockWrite(op.hash, op.ref)
+			return rules.Error, err
+		}
+		if drained || !synchronous(op.at.Position) {
+			break
+		}
+		// The position is known only now: wait for the queue, and look again.
+		drained = true
+		queued := false
+		l.table.with(op.hash, op.ref, func(s *session) { queued = s.queued > 0 })
+		if !queued {
+			break
+		}
+		op.era.release()
+		l.table.unlockWrite(op.hash, op.ref)
+	}
+	defer l.table.unlockWrite(op.hash, op.ref)
+	defer op.era.release()
+	reply := op.run()
+	d.observe(op, kind, reply, began)
+	return reply, nil
+}
+
+// synchronous tells whether both stores are written before the answer.
+func synchronous(p position.Position) bool {
+	switch p {
+	case position.Off, position.Mirror, position.Cutover:
+		return false
+	}
+	return true
+}
+
+// unavailable is the error of an operation that could not be done.
+func (op *operation) unavailable() error {
+	switch {
+	case op.failure == nil:
+		return ErrUnavailable
+	case errors.Is(op.failure, backends.ErrTooLarge), errors.Is(op.failure, backends.ErrKey):
+		return op.failure
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, op.failure)
+}
+
+func (d *Door) observe(op *operation, kind rules.Op, r rules.Reply, began time.Time) {
+	d.l.obs.Request(d.name, kind, op.at.Position, result(kind, r), time.Since(began))
+}
+
+func result(kind rules.Op, r rules.Reply) string {
+	switch r {
+	case rules.HitOld, rules.HitNew:
+		return "hit"
+	case rules.Missing:
+		if kind == rules.Get {
+			return "miss"
+		}
+		return "missing"
+	case rules.Done:
+		return "stored"
+	case rules.Refused:
+		if kind == rules.Add {
+			return "exists"
+		}
+		return "refused"
+	}
+	return "error"
+}

@@ -1,0 +1,237 @@
+package darklaunch
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// Layer is the session layer of one agent. It is safe for concurrent use. Run
+// must be running for anything that follows an answer: mirroring, comparing,
+// repairing, taking revisions.
+type Layer struct {
+	o     Options
+	log   *slog.Logger
+	obs   Observer
+	start string // this life's start id
+	state stateFile
+
+	eras     eras
+	table    table
+	grants   grants
+	mirror   *mirror
+	compare  *comparer
+	breakers [2]breaker
+
+	writes   atomic.Uint64 // numbers this agent's marks
+	marksPut atomic.Int64
+	behind   atomic.Bool // our old-behind record stands in new
+	dirty    [2]atomic.Int64
+	unknown  [2]atomic.Int64
+	allDirty [2]atomic.Bool
+	repairs  chan struct{}
+	copies   chan struct{} // bounds refills and repairs at one time
+
+	calls    context.Context // of every store call; ends at Close
+	endCalls context.CancelFunc
+	wg       sync.WaitGroup
+
+	mu     sync.Mutex // guards closed
+	closed bool
+}
+
+// New makes a Layer. It starts nothing and calls no store; the stores stay the
+// caller's to close, after Close.
+func New(o Options) (*Layer, error) {
+	if err := o.defaults(); err != nil {
+		return nil, err
+	}
+	st, err := openState(o.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Layer{
+		o: o, log: o.Log, obs: o.Observer, start: st.Start, state: st,
+		repairs: make(chan struct{}, 1), copies: make(chan struct{}, maxCopies),
+	}
+	l.calls, l.endCalls = context.WithCancel(context.Background())
+	for i := range l.breakers {
+		l.breakers[i] = breaker{failures: o.BreakerFailures, period: o.BreakerPeriod}
+	}
+	l.mirror = newMirror(o.MirrorQueue, o.MirrorBytes)
+	l.compare = newComparer()
+	l.eras.take(o.Flags.Current())
+	return l, nil
+}
+
+// Run takes revisions as they come and does what follows answers, until ctx
+// ends. Then it lets queued writes arrive, for at most the copy timeout.
+func (l *Layer) Run(ctx context.Context) error {
+	revisions, stop := l.o.Flags.Watch()
+	defer stop()
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	for i := range l.mirror.lanes {
+		wg.Go(func() { l.deliver(i) })
+	}
+	wg.Go(func() { l.repairer(work) })
+	for range compareWorkers {
+		wg.Go(func() { l.comparing(work) })
+	}
+	for {
+		select {
+		case s := <-revisions:
+			l.take(s)
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.o.CopyTimeout)
+	defer cancel()
+	if err := poll(drain, func() bool { return l.eras.now.Load().running.Load() == 0 && l.eras.older() == 0 }); err != nil {
+		l.log.Warn("stopped with writes queued: their sessions are dirty until verified", "queued", l.mirror.length())
+	}
+	l.mirror.close()
+	end()
+	wg.Wait()
+	return nil
+}
+
+// take makes a revision the one that new operations obey.
+func (l *Layer) take(s *flags.Snapshot) {
+	if cur := l.eras.now.Load().snap; cur != nil && cur.Epoch() >= s.Epoch() {
+		return
+	}
+	l.eras.take(s)
+	l.log.Info("took a revision", "epoch", s.Epoch())
+	l.wakeRepair()
+}
+
+// Close ends what still runs. Calls under way are given up: what they change
+// may still arrive. Call it after Run has returned.
+func (l *Layer) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.mu.Unlock()
+	clean := l.eras.older() == 0 && l.eras.now.Load().running.Load() == 0 && l.mirror.length() == 0 &&
+		l.dirty[rules.New].Load() == 0 && l.dirty[rules.Old].Load() == 0 && !l.allDirty[rules.New].Load() &&
+		l.unknown[rules.Old].Load() == 0 && l.unknown[rules.New].Load() == 0
+	l.endCalls()
+	l.wg.Wait()
+	return l.state.close(clean)
+}
+
+// background runs fn until it ends or the layer is closed.
+func (l *Layer) background(fn func(context.Context)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.wg.Go(func() { fn(l.calls) })
+}
+
+func (l *Layer) side(s rules.Side) *Store {
+	if s == rules.Old {
+		return &l.o.Old
+	}
+	return &l.o.New
+}
+
+func (l *Layer) store(s rules.Side) Abilities { return l.side(s).Store.(Abilities) }
+
+// isOwn tells whether marks of that start id are this agent's to remove.
+func (l *Layer) isOwn(start string) bool {
+	if start == l.start {
+		return true
+	}
+	for _, f := range l.state.Former {
+		if f == start {
+			return true
+		}
+	}
+	return false
+}
+
+// env is what the rules need to know besides the position.
+func (l *Layer) env(d flags.Decision) rules.Env {
+	var e rules.Env
+	if d.Settled && !l.o.RefuseUnconfirmed {
+		e |= rules.Settled
+	}
+	switch d.Down {
+	case flags.OldDown:
+		e |= rules.OldDown
+	case flags.OldDownLocks:
+		e |= rules.OldDown | rules.LocksInNew
+	case flags.OldRecovering:
+		e |= rules.Recovering
+	}
+	if d.KeepOld {
+		e |= rules.KeepOld
+	}
+	if l.o.Old.Evicts {
+		e |= rules.OldEvicts
+	}
+	if l.behind.Load() {
+		e |= rules.Behind
+	}
+	return e
+}
+
+// begin makes an operation of the current revision, and holds its era.
+func (l *Layer) begin(op *operation, kind rules.Op) error {
+	op.l = l
+	op.era = l.eras.hold()
+	if l.o.Decider != nil {
+		op.at = l.o.Decider.Decide(op.hash)
+	} else {
+		op.at = op.era.snap.Decide(op.hash)
+	}
+	if !op.at.Ready {
+		op.era.release()
+		return ErrNotReady
+	}
+	op.m = rules.Start(kind, op.at.Position, l.env(op.at))
+	return nil
+}
+
+// settle waits until it is known whether a call arrived, and asks the server
+// now and then.
+func (l *Layer) settle(ctx context.Context, u unknownCall) {
+	wait := time.Second
+	for {
+		t := time.NewTimer(wait)
+		select {
+		case <-u.Done():
+			t.Stop()
+			return
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-t.C:
+		}
+		ask, cancel := context.WithTimeout(ctx, l.o.Old.Timeout+l.o.New.Timeout)
+		err := u.Settle(ask)
+		cancel()
+		if err == nil {
+			return
+		}
+		wait = min(wait*2, 5*time.Second)
+	}
+}
+
+type unknownCall interface {
+	Done() <-chan struct{}
+	Settle(context.Context) error
+}

@@ -1,0 +1,113 @@
+package darklaunch
+
+import (
+	"bytes"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// mirrorLanes is how many sessions' writes are on their way at one time. One
+// session's go through one lane, in their order.
+const mirrorLanes = 32
+
+// mirror is the queue of writes for the store that does not decide. It is
+// bounded in operations and bytes; what does not fit makes its session dirty.
+type mirror struct {
+	lanes      [mirrorLanes]chan *operation
+	most       int64
+	mostBytes  int64
+	operations atomic.Int64
+	bytes      atomic.Int64
+	dropped    atomic.Int64
+	oldest     atomic.Int64 // unix nanoseconds at which the newest delivered one was queued
+
+	mu     sync.RWMutex // guards closed, and the lanes against sends after close
+	closed bool
+}
+
+func newMirror(most, mostBytes int) *mirror {
+	m := &mirror{most: int64(most), mostBytes: int64(mostBytes)}
+	for i := range m.lanes {
+		m.lanes[i] = make(chan *operation, most)
+	}
+	return m
+}
+
+func (m *mirror) length() int64 { return m.operations.Load() }
+
+func (m *mirror) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	for i := range m.lanes {
+		close(m.lanes[i])
+	}
+}
+
+// push queues an operation, or tells that it does not fit.
+func (m *mirror) push(op *operation) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	size := int64(len(op.write.Data)) + 256
+	if m.closed || m.operations.Add(1) > m.most {
+		m.operations.Add(-1)
+		return false
+	}
+	if m.bytes.Add(size) > m.mostBytes {
+		m.bytes.Add(-size)
+		m.operations.Add(-1)
+		return false
+	}
+	m.lanes[op.hash[1]%mirrorLanes] <- op // a lane holds as many as the queue: never blocks
+	return true
+}
+
+func (m *mirror) popped(op *operation) {
+	m.operations.Add(-1)
+	m.bytes.Add(-int64(len(op.write.Data)) - 256)
+}
+
+// enqueue queues the copy of an acknowledged write. The session's write lock is
+// held, so that the order in the queue is the order of the writes.
+func (l *Layer) enqueue(op *operation) {
+	kind := rules.MirrorSet
+	switch op.m.Op() {
+	case rules.Delete:
+		kind = rules.MirrorDelete
+	case rules.Touch:
+		kind = rules.MirrorTouch
+	}
+	q := &operation{l: l, era: op.era.keep(), at: op.at, ref: op.ref, hash: op.hash, purpose: Mirror,
+		write: op.write, deadline: op.deadline, notAfter: time.Now().Add(l.o.CopyTimeout)}
+	q.write.Data = bytes.Clone(op.write.Data) // the caller's own is his again after the answer
+	q.m = rules.Start(kind, op.at.Position, l.env(op.at))
+	l.table.queuedOne(op.hash, op.ref, 1)
+	if l.mirror.push(q) {
+		return
+	}
+	q.era.release()
+	l.table.queuedOne(op.hash, op.ref, -1)
+	l.mirror.dropped.Add(1)
+	l.obs.MirrorDropped()
+	side := rules.New
+	if op.at.Position == position.Cutover {
+		side = rules.Old
+	}
+	l.soil(op.hash, op.ref, side)
+}
+
+// deliver empties one lane until it is closed.
+func (l *Layer) deliver(lane int) {
+	for op := range l.mirror.lanes[lane] {
+		op.notAfter = time.Now().Add(l.o.CopyTimeout)
+		l.mirror.oldest.Store(time.Now().UnixNano())
+		op.run()
+		l.mirror.popped(op)
+		l.table.queuedOne(op.hash, op.ref, -1)
+		op.era.release()
+	}
+}

@@ -1,0 +1,132 @@
+package darklaunch
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+const (
+	// maxCopies is how many refills and repairs run at one time: enough to
+	// mend 1,000 sessions a second at 5 ms each, few enough to leave the
+	// stores to the clients.
+	maxCopies = 8
+	// repairFirst and repairMost are the waits after a repair that could not be
+	// done: doubled each time.
+	repairFirst = 100 * time.Millisecond
+	repairMost  = 5 * time.Second
+	repairTick  = 100 * time.Millisecond
+)
+
+func (l *Layer) wakeRepair() {
+	select {
+	case l.repairs <- struct{}{}:
+	default:
+	}
+}
+
+// refill copies a session into new that a read found in old only.
+func (l *Layer) refill(from *operation) {
+	select {
+	case l.copies <- struct{}{}:
+	default:
+		return // the next read does it
+	}
+	era := from.era.keep()
+	hash, ref, at := from.hash, from.ref, from.at
+	l.wg.Go(func() {
+		defer func() { <-l.copies; era.release() }()
+		l.copyOne(era, hash, ref, at, rules.Refill)
+	})
+}
+
+// copyOne runs a refill, repair or copy of one session.
+func (l *Layer) copyOne(e *era, h flags.Hash, ref kinds.Ref, at flags.Decision, kind rules.Op) *operation {
+	op := &operation{l: l, era: e, at: at, ref: ref, hash: h, purpose: Copy, notAfter: time.Now().Add(l.o.CopyTimeout)}
+	op.m = rules.Start(kind, at.Position, l.env(at))
+	op.run()
+	return op
+}
+
+// repairer mends the sessions that are dirty in new, while they are fenced or in
+// read-new.
+func (l *Layer) repairer(ctx context.Context) {
+	tick := time.NewTicker(repairTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-l.repairs:
+		}
+		if l.dirty[rules.New].Load() == 0 {
+			continue
+		}
+		l.repairSome(ctx)
+	}
+}
+
+// repairSome starts a repair of every session whose time has come.
+func (l *Layer) repairSome(ctx context.Context) {
+	type job struct {
+		hash flags.Hash
+		ref  kinds.Ref
+	}
+	var jobs []job
+	now := time.Now().UnixNano()
+	l.table.each(func(h flags.Hash, s *session) {
+		if s.dirty[rules.New] && !s.repairing && len(s.unknown[0]) == 0 && len(s.unknown[1]) == 0 && s.retryAt <= now && len(jobs) < 1000 {
+			s.repairing, s.again[rules.New] = true, false
+			jobs = append(jobs, job{h, s.ref})
+		}
+	})
+	for _, j := range jobs {
+		select {
+		case l.copies <- struct{}{}:
+			e := l.eras.hold()
+			l.wg.Go(func() {
+				defer func() { <-l.copies; e.release() }()
+				l.repairOne(e, j.hash, j.ref)
+			})
+		case <-ctx.Done():
+			l.repaired(j.hash, j.ref, false)
+		}
+	}
+}
+
+func (l *Layer) repairOne(e *era, h flags.Hash, ref kinds.Ref) {
+	at := e.snap.Decide(h)
+	switch {
+	case at.Position == position.Fenced, at.Position == position.ReadNew && at.Down == flags.NoneDown && !l.behind.Load():
+	default:
+		l.repaired(h, ref, false)
+		return
+	}
+	op := l.copyOne(e, h, ref, at, rules.Repair)
+	done := op.m.Reply() == rules.Finished
+	l.repaired(h, ref, done)
+	result := "done"
+	if !done {
+		result = "left"
+	}
+	l.obs.Repair(rules.New, result)
+}
+
+// repaired notes how a repair ended, and when the next may begin.
+func (l *Layer) repaired(h flags.Hash, ref kinds.Ref, done bool) {
+	l.table.with(h, ref, func(s *session) {
+		s.repairing = false
+		if done {
+			s.failures = 0
+			return
+		}
+		wait := min(repairFirst<<min(s.failures, 10), repairMost)
+		s.failures++
+		s.retryAt = time.Now().Add(wait).UnixNano()
+	})
+}

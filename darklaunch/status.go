@@ -1,0 +1,88 @@
+package darklaunch
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// Status is what an agent says of itself: numbers, no ids.
+type Status struct {
+	// Start is this life's id; Former the ids before it, the newest first.
+	Start     string   `json:"start"`
+	Former    []string `json:"former,omitempty"`
+	CleanFrom string   `json:"clean_from,omitempty"`
+	// Epoch is the newest revision taken; 0 when none is known.
+	Epoch uint64 `json:"epoch"`
+	// Acknowledged tells that nothing older is running, queued, unknown or
+	// locked; Waiting says what is.
+	Acknowledged bool     `json:"acknowledged"`
+	Waiting      []string `json:"waiting,omitempty"`
+
+	DirtyNew     int64     `json:"dirty_new"`
+	DirtyOld     int64     `json:"dirty_old"`
+	AllDirtyNew  bool      `json:"all_dirty_new,omitempty"`
+	AllDirtyOld  bool      `json:"all_dirty_old,omitempty"`
+	Behind       bool      `json:"old_behind,omitempty"`
+	UnknownOld   int64     `json:"unknown_old"`
+	UnknownNew   int64     `json:"unknown_new"`
+	Queued       int64     `json:"mirror_queued"`
+	QueuedBytes  int64     `json:"mirror_queued_bytes"`
+	Dropped      int64     `json:"mirror_dropped"`
+	MarksPut     int64     `json:"marks_put"`
+	BreakerOld   string    `json:"breaker_old"`
+	BreakerNew   string    `json:"breaker_new"`
+	FlagsError   string    `json:"flags_error,omitempty"`
+	FlagsContact time.Time `json:"flags_contact"`
+}
+
+// Status is read by the steps of a ramp: an acknowledgement is of the newest
+// revision that this agent has taken.
+func (l *Layer) Status() Status {
+	now := time.Now()
+	s := Status{
+		Start: l.start, Former: l.state.Former, CleanFrom: l.state.CleanFrom,
+		Epoch:    l.eras.now.Load().snap.Epoch(),
+		DirtyNew: l.dirty[rules.New].Load(), DirtyOld: l.dirty[rules.Old].Load(),
+		AllDirtyNew: l.allDirty[rules.New].Load(), AllDirtyOld: l.allDirty[rules.Old].Load(),
+		Behind:     l.behind.Load(),
+		UnknownOld: l.unknown[rules.Old].Load(), UnknownNew: l.unknown[rules.New].Load(),
+		Queued: l.mirror.operations.Load(), QueuedBytes: l.mirror.bytes.Load(), Dropped: l.mirror.dropped.Load(),
+		MarksPut:   l.marksPut.Load(),
+		BreakerOld: l.breakers[rules.Old].state(now).String(), BreakerNew: l.breakers[rules.New].state(now).String(),
+	}
+	fs := l.o.Flags.Status()
+	s.FlagsContact = fs.LastContact
+	if fs.LastError != nil {
+		s.FlagsError = fs.LastError.Error()
+	}
+	if s.Epoch == 0 {
+		s.Waiting = append(s.Waiting, "no revision of the flags is known")
+	}
+	if n := l.eras.older(); n > 0 {
+		s.Waiting = append(s.Waiting, fmt.Sprintf("%d operations, queued writes or copies of an older revision", n))
+	}
+	if n := s.UnknownOld; n > 0 {
+		s.Waiting = append(s.Waiting, fmt.Sprintf("%d calls to old of unknown outcome", n))
+	}
+	if n := s.UnknownNew; n > 0 {
+		s.Waiting = append(s.Waiting, fmt.Sprintf("%d calls to new of unknown outcome", n))
+	}
+	if n := l.grants.olderThan(s.Epoch, now); n > 0 {
+		s.Waiting = append(s.Waiting, fmt.Sprintf("%d locks granted under an older revision", n))
+	}
+	s.Acknowledged = len(s.Waiting) == 0
+	return s
+}
+
+// Verified tells the agent that a verification, begun after everything it held
+// dirty was dirtied, has passed: a full dirty set counts for nothing any more.
+func (l *Layer) Verified() {
+	l.allDirty[rules.New].Store(false)
+	l.allDirty[rules.Old].Store(false)
+}
+
+// Restored tells the agent that old is whole again: its old-behind record is
+// gone.
+func (l *Layer) Restored() { l.behind.Store(false) }
