@@ -178,7 +178,10 @@ func (s *Store) unknown(cause error, conn, runID string) *backends.Unknown {
 // changed turns an error after a first change into one that says so: nothing
 // more can happen, but what stands now is not what stood before.
 func (s *Store) changed(err error) error {
-	if _, ok := backends.IsUnknown(err); ok || err == nil {
+	if err == nil {
+		return nil
+	}
+	if _, ok := backends.IsUnknown(err); ok {
 		return err
 	}
 	u := s.unknown(err, "", "")
