@@ -94,6 +94,21 @@ var markCases = []testCase{
 		e.eventually("the first would have ended", func() bool { return time.Now().After(d.Add(2 * e.opts.Exactness)) })
 		e.wantMarks(m, k, mark(1, 1), mark(2, 1))
 	}},
+	{"mark/a shorter one ends no other", func(e *env) {
+		m := ability[backends.Marker](e)
+		for i, ttl := range []time.Duration{time.Minute, 0} {
+			k := e.key(fmt.Sprint(i))
+			d := e.soon()
+			e.must(m.PutMark(e.ctx, k, mark(1, 1), ttl))
+			e.must(m.PutMark(e.ctx, k, mark(2, 1), time.Until(d)))
+			e.eventually("the second would have ended", func() bool { return time.Now().After(d.Add(2 * e.opts.Exactness)) })
+			ms, err := m.Marks(e.ctx, k)
+			e.must(err)
+			if !slices.Contains(ms, mark(1, 1)) {
+				e.Errorf("a mark with a life of %v (0: without end) ended with a shorter one of another agent", ttl)
+			}
+		}
+	}},
 	{"mark/agents at once", func(e *env) {
 		m := ability[backends.Marker](e)
 		k := e.key("a")
