@@ -140,12 +140,12 @@ func (s *Store) Health(ctx context.Context) (backends.Health, error) {
 
 var errListed = errors.New("memcached: the server still has the connection")
 
-// settle ends the doubt about a call that went out on the connection of that
-// name to the server of that run id: the server has restarted since, or does
+// Settle ends the doubt about a call that any agent sent on the connection of that
+// name (Unknown.Conn) to the server of that run id: it has restarted since, or does
 // not list the connection any more. (It was listed before: the greeting, or an
 // earlier command, was answered on it. What a server has closed it reads
 // nothing from.)
-func (s *Store) settle(ctx context.Context, name, runID string) error {
+func (s *Store) Settle(ctx context.Context, name, runID string) error {
 	var restarted, listed, self bool
 	err := s.admin.use(ctx, func(nc net.Conn, br *bufio.Reader) error {
 		f, err := ask(nc, br)

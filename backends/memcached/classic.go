@@ -89,10 +89,17 @@ func (sl *slots) open() *slot {
 	x.client.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(sl.ctx, sl.s.opts.DialTimeout)
 		defer cancel()
-		nc, err := sl.s.opts.Dial(ctx)
+		nc, br, err := sl.s.open(ctx)
 		if err != nil {
 			return nil, &dialError{err}
 		}
+		// Settle relies on it: a connection on which something was answered has
+		// been accepted, and is listed.
+		if err := version(nc, br); err != nil {
+			nc.Close()
+			return nil, &dialError{ended(ctx, err)}
+		}
+		nc.SetDeadline(time.Time{})
 		sl.s.ask(ctx) // for the run id; a proxy may not tell, which is no error here
 		kept := &slotConn{Conn: nc, x: x}
 		x.mu.Lock()
@@ -121,7 +128,7 @@ func (c *slotConn) Close() error {
 // dialError marks what came before anything was sent.
 type dialError struct{ err error }
 
-func (e *dialError) Error() string { return "memcached: connect: " + e.err.Error() }
+func (e *dialError) Error() string { return "memcached: not sent: " + e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
 
 func (x *slot) addr() string {

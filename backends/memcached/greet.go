@@ -74,14 +74,24 @@ func (s *Store) speaks(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
+	return cmp.Or(version(nc, br), errNoMeta)
+}
+
+// version asks what everything that speaks the protocol answers.
+func version(nc net.Conn, br *bufio.Reader) error {
 	if _, err := io.WriteString(nc, "version\r\n"); err != nil {
 		return err
 	}
 	line, err := readLine(br)
-	if err == nil && strings.HasPrefix(string(line), "VERSION ") {
-		return errNoMeta
+	switch {
+	case err != nil:
+		return err
+	case strings.HasPrefix(string(line), "ERROR Too many open"):
+		return errFull
+	case !strings.HasPrefix(string(line), "VERSION "):
+		return errProtocol
 	}
-	return cmp.Or(err, errProtocol)
+	return nil
 }
 
 // greet asks for meta and for what the server is. A server of old answers

@@ -171,7 +171,7 @@ func (s *Store) exec(ctx context.Context, c *call) error {
 // unknown makes the error of a call of unknown outcome.
 func (s *Store) unknown(cause error, conn, runID string) *backends.Unknown {
 	return backends.NewUnknown(cause, conn, runID, func(ctx context.Context) error {
-		return s.settle(ctx, conn, runID)
+		return s.Settle(ctx, conn, runID)
 	})
 }
 

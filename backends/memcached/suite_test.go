@@ -10,7 +10,6 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	t.Parallel()
 	srv := backendtest.Memcached(t)
 	backendtest.Run(t, func(t *testing.T) backends.Store {
 		return memcached.New(srv.Addr(), memcached.Options{Migration: "test"})
@@ -30,7 +29,6 @@ var deviations = func() map[string]string {
 }()
 
 func TestClassicStore(t *testing.T) {
-	t.Parallel()
 	srv := backendtest.Memcached(t)
 	backendtest.Run(t, func(t *testing.T) backends.Store {
 		return memcached.New(srv.Addr(), memcached.Options{Migration: "test", Classic: true})
