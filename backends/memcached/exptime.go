@@ -15,7 +15,10 @@ const tick = time.Second
 
 // exptime is memcached's number for a deadline: 0 for never, -1 for one that is
 // past. It is rounded up to whole seconds, and one more for the tick: nothing
-// ends before its deadline, and nothing two seconds after it.
+// ends before its deadline, and nothing two seconds after it. Beyond 30 days it
+// is a time of the server's calendar, which stands up to one second beside ours
+// on the same machine (it counts whole seconds since its start); there the tick
+// would only add to that.
 func exptime(deadline, now time.Time) int64 {
 	if deadline.IsZero() {
 		return 0
@@ -27,7 +30,7 @@ func exptime(deadline, now time.Time) int64 {
 	if left <= (relativeMax-1)*time.Second {
 		return int64((left + tick + time.Second - 1) / time.Second)
 	}
-	unix := deadline.Add(tick).Unix()
+	unix := deadline.Unix()
 	if deadline.Nanosecond() > 0 {
 		unix++
 	}

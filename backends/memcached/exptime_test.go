@@ -16,8 +16,8 @@ func TestExptime(t *testing.T) {
 		{-time.Nanosecond, -1}, {0, -1}, {-40 * day, -1},
 		{time.Nanosecond, 2}, {time.Second, 2}, {time.Second + 1, 3}, {time.Hour, 3601},
 		{30*day - time.Second, 2592000},           // the last that is relative
-		{30*day - time.Second + 1, 1_797_592_001}, // 249.999999 ms in its second, and the tick
-		{30 * day, 1_797_592_002}, {60 * day, 1_800_184_002},
+		{30*day - time.Second + 1, 1_797_592_000}, // rounded up, no tick
+		{30 * day, 1_797_592_001}, {60 * day, 1_800_184_001},
 		{100 * 365 * day, math.MaxInt32},
 	} {
 		if got := exptime(now.Add(tt.left), now); got != tt.want {
