@@ -1,0 +1,125 @@
+package memcached
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+)
+
+// errNoList is returned by Scan where the server has no lru_crawler metadump
+// (before 1.4.31, started with -o no_lru_crawler, a proxy).
+var errNoList = errors.New("memcached: the keys of this server cannot be listed; it needs lru_crawler metadump")
+
+// errBusyList says that another listing is under way.
+var errBusyList = errors.New("memcached: the server is busy with another listing")
+
+const (
+	scanBatch = 512
+	scanWait  = 50 * time.Millisecond // between tries while the server is busy
+	scanTries = 100
+)
+
+// Scan implements backends.Scanner, on a connection of its own and in constant
+// memory. A server lists for one client at a time: for another Scan this one
+// waits up to five seconds.
+func (s *Store) Scan(ctx context.Context, prefix string, fn func(names []string) error) error {
+	// The walk of the hash table misses nothing that stands; that of the LRU
+	// lists, all that older servers have, may miss what moves between them.
+	for _, what := range []string{"hash", "all"} {
+		for range scanTries {
+			err := s.scan(ctx, what, prefix, fn)
+			if errors.Is(err, errNoList) {
+				break
+			}
+			if !errors.Is(err, errBusyList) {
+				return err
+			}
+			t := time.NewTimer(scanWait)
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+				return fmt.Errorf("memcached: scan: %w", ctx.Err())
+			}
+		}
+	}
+	return errNoList
+}
+
+// scan is one try. errBusyList and errNoList come before fn was called.
+func (s *Store) scan(ctx context.Context, what, prefix string, fn func([]string) error) (err error) {
+	if s.done.Load() {
+		return backends.ErrClosed
+	}
+	dctx, cancel := context.WithTimeout(ctx, s.opts.DialTimeout)
+	nc, br, err := s.open(dctx)
+	cancel()
+	if err != nil {
+		return err
+	}
+	s.scans.Add(1)
+	defer s.scans.Add(-1)
+	defer nc.Close()
+	t, _ := ctx.Deadline()
+	nc.SetDeadline(t)
+	ctx, cancel = context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.pool.ctx, cancel)()
+	defer context.AfterFunc(ctx, func() { nc.Close() })()
+	if _, err := fmt.Fprintf(nc, "lru_crawler metadump %s\r\n", what); err != nil {
+		return fmt.Errorf("memcached: scan: %w", ended(ctx, err))
+	}
+	names := make([]string, 0, scanBatch)
+	for first := true; ; first = false {
+		line, err := br.ReadSlice('\n')
+		if err != nil {
+			return fmt.Errorf("memcached: scan: %w", ended(ctx, err))
+		}
+		name, end, err := dumpLine(line, first)
+		if err != nil {
+			return err
+		}
+		if !end && strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+		if len(names) == scanBatch || end && len(names) > 0 {
+			if err := fn(names); err != nil {
+				return err
+			}
+			names = make([]string, 0, scanBatch) // fn may have kept the other
+		}
+		if end {
+			return nil
+		}
+	}
+}
+
+// dumpLine reads one line of the listing: "key=K exp=..." with K URL-encoded,
+// and END at the end. first tells whether it is the first, where the server may
+// say no instead.
+func dumpLine(line []byte, first bool) (name string, end bool, err error) {
+	line = bytes.TrimRight(line, "\r\n")
+	if rest, ok := bytes.CutPrefix(line, []byte("key=")); ok {
+		key, _ := word(rest)
+		name, err := url.PathUnescape(string(key))
+		if err != nil || name == "" {
+			return "", false, errProtocol
+		}
+		return name, false, nil
+	}
+	switch text := string(line); {
+	case text == "END":
+		return "", true, nil
+	case first && strings.HasPrefix(text, "BUSY"):
+		return "", false, errBusyList
+	case first && (strings.HasPrefix(text, "ERROR") || strings.HasPrefix(text, "CLIENT_ERROR")):
+		return "", false, errNoList
+	}
+	return "", false, errProtocol
+}

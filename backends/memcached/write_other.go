@@ -1,0 +1,8 @@
+//go:build !unix
+
+package memcached
+
+import "net"
+
+// nonBlocking is not known here: a goroutine writes.
+func nonBlocking(net.Conn) func(b []byte) (int, error) { return nil }
