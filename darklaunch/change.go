@@ -75,6 +75,13 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 	case rules.GuardCall:
 		return op.guardIt(ctx, st, s)
 	case rules.SwapCall:
+		if op.target.Gone {
+			// The token was read before the source: what the source holds was
+			// written after the delete that left the tombstone.
+			return conflictNo(op.guard.(interface {
+				Revive(context.Context, backends.Session) error
+			}).Revive(ctx, op.session(s)))
+		}
 		return conflictNo(op.guard.Swap(ctx, op.session(s)))
 	case rules.BuryIfCall:
 		return conflictNo(op.guard.Bury(ctx, op.l.tombstoneTTL()))
@@ -138,14 +145,8 @@ func (op *operation) guardIt(ctx context.Context, st Abilities, s rules.Side) (r
 		return rules.Err, err
 	}
 	op.guard = g
-	rec := g.Record()
-	switch {
-	case rec.Found:
-		return rules.Hit, nil
-	case rec.Gone:
-		return rules.Gone, nil
-	}
-	return rules.Miss, nil
+	op.target = g.Record()
+	return answerOf(&op.target), nil
 }
 
 // marks looks at the session's marks in old. Those that this agent put, in this

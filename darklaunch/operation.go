@@ -29,6 +29,7 @@ type operation struct {
 	exact    bool             // the client wants the deadline with the data
 
 	got      [2]backends.Record // what was read from each store
+	target   backends.Record    // what a copy's target held
 	guard    backends.Guard
 	undo     backends.Undo
 	own      []backends.Mark // our entries, as they were seen
@@ -247,17 +248,12 @@ func (op *operation) read(c rules.Call) readAnswer {
 		r.rec, err = op.fetch(ctx, c.Side)
 		return err
 	})
+	r.answer = answerOf(&r.rec)
 	switch {
 	case r.err != nil:
 		r.answer = rules.Err
 	case r.rec.Found && op.sameAsTarget(c.Side, &r.rec):
 		r.answer = rules.Same
-	case r.rec.Found:
-		r.answer = rules.Hit
-	case r.rec.Gone:
-		r.answer = rules.Gone
-	default:
-		r.answer = rules.Miss
 	}
 	return r
 }
@@ -292,8 +288,7 @@ func (op *operation) sameAsTarget(s rules.Side, rec *backends.Record) bool {
 		if op.guard == nil {
 			return false
 		}
-		t := op.guard.Record()
-		return t.Found && op.l.equal(&t.Session, &rec.Session)
+		return op.target.Found && op.l.equal(&op.target.Session, &rec.Session)
 	}
 	return false
 }
