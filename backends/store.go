@@ -121,13 +121,13 @@ type Guarder interface {
 	// empty session with reserved flags that readers take as missing and that
 	// expires at notAfter.
 	//
-	// After notAfter (at most 20 s ahead) Swap and Bury refuse, by the server's
-	// clock where the server can check it in the same step.
+	// After notAfter (at most 20 s ahead) Swap, Revive and Bury refuse, by the
+	// server's clock where the server can check it in the same step.
 	Guard(ctx context.Context, k Key, notAfter time.Time) (Guard, error)
 }
 
-// Guard is one guarded change. It is used by one goroutine and once: one Swap
-// or one Bury, or none.
+// Guard is one guarded change. It is used by one goroutine and once: one Swap,
+// one Revive or one Bury, or none.
 type Guard interface {
 	// Record is what stood when the guard was made. A claim of anybody is
 	// Found false.
@@ -135,6 +135,12 @@ type Guard interface {
 	// Swap writes the session if nothing has modified the key since, and if no
 	// tombstone stands for it. Otherwise ErrConflict.
 	Swap(ctx context.Context, s Session) error
+	// Revive is Swap, and where Record().Gone is true it does not refuse for the
+	// tombstone that stood then but clears it: for a session that is known to be
+	// younger than the delete. ErrConflict if the key was modified since or the
+	// tombstone renewed. (A tombstone that has run out since may or may not
+	// count as modified.)
+	Revive(ctx context.Context, s Session) error
 	// Bury removes the session and leaves a tombstone for ttl if nothing has
 	// modified the key since. Otherwise ErrConflict.
 	Bury(ctx context.Context, ttl time.Duration) error

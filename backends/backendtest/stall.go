@@ -123,13 +123,20 @@ var stallCases = []testCase{
 	}},
 	{"stall/guards", func(e *env) {
 		g := ability[backends.Guarder](e)
-		for _, name := range []string{"swap", "bury"} {
+		for _, name := range []string{"swap", "bury", "revive"} {
 			k := e.key(name)
 			e.set(k, "before")
+			if b, ok := e.store.(backends.Tombstoner); ok && name == "revive" {
+				_, err := b.Bury(e.ctx, k, time.Minute)
+				e.must(err)
+			}
 			guard := e.guard(g, k)
 			err := e.stalled(name, func(ctx context.Context) error {
-				if name == "bury" {
+				switch name {
+				case "bury":
 					return guard.Bury(ctx, time.Minute)
+				case "revive":
+					return guard.Revive(ctx, e.session(k, "late"))
 				}
 				return guard.Swap(ctx, e.session(k, "late"))
 			})

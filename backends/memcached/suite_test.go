@@ -21,7 +21,7 @@ var deviations = func() map[string]string {
 	m := map[string]string{}
 	for _, name := range []string{
 		"add/exists", "add/stored", "read many/in order", "deadline/kept", "deadline/never", "guard/absent",
-		"guard/present", "guard/swap never", "tombstone/revive", "touch/found", "touch/never",
+		"guard/present", "guard/swap never", "guard/revive deadline", "tombstone/revive", "touch/found", "touch/never",
 	} {
 		m[name] = "the deadline cannot be read without meta commands"
 	}
