@@ -60,7 +60,12 @@ type Read struct {
 	began int64
 }
 
-const kept = 64 // writes of a session that are remembered
+// What is remembered of a session: a read under way may return what was
+// superseded a moment ago, and a write that failed may take effect much later.
+const (
+	keptSuperseded = 64
+	keptFailed     = 4096
+)
 
 // Session gives the history of a session. It begins missing.
 func (l *Ledger) Session(id string) *Session {
@@ -89,20 +94,31 @@ func (s *Session) begin(value string, deletes bool) *Write {
 	defer s.mu.Unlock()
 	w := &Write{s: s, value: value, deletes: deletes, began: s.l.clock.Add(1)}
 	s.writes = append(s.writes, w)
-	if len(s.writes) > kept {
+	if len(s.writes)%128 == 0 {
 		s.prune()
 	}
 	return w
 }
 
-// prune forgets the oldest superseded writes: a value that is then read is one
-// that nobody remembers, and counts as a lost write.
+// prune forgets the oldest: a value of theirs that is then read is one that
+// nobody remembers, and counts as a lost write.
 func (s *Session) prune() {
-	n := len(s.writes) - kept/2
+	superseded, failed := -keptSuperseded, -keptFailed
+	for _, w := range s.writes {
+		if w.superseded != 0 {
+			superseded++
+		} else {
+			failed++
+		}
+	}
 	keep := s.writes[:0]
 	for _, w := range s.writes {
-		if n > 0 && w.superseded != 0 {
-			n--
+		switch {
+		case w.superseded != 0 && superseded > 0:
+			superseded--
+			continue
+		case w.superseded == 0 && failed > 0 && w.acked == 0:
+			failed--
 			continue
 		}
 		keep = append(keep, w)

@@ -111,7 +111,7 @@ const (
 	Gone              // none, and a tombstone
 	Clear             // no mark
 	Marked            // at least one mark
-	MarkedCall        // at least one, and one of another agent names a call that may still arrive
+	MarkedCall        // at least one, and one of our own, of an earlier life, names a call that may still arrive
 	Err               // a read that could not say; a change that did not happen
 	Unknown           // a change that may have happened, or may happen later
 )

@@ -188,7 +188,7 @@ func (s *state) modified(by *proc, side rules.Side) {
 }
 
 func (s *state) marks(p *proc) rules.Answer {
-	marked, named := false, false
+	marked := false
 	for a := range s.mark {
 		if s.mark[a] == 0 {
 			continue
@@ -196,14 +196,9 @@ func (s *state) marks(p *proc) rules.Answer {
 		marked = true
 		if uint8(a) == p.agent {
 			p.seenMark = s.mark[a]
-		} else if s.mark[a]&markCall != 0 && s.unknown(uint8(a), rules.New) {
-			named = true
 		}
 	}
-	switch {
-	case named:
-		return rules.MarkedCall
-	case marked:
+	if marked {
 		return rules.Marked
 	}
 	return rules.Clear
