@@ -31,7 +31,7 @@ type Session struct {
 	Key  Key
 	Data []byte // opaque; may be empty; up to 1 MiB - 512 B (memcached's item limit less its header)
 	// Flags are the client's 32 bits (memcached). A store without room for
-	// them says so in Abilities of its documentation and returns zero.
+	// them says so (FlagKeeper), takes any and returns zero.
 	Flags uint32
 	// Deadline is when the session ends: absolute, kept to the millisecond, or
 	// to the whole second where the store is memcached (rounded up, so that a
@@ -220,6 +220,13 @@ type Scanner interface {
 // BatchReader reads many records in one round trip.
 type BatchReader interface {
 	ReadMany(ctx context.Context, ks []Key) ([]Record, error) // in the order of the keys
+}
+
+// FlagKeeper is a store that says whether it keeps Session.Flags. The answer is
+// the same for the store's whole life and needs no server. Without this ability
+// a store keeps them.
+type FlagKeeper interface {
+	KeepsFlags() bool
 }
 
 // Health is what a store says of itself.
