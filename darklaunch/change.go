@@ -89,10 +89,19 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		err := st.PutMark(ctx, op.key(s), m, op.ref.Kind().MaxAge)
 		if err == nil {
 			op.l.marksPut.Add(1)
+			op.l.marksStanding.Add(1)
 		}
 		return rules.OK, err
 	case rules.DropMarkCall:
-		return rules.OK, st.DropMarks(ctx, op.key(s), op.own)
+		err := st.DropMarks(ctx, op.key(s), op.own)
+		if err == nil {
+			for _, m := range op.own {
+				if m.Agent == op.l.start {
+					op.l.marksStanding.Add(-1)
+				}
+			}
+		}
+		return rules.OK, err
 	case rules.BehindCall:
 		return rules.OK, st.Set(ctx, backends.Session{Key: backends.BehindKey(op.l.o.Migration, op.l.start),
 			Data: []byte(time.Now().UTC().Format(time.RFC3339))})

@@ -30,12 +30,14 @@ type Layer struct {
 
 	writes   atomic.Uint64 // numbers this agent's marks
 	marksPut atomic.Int64
-	behind   atomic.Bool // our old-behind record stands in new
-	dirty    [2]atomic.Int64
-	unknown  [2]atomic.Int64
-	allDirty [2]atomic.Bool
-	repairs  chan struct{}
-	copies   chan struct{} // bounds refills and repairs at one time
+	// marksStanding counts the marks that were put and not seen to be removed.
+	marksStanding atomic.Int64
+	behind        atomic.Bool // our old-behind record stands in new
+	dirty         [2]atomic.Int64
+	unknown       [2]atomic.Int64
+	allDirty      [2]atomic.Bool
+	repairs       chan struct{}
+	copies        chan struct{} // bounds refills and repairs at one time
 
 	calls    context.Context // of every store call; ends at Close
 	endCalls context.CancelFunc

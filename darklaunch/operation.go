@@ -34,6 +34,7 @@ type operation struct {
 	undo     backends.Undo
 	own      []backends.Mark // our entries, as they were seen
 	notAfter time.Time       // of a copy
+	queued   time.Time       // when it was queued, of a mirrored write
 	lock     string          // the grant's value
 	lockTTL  time.Duration
 	effects  rules.Effects // all there were
