@@ -185,14 +185,15 @@ type Marker interface {
 	// Marks returns the entries; none is the usual answer.
 	Marks(ctx context.Context, k Key) ([]Mark, error)
 	// PutMark adds an entry and keeps those of others. The set lives for ttl
-	// from now (0: without end).
+	// from now (0: without end), or for as long as it would have lived without
+	// the new entry, whichever is longer: nobody ends another's mark.
 	PutMark(ctx context.Context, k Key, m Mark, ttl time.Duration) error
 	// DropMarks removes exactly these entries, where they stand.
 	DropMarks(ctx context.Context, k Key, ms []Mark) error
 }
 
 // Locker keeps locks: values with a time to live that one holder owns. value
-// is unique to each grant.
+// is unique to each grant, ttl is positive.
 type Locker interface {
 	Lock(ctx context.Context, k Key, value string, ttl time.Duration) (granted bool, err error)
 	// Unlock removes the lock if it holds value: compare and delete.

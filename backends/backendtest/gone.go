@@ -1,0 +1,127 @@
+package backendtest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+)
+
+// goneCases are what a store does while its server is not there.
+var goneCases = []testCase{
+	{"gone/errors, never misses", func(e *env) {
+		e.set(e.key("a"), "data")
+		e.must(e.opts.Server.Kill())
+		defer e.restart()
+		for i, c := range e.calls() {
+			ctx, cancel := context.WithTimeout(e.ctx, 250*time.Millisecond)
+			begin := time.Now()
+			err := c.do(ctx, e.key(fmt.Sprint(i)))
+			took := time.Since(begin)
+			cancel()
+			if err == nil {
+				e.Errorf("%s: got an answer from a server that is gone", c.name)
+			}
+			if took > 250*time.Millisecond+lateness {
+				e.Errorf("%s: took %v with a deadline of 250ms", c.name, took)
+			}
+		}
+	}},
+	{"gone/back again", func(e *env) {
+		k := e.key("a")
+		e.set(k, "data")
+		var before backends.Health
+		h, ok := e.store.(backends.Healther)
+		if ok {
+			var err error
+			before, err = h.Health(e.ctx)
+			e.must(err)
+		}
+		e.must(e.opts.Server.Kill())
+		e.restart()
+		// Idle connections are dead now. A read may meet one; it is soon over.
+		e.eventually("the store answers again", func() bool {
+			ctx, cancel := context.WithTimeout(e.ctx, time.Second)
+			defer cancel()
+			_, found, err := e.store.Get(ctx, k)
+			if found {
+				e.Fatalf("a server that lost everything has the session")
+			}
+			return err == nil
+		})
+		e.eventually("changes succeed again", func() bool {
+			ctx, cancel := context.WithTimeout(e.ctx, time.Second)
+			defer cancel()
+			return e.store.Set(ctx, e.session(k, "again")) == nil
+		})
+		e.wantData(k, "again")
+		if ok {
+			after, err := h.Health(e.ctx)
+			e.must(err)
+			if after.RunID == before.RunID {
+				e.Errorf("the run id %q has not changed with a restart", after.RunID)
+			}
+		}
+	}},
+	{"gone/in the middle of a change", func(e *env) {
+		k := e.key("a")
+		e.set(k, "data")
+		e.must(e.opts.Server.Freeze())
+		defer e.restart()
+		result := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
+			defer cancel()
+			result <- e.store.Set(ctx, e.session(k, "late"))
+		}()
+		// Not a wait for a condition: that the call was sent cannot be seen.
+		time.Sleep(50 * time.Millisecond)
+		e.must(e.opts.Server.Kill())
+		begin := time.Now()
+		var err error
+		select {
+		case err = <-result:
+		case <-time.After(6 * time.Second):
+			e.Fatalf("the call has not returned")
+		}
+		if took := time.Since(begin); took > time.Second {
+			e.Errorf("a lost connection was noticed after %v", took)
+		}
+		u, unknown := backends.IsUnknown(err)
+		if !unknown {
+			e.Fatalf("got %v, want an Unknown: the change may have been applied", err)
+		}
+		e.restart()
+		e.settles(u)
+	}},
+}
+
+// restart brings the server back after a case that killed it.
+func (e *env) restart() {
+	e.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := e.opts.Server.Restart(ctx); err != nil {
+		e.Fatalf("restart: %v", err)
+	}
+}
+
+// settles wants the doubt of u to end, by itself or by Settle.
+func (e *env) settles(u *backends.Unknown) {
+	e.Helper()
+	var last error
+	e.eventually("an unknown call is settled", func() bool {
+		ctx, cancel := context.WithTimeout(e.ctx, 500*time.Millisecond)
+		defer cancel()
+		if last = u.Settle(ctx); last != nil {
+			return false
+		}
+		select {
+		case <-u.Done():
+		default:
+			e.Fatalf("Settle returned nil and Done is open")
+		}
+		return true
+	})
+}

@@ -1,0 +1,34 @@
+package backendtest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/seed-41165957/crossfade/backends/localserver"
+)
+
+// Redis starts a redis-server for the test; a missing program fails it.
+func Redis(t testing.TB, args ...string) *localserver.Server {
+	t.Helper()
+	return server(t, localserver.Redis, args)
+}
+
+// Memcached starts a memcached for the test; a missing program fails it.
+func Memcached(t testing.TB, args ...string) *localserver.Server {
+	t.Helper()
+	return server(t, localserver.Memcached, args)
+}
+
+func server(t testing.TB, start func(context.Context, localserver.Options) (*localserver.Server, error), args []string) *localserver.Server {
+	t.Helper()
+	s, err := start(t.Context(), localserver.Options{Args: args})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}

@@ -1,0 +1,189 @@
+package localserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Options of a server. The zero value works.
+type Options struct {
+	// Args are added to the command line, after ours.
+	Args []string
+	// Ready bounds the wait for the first answer. Zero: 10 s (seen: 7 to 13 ms;
+	// a loaded machine takes longer).
+	Ready time.Duration
+}
+
+// Server is one server program on one loopback port. It is safe for concurrent
+// use.
+type Server struct {
+	product product
+	args    []string
+	ready   time.Duration
+	port    int
+	dir     string
+
+	mu   sync.Mutex
+	proc *Process // guarded by mu; nil after Stop
+}
+
+// product is what differs between the programs.
+type product struct {
+	name    string // of the program
+	install string // what to do where it is missing
+	// Ports are chosen below ports: the kernel hands out 32768 to 60999 to
+	// clients, and Redis may want port+10000 for its cluster bus.
+	ports int
+	args  func(port int, dir string) []string
+	// up tells whether p, and no other program on that port, answers at addr.
+	up func(p *Process, addr string) bool
+}
+
+const firstPort = 10000
+
+var errPortTaken = errors.New("localserver: the port is taken")
+
+func start(ctx context.Context, pr product, opts Options) (*Server, error) {
+	if _, err := exec.LookPath(pr.name); err != nil {
+		return nil, fmt.Errorf("localserver: %s is not installed: %s", pr.name, pr.install)
+	}
+	dir, err := os.MkdirTemp("", "crossfade-"+pr.name+"-")
+	if err != nil {
+		return nil, fmt.Errorf("localserver: %w", err)
+	}
+	s := &Server{product: pr, args: opts.Args, ready: opts.Ready, dir: dir}
+	if s.ready <= 0 {
+		s.ready = 10 * time.Second
+	}
+	for range 50 {
+		s.port = firstPort + rand.IntN(pr.ports-firstPort)
+		if err = s.launch(ctx); !errors.Is(err, errPortTaken) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+// launch starts the program on s.port and waits until it answers. The caller
+// holds mu, or is alone.
+func (s *Server) launch(ctx context.Context) error {
+	l, err := net.Listen("tcp", s.Addr())
+	if err != nil {
+		return errPortTaken
+	}
+	l.Close()
+	cmd := exec.Command(s.product.name, append(s.product.args(s.port, s.dir), s.args...)...)
+	cmd.Dir = s.dir
+	p, err := Start(cmd)
+	if err != nil {
+		return fmt.Errorf("localserver: start %s: %w", s.product.name, err)
+	}
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	late := time.NewTimer(s.ready)
+	defer late.Stop()
+	for !s.product.up(p, s.Addr()) {
+		select {
+		case <-tick.C:
+			continue
+		case <-p.Done():
+			// Somebody was faster to the port, or the arguments are wrong; the
+			// second repeats itself on every port.
+			if l, err := net.Listen("tcp", s.Addr()); err != nil {
+				return errPortTaken
+			} else {
+				l.Close()
+			}
+			return fmt.Errorf("localserver: %s ended at once; it said: %s", s.product.name, p.Output())
+		case <-late.C:
+			err = fmt.Errorf("localserver: %s does not answer after %v; it said: %s", s.product.name, s.ready, p.Output())
+		case <-ctx.Done():
+			err = fmt.Errorf("localserver: start %s: %w", s.product.name, context.Cause(ctx))
+		}
+		return errors.Join(err, p.Kill())
+	}
+	s.proc = p
+	return nil
+}
+
+// Addr is where the server listens, "127.0.0.1:port"; it stays the same for
+// the life of the Server.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// Pid is the process id, zero after Stop; Restart changes it.
+func (s *Server) Pid() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil {
+		return 0
+	}
+	return s.proc.Pid()
+}
+
+// Stop ends the server and removes its folder. It may be called twice.
+func (s *Server) Stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil {
+		return nil
+	}
+	p := s.proc
+	s.proc = nil
+	return errors.Join(p.Stop(2*time.Second), os.RemoveAll(s.dir))
+}
+
+// Kill ends the server with SIGKILL; Restart brings it back, empty.
+func (s *Server) Kill() error { return s.on((*Process).Kill) }
+
+// Freeze makes the server stand still with its connections open.
+func (s *Server) Freeze() error { return s.on((*Process).Freeze) }
+
+// Thaw ends Freeze.
+func (s *Server) Thaw() error { return s.on((*Process).Thaw) }
+
+// Restart kills the server, if it runs, and starts it on the same port.
+func (s *Server) Restart(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil {
+		return errStopped
+	}
+	if err := s.proc.Kill(); err != nil {
+		return err
+	}
+	// Somebody's client may hold the port for a moment.
+	var err error
+	for range 100 {
+		if err = s.launch(ctx); !errors.Is(err, errPortTaken) {
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+	return err
+}
+
+var errStopped = errors.New("localserver: the server was stopped")
+
+func (s *Server) on(f func(*Process) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil {
+		return errStopped
+	}
+	return f(s.proc)
+}

@@ -1,0 +1,26 @@
+package redis
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+)
+
+// Bury deletes a session and leaves a tombstone, in one step.
+func (s *Store) Bury(ctx context.Context, k backends.Key, ttl time.Duration) (bool, error) {
+	if err := s.enter(ctx, k); err != nil {
+		return false, err
+	}
+	n, err := s.script(ctx, "bury", scriptBury, []string{k.Name, s.gone(k)}, ttlMillis(ttl))
+	return n > 0, err
+}
+
+// Revive writes a session and clears the tombstone, in one step.
+func (s *Store) Revive(ctx context.Context, sess backends.Session) error {
+	if err := s.enterData(ctx, sess); err != nil {
+		return err
+	}
+	_, err := s.script(ctx, "revive", scriptRevive, []string{sess.Key.Name, s.gone(sess.Key)}, sess.Data, life(sess.Deadline))
+	return err
+}
