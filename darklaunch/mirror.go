@@ -1,7 +1,6 @@
 package darklaunch
 
 import (
-	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,7 +82,6 @@ func (l *Layer) enqueue(op *operation) {
 	}
 	q := &operation{l: l, era: op.era.keep(), at: op.at, ref: op.ref, hash: op.hash, purpose: Mirror,
 		write: op.write, deadline: op.deadline, queued: time.Now()}
-	q.write.Data = bytes.Clone(op.write.Data) // the caller's own is his again after the answer
 	q.m = rules.Start(kind, op.at.Position, l.env(op.at))
 	l.table.queuedOne(op.hash, op.ref, 1)
 	if l.mirror.push(q) {

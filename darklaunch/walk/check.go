@@ -43,6 +43,9 @@ func (l *ledger) read(v, forbidden uint8) *Violation {
 		}
 		return nil
 	}
+	if l.placed&bit(v) != 0 && l.placed&l.started&^(forbidden|l.refused) != 0 {
+		return nil // all adds write the same bytes: it may be a later one's
+	}
 	if l.refused&bit(v) != 0 {
 		// A refused add is a write without acknowledgement; it may show where
 		// nothing lives, never in the place of what does.

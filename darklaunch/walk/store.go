@@ -15,8 +15,8 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 			if p.copies() && p.tokSide != uint8(side) && p.tokVal == s.val[side] {
 				return rules.Same
 			}
-			if p.m.Op() == rules.Add && s.val[side] == p.val {
-				return rules.Same
+			if p.m.Op() == rules.Add && s.ledger.placed&bit(s.val[side]) != 0 {
+				return rules.Same // what adds write is alike: an empty session
 			}
 			return rules.Hit
 		case s.tomb[side]:
