@@ -270,12 +270,9 @@ func (m *Machine) lookAnswer(a Answer) {
 	case a == Marked, a == MarkedCall:
 		m.markOrFail() // what new holds is behind: a session that old has deleted
 		return
-	case a == Same && m.pos == position.ReadNew && !dropped(SameOnlyInReadNew):
+	case a == Same && (m.pos == position.ReadNew || dropped(SameOnlyInReadNew)):
 		// A refill has brought ours: every agent beside us asks old first, which
 		// has let only us. (In sealed a neighbour may add in new alone.)
-		m.done()
-		return
-	case a == Same && dropped(SameOnlyInReadNew):
 		m.done()
 		return
 	case a == Same:
