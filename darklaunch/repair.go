@@ -31,6 +31,9 @@ func (l *Layer) wakeRepair() {
 
 // refill copies a session into new that a read found in old only.
 func (l *Layer) refill(from *operation) {
+	if len(from.got[rules.Old].Data) == 0 {
+		return // perhaps an add that is about to write new itself
+	}
 	select {
 	case l.copies <- struct{}{}:
 	default:

@@ -18,7 +18,7 @@ const (
 	SourceFirst             // writes go in the direction in which copies run
 	OldDecidesAdd           // up to read-new old decides an add
 	AddAsksNew              // read-new asks new too, before the id counts as free
-	SameOnlyInReadNew       // in sealed an equal session in new is somebody else\'s
+	EqualIsNotOurs          // an equal session in new is not taken for what the add wrote
 	AddIsUndone             // an add that new refuses is taken back in old
 	SetClearsTombstone      // a set clears the tombstone of the store it writes
 	DeleteLeavesTombstone   // a delete leaves one, also where nothing was

@@ -106,7 +106,7 @@ const (
 	OK                // done, stored, found, granted, released
 	No                // not stored, not found, not granted, conflict
 	Hit               // a session
-	Same              // a session, equal to what the copy's target holds, or to what the add wrote
+	Same              // a session, equal to what the copy's target holds, or to what an add wrote
 	Miss              // none
 	Gone              // none, and a tombstone
 	Clear             // no mark
