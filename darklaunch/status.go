@@ -19,6 +19,10 @@ type Status struct {
 	// locked; Waiting says what is.
 	Acknowledged bool     `json:"acknowledged"`
 	Waiting      []string `json:"waiting,omitempty"`
+	// Older and LocksOut count two of the things waited for; the third is the
+	// unknown calls.
+	Older    int64 `json:"older"`
+	LocksOut int   `json:"locks_out"`
 
 	DirtyNew    int64 `json:"dirty_new"`
 	DirtyOld    int64 `json:"dirty_old"`
@@ -70,6 +74,7 @@ func (l *Layer) Status() Status {
 		s.Waiting = append(s.Waiting, "no revision of the flags is known")
 	}
 	if n := l.eras.older(); n > 0 {
+		s.Older = n
 		s.Waiting = append(s.Waiting, fmt.Sprintf("%d operations, queued writes or copies of an older revision", n))
 	}
 	if n := s.UnknownOld; n > 0 {
@@ -79,6 +84,7 @@ func (l *Layer) Status() Status {
 		s.Waiting = append(s.Waiting, fmt.Sprintf("%d calls to new of unknown outcome", n))
 	}
 	if n := l.grants.olderThan(s.Epoch, now); n > 0 {
+		s.LocksOut = n
 		s.Waiting = append(s.Waiting, fmt.Sprintf("%d locks granted under an older revision", n))
 	}
 	s.Acknowledged = len(s.Waiting) == 0

@@ -128,3 +128,6 @@ func (s *Snapshot) Definition() Definition { return s.def.clone() }
 
 // Migration is the name of the migration that the revision belongs to.
 func (s *Snapshot) Migration() string { return s.def.Migration }
+
+// Bucketing is the seed of the buckets, as in the definition.
+func (s *Snapshot) Bucketing() string { return s.def.Bucketing }

@@ -243,3 +243,16 @@ func find(es []entry, name string) (Ref, bool) {
 	}
 	return Ref{}, false
 }
+
+// ByID gives the sessions that a bare id may stand for: one of each kind whose
+// ids look like that.
+func (s *Set) ByID(id string) []Ref {
+	var refs []Ref
+	for _, k := range s.kinds {
+		p := k.keys[0]
+		if ref, ok := find(s.old, p.name(id)); ok && ref.kind == k && !ref.Lock && ref.ID == id {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}

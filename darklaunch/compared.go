@@ -1,0 +1,94 @@
+package darklaunch
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// Compared is one look at a session in both stores.
+type Compared struct {
+	// Class is the difference, as in Divergence; empty: none.
+	Class string
+	Err   error // no id is in it
+
+	sums      [2]uint64
+	deadlines [2]time.Time
+}
+
+// Same tells whether two looks saw the same two records: then nobody was
+// writing in between, and a difference is one.
+func (c Compared) Same(d Compared) bool {
+	const jitter = 1500 * time.Millisecond // of deadlines in whole seconds
+	for i := range c.deadlines {
+		if c.sums[i] != d.sums[i] || c.deadlines[i].Sub(d.deadlines[i]).Abs() > jitter {
+			return false
+		}
+	}
+	return c.Class == d.Class
+}
+
+// CompareMany looks at sessions and changes nothing: the copy's target first,
+// then its source, in one round trip each where the stores can. A difference
+// that is seen once may be a write under way.
+func (l *Layer) CompareMany(ctx context.Context, refs []kinds.Ref, dir Direction) []Compared {
+	out := make([]Compared, len(refs))
+	var recs [2][]backends.Record
+	for _, s := range []rules.Side{dir.target(), dir.target().Other()} {
+		var errs []error
+		recs[s], errs = l.readMany(ctx, refs, s)
+		for i, err := range errs {
+			out[i].Err = errors.Join(out[i].Err, err)
+		}
+	}
+	for i := range out {
+		if out[i].Err != nil {
+			continue
+		}
+		out[i].Class = l.classify(&recs[rules.Old][i], &recs[rules.New][i])
+		for s := range recs {
+			out[i].sums[s], out[i].deadlines[s] = l.sum(&recs[s][i]), recs[s][i].Deadline
+		}
+	}
+	return out
+}
+
+func (l *Layer) readMany(ctx context.Context, refs []kinds.Ref, s rules.Side) ([]backends.Record, []error) {
+	ctx, cancel := context.WithTimeout(ctx, l.o.CopyTimeout)
+	defer cancel()
+	keys := make([]backends.Key, len(refs))
+	for i := range refs {
+		op := operation{l: l, ref: refs[i]}
+		keys[i] = op.key(s)
+	}
+	errs := make([]error, len(refs))
+	if b, ok := l.side(s).Store.(backends.BatchReader); ok && len(refs) > 1 {
+		if recs, err := b.ReadMany(ctx, keys); err == nil {
+			return recs, errs
+		}
+	}
+	recs := make([]backends.Record, len(refs))
+	for i := range keys {
+		one, cancel := context.WithTimeout(ctx, l.side(s).Timeout)
+		recs[i], errs[i] = l.store(s).Read(one, keys[i])
+		cancel()
+	}
+	return recs, errs
+}
+
+// sum is of what a write changes, the deadline left aside.
+func (l *Layer) sum(r *backends.Record) uint64 {
+	if !r.Found {
+		return 0
+	}
+	var h maphash.Hash
+	h.SetSeed(l.compare.seed)
+	h.Write(r.Data)
+	maphash.WriteComparable(&h, r.Flags)
+	return h.Sum64()
+}

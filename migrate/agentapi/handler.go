@@ -1,0 +1,161 @@
+package agentapi
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+)
+
+const (
+	// barrierMost bounds POST /v1/barrier: a write of an agent takes both
+	// stores' timeouts, a copy its own; what lasts longer hangs.
+	barrierMost = time.Minute
+	// bodyMost bounds a question: an id is 250 bytes at most.
+	bodyMost = 4 << 10
+)
+
+// Options of a handler. Name, Flags and Kinds are needed.
+type Options struct {
+	Name    string // of the agent
+	Version string
+	Flags   flags.Source
+	Kinds   *kinds.Set
+	// Digest of the configuration for a bucketing: config.Config.Digest. nil: "".
+	Digest func(bucketing string) string
+	// Token, where set, is asked for as a bearer token below /v1.
+	Token string
+	// Stopping tells that the agent is on its way out. nil: never.
+	Stopping func() bool
+}
+
+// Handler answers for one agent.
+type Handler struct {
+	o     Options
+	l     *darklaunch.Layer
+	began time.Time
+	mux   http.Handler
+}
+
+// New makes the handler of an agent. It starts nothing.
+func New(l *darklaunch.Layer, o Options) *Handler {
+	h := &Handler{o: o, l: l, began: time.Now()}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", h.ready)
+	mux.HandleFunc("GET /v1/status", h.status)
+	mux.HandleFunc("GET /v1/divergences", h.divergences)
+	mux.HandleFunc("POST /v1/barrier", h.barrier)
+	mux.HandleFunc("POST /v1/verified", func(w http.ResponseWriter, _ *http.Request) { l.Verified(); answer(w, struct{}{}) })
+	mux.HandleFunc("POST /v1/restored", func(w http.ResponseWriter, _ *http.Request) { l.Restored(); answer(w, struct{}{}) })
+	mux.HandleFunc("POST /v1/copy-back-dirty", h.copyBack)
+	mux.HandleFunc("POST /v1/explain", h.explain)
+	// A page in a browser on this host must not move a migration.
+	h.mux = http.NewCrossOriginProtection().Handler(mux)
+	return h
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if strings.HasPrefix(r.URL.Path, "/v1/") {
+		switch {
+		case h.o.Token != "":
+			got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if subtle.ConstantTimeCompare([]byte(got), []byte(h.o.Token)) != 1 {
+				w.Header().Set("WWW-Authenticate", "Bearer")
+				fail(w, http.StatusUnauthorized, "a bearer token is needed: see listen.admin_token_file")
+				return
+			}
+		case !byAddress(r.Host):
+			// Without a token the address is all that protects: a name that
+			// somebody made point here (DNS rebinding) is not an address.
+			fail(w, http.StatusForbidden, "asked by a name: ask by address, or set listen.admin_token_file")
+			return
+		}
+	}
+	h.mux.ServeHTTP(w, r)
+}
+
+func byAddress(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || host == "localhost" || host == unixHost
+}
+
+// State is what /readyz says.
+func (h *Handler) State() State {
+	switch {
+	case h.o.Stopping != nil && h.o.Stopping():
+		return Stopping
+	case h.o.Flags.Current() == nil:
+		return Starting
+	}
+	return Ready
+}
+
+func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) {
+	s := h.State()
+	if s != Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	w.Write([]byte(string(s) + "\n"))
+}
+
+func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
+	s := Status{Agent: h.o.Name, Version: h.o.Version, Started: h.began, Uptime: time.Since(h.began).Seconds(),
+		State: h.State(), Status: h.l.Status()}
+	if cur := h.o.Flags.Current(); cur != nil {
+		s.Migration = cur.Migration()
+		if h.o.Digest != nil {
+			s.Digest = h.o.Digest(cur.Bucketing())
+		}
+	}
+	answer(w, s)
+}
+
+func (h *Handler) barrier(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), barrierMost)
+	defer cancel()
+	if err := h.l.Barrier(ctx); err != nil {
+		fail(w, http.StatusGatewayTimeout, "operations or copies are still running: ask again")
+		return
+	}
+	answer(w, struct{}{})
+}
+
+func (h *Handler) copyBack(w http.ResponseWriter, r *http.Request) {
+	done, left := h.l.CopyBackDirty(r.Context())
+	answer(w, Repaired{Done: done, Left: left})
+}
+
+func (h *Handler) divergences(w http.ResponseWriter, _ *http.Request) {
+	out := []Divergence{}
+	for _, d := range h.l.Divergences() {
+		out = append(out, Divergence{Seen: d.Seen, Hash: d.Hash, Class: d.Class, Cause: d.Cause, Position: d.Position,
+			Old: held(d.Old), New: held(d.New)})
+	}
+	answer(w, out)
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v)
+}
+
+func fail(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(failure{text})
+}

@@ -1,0 +1,279 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+)
+
+// scanTries is how often a scan that fails is begun again: copies that are made
+// twice do no harm.
+const scanTries = 3
+
+// copier is one job that copies: a backfill, a verification, a reverse copy.
+type copier struct {
+	m     *Migration
+	t     *teller
+	cur   *revision
+	dir   darklaunch.Direction
+	lease *lease
+	o     darklaunch.Options
+	layer *darklaunch.Layer
+	began map[string]string // the agents: address and start id
+
+	rep   Report
+	mu    sync.Mutex // guards rep's maps and lists, and again
+	again []suspect  // sessions to look at again
+	done  atomic.Int64
+	total int64
+	phase string
+	start time.Time
+}
+
+// suspect is a session that differed, or could not be copied.
+type suspect struct {
+	ref  kinds.Ref
+	hash flags.Hash
+	seen darklaunch.Compared
+	err  error
+	// copied is set once the target was made like the source.
+	copied bool
+}
+
+// job begins a job: nobody else copies, every agent has acknowledged the
+// revision that stands, and what agents copied by themselves until now has
+// ended.
+func (m *Migration) job(ctx context.Context, name string, cur *revision, dir darklaunch.Direction, t *teller) (*copier, error) {
+	o, err := m.stores()
+	if err != nil {
+		return nil, err
+	}
+	l, err := m.take(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	c := &copier{m: m, t: t, cur: cur, dir: dir, lease: l, o: o, began: map[string]string{}, start: time.Now()}
+	c.rep = Report{Job: name, Epoch: cur.def.Epoch, Began: time.Now().UTC(), Differences: map[string]int64{}}
+	if err := c.begin(ctx); err != nil {
+		l.release(true)
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *copier) begin(ctx context.Context) error {
+	now, err := c.m.read()
+	if err != nil {
+		return err
+	}
+	if now.digest() != c.cur.digest() {
+		return refuse(GateRevision, "run it again", "somebody else has published revision %d", now.def.Epoch)
+	}
+	replies, err := c.m.acked(ctx, c.cur, c.t, false)
+	if err != nil {
+		return err
+	}
+	for _, a := range replies {
+		c.began[a.addr] = a.status.Start
+	}
+	c.t.tell(Progress{Phase: "waiting for what agents are copying"})
+	if err := c.m.each(func(_ int, a *agentapi.Client) error { return a.Barrier(ctx) }); err != nil {
+		return fmt.Errorf("migrate: barrier: %w: run it again", err)
+	}
+	c.o.Flags, c.o.StateDir, c.o.CompareRatio = flags.NewStatic(c.cur.snap), "", 0
+	c.layer, err = darklaunch.New(c.o)
+	return err
+}
+
+// end waits until nothing that the job sent can arrive any more, and closes it.
+// An error says that the job proves nothing.
+func (c *copier) end(ctx context.Context, err error) error {
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.m.copyMost()+5*time.Second)
+	defer cancel()
+	settled := true
+	for s := c.layer.Status(); s.UnknownOld+s.UnknownNew > 0; s = c.layer.Status() {
+		if pause(wait, 20*time.Millisecond) != nil {
+			settled = false
+			break
+		}
+	}
+	c.layer.Close()
+	if err == nil && !settled {
+		err = fmt.Errorf("migrate: %s: a store has not said what became of a write: run it again", c.rep.Job)
+	}
+	if err == nil {
+		err = c.alive(ctx)
+	}
+	c.lease.release(settled)
+	c.rep.Ended = time.Now().UTC()
+	return err
+}
+
+// alive tells whether the agents are those that were there when it began: one
+// that died took with it what it had not written yet.
+func (c *copier) alive(ctx context.Context) error {
+	replies, err := c.m.acked(ctx, c.cur, c.t, false)
+	if err != nil {
+		return err
+	}
+	for _, a := range replies {
+		was := c.began[a.addr]
+		if a.status.Start != was && a.status.CleanFrom != was {
+			return fmt.Errorf("migrate: %s: agent %s was started anew meanwhile: run it again", c.rep.Job, a.name())
+		}
+		c.began[a.addr] = a.status.Start
+	}
+	return nil
+}
+
+// counts tells whether a session is copied in this direction.
+func (c *copier) counts(at flags.Decision) bool {
+	switch at.Position {
+	case position.Mirror, position.Fenced:
+		return c.dir == darklaunch.Forward
+	case position.ReadNew:
+		recovering := at.Down == flags.OldRecovering
+		return (c.dir == darklaunch.Backward) == recovering
+	case position.Back:
+		return c.dir == darklaunch.Backward
+	}
+	return false
+}
+
+// item is a session on its way to a worker.
+type item struct {
+	ref  kinds.Ref
+	hash flags.Hash
+}
+
+// scan gives every session of one store to fn in batches, in several workers.
+// seen, if not nil, holds what was given before: each goes once.
+func (c *copier) scan(ctx context.Context, side rules.Side, seen map[flags.Hash]struct{}, fn func(context.Context, []item)) error {
+	st, from := c.o.Old.Store, c.m.o.Kinds.FromOld
+	if side == rules.New {
+		st, from = c.o.New.Store, c.m.o.Kinds.FromNew
+	}
+	sc, ok := st.(backends.Scanner)
+	if !ok {
+		return fmt.Errorf("migrate: %v cannot list its sessions: use a store that can", side)
+	}
+	var err error
+	for try := range scanTries {
+		if try > 0 {
+			if err := pause(ctx, time.Second<<try/2); err != nil {
+				return err
+			}
+		}
+		if err = c.scanOnce(ctx, sc, from, seen, fn); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("migrate: scan of %v: %w: see that it answers, then run it again", side, err)
+	}
+	return nil
+}
+
+func (c *copier) scanOnce(ctx context.Context, sc backends.Scanner, from func(string) (kinds.Ref, bool), seen map[flags.Hash]struct{}, fn func(context.Context, []item)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	batches := make(chan []item)
+	var wg sync.WaitGroup
+	for range c.m.o.Workers {
+		wg.Go(func() {
+			for b := range batches {
+				fn(ctx, b)
+				c.done.Add(int64(len(b)))
+				c.tell()
+			}
+		})
+	}
+	var batch []item
+	give := func(least int) error {
+		for len(batch) >= least && len(batch) > 0 {
+			n := min(len(batch), c.m.o.Batch)
+			select {
+			case batches <- batch[:n:n]:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			batch = batch[n:]
+		}
+		return nil
+	}
+	err := sc.Scan(ctx, "", func(names []string) error {
+		for _, name := range names {
+			ref, ok := from(name)
+			if !ok || ref.Lock {
+				continue
+			}
+			if seen != nil {
+				h := c.o.Hasher.SumString(ref.OldKey().Name)
+				if _, twice := seen[h]; twice {
+					continue
+				}
+				seen[h] = struct{}{}
+			}
+			hash, at := c.layer.Position(ref)
+			if !c.counts(at) {
+				c.mu.Lock()
+				c.rep.Skipped++
+				c.mu.Unlock()
+				continue
+			}
+			batch = append(batch, item{ref, hash})
+		}
+		return give(c.m.o.Batch)
+	})
+	err = errors.Join(err, give(1)) // after an error too: they count as seen
+	close(batches)
+	wg.Wait()
+	return errors.Join(err, ctx.Err())
+}
+
+// size counts the sessions of a store, for the progress.
+func (c *copier) size(ctx context.Context, side rules.Side) int64 {
+	st := c.o.Old.Store
+	if side == rules.New {
+		st = c.o.New.Store
+	}
+	n := int64(0)
+	if sc, ok := st.(backends.Scanner); ok {
+		sc.Scan(ctx, "", func(names []string) error { n += int64(len(names)); return nil })
+	}
+	return n
+}
+
+func (c *copier) tell() {
+	done, took := c.done.Load(), time.Since(c.start).Seconds()
+	p := Progress{Phase: c.phase, Done: done, Total: max(c.total, done), Rate: float64(done) / max(took, 0.001)}
+	if c.total > done && p.Rate > 0 {
+		p.ETA = time.Duration(float64(c.total-done) / p.Rate * float64(time.Second)).Round(time.Second)
+	}
+	c.lease.progress(p.Done, p.Total)
+	c.t.tell(p)
+}
+
+func (c *copier) stage(phase string, total int64) {
+	c.phase, c.total, c.start = phase, total, time.Now()
+	c.done.Store(0)
+}
+
+func refs(items []item) []kinds.Ref {
+	out := make([]kinds.Ref, len(items))
+	for i := range items {
+		out[i] = items[i].ref
+	}
+	return out
+}

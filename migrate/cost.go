@@ -1,0 +1,73 @@
+package migrate
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// cost says what taking n back would cost, as far as it can be known now.
+func (m *Migration) cost(cur *revision, n flags.Definition, replies []reply) (back []string) {
+	var s sums
+	for i := range replies {
+		s.add(&replies[i], false)
+	}
+	say := func(format string, args ...any) { back = append(back, fmt.Sprintf(format, args...)) }
+	w := n.Weights
+	locks := m.lockTTL()
+	switch {
+	case w[position.Cutover]+w[position.Back] > 0:
+		say("%s of the sessions are where new alone decides: taking them back needs a reverse copy and its verification (back, sealed, read-new)",
+			share(w[position.Cutover]+w[position.Back]))
+		if n.KeepOld || w[position.Back] > 0 {
+			say("old is written too, after the answer: known to be behind there now: %d sessions", s.dirtyOld)
+		} else {
+			say("old is not written: everything written since cutover has to be copied")
+		}
+		say("if new is lost meanwhile, these sessions must log in again")
+	case w[position.Sealed] > 0:
+		say("no copy: both stores have every write; while it lasts, writes are refused where either store fails")
+	case w[position.ReadNew] > 0:
+		say("no copy: old decides every write and holds every session")
+		if n.Settled > 0 {
+			say("if old fails meanwhile, new takes writes alone: then taking it back needs old to be made whole (crossfade recover old)")
+		}
+	case w[position.Fenced]+w[position.Mirror] > 0:
+		say("nothing: old decides every write and answers every read")
+	default:
+		say("nothing: new is not used")
+	}
+	if unfenced(n) && !unfenced(cur.def) {
+		say("what was verified counts no more: read-new then needs a backfill and a verification again")
+	}
+	if locks > 0 {
+		say("each revision waits for the locks that are out: at most %v", locks.Round(time.Second))
+	}
+	return back
+}
+
+// needTexts says what the rules ask before a revision.
+func needTexts(need rules.Needs, copies bool) []string {
+	texts := []string{"every agent has acknowledged the last revision", "no copy is running"}
+	for _, n := range []struct {
+		need rules.Needs
+		text string
+	}{
+		{rules.NeedNoUnknown, "no call of unknown outcome"},
+		{rules.NeedVerified, "a verification that counts"},
+		{rules.NeedCleanNew, "nothing dirty in new, no mark in old"},
+		{rules.NeedCleanOld, "nothing dirty in old"},
+		{rules.NeedNotBehind, "no record that old is behind"},
+	} {
+		if need&n.need != 0 {
+			texts = append(texts, n.text)
+		}
+	}
+	if need&rules.NeedReversed != 0 && copies {
+		texts = append(texts, "a reverse copy and its verification: made before it")
+	}
+	return texts
+}

@@ -1,0 +1,12 @@
+//go:build !unix
+
+package migrate
+
+import (
+	"errors"
+	"os"
+)
+
+func tryLock(*os.File) (bool, error) {
+	return false, errors.New("this system has no flock: move the ramp from a Unix host")
+}

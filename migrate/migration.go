@@ -1,0 +1,164 @@
+package migrate
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+)
+
+// Options of a Migration. Migration, FlagFile and Kinds are needed; Layer for
+// whatever looks into a store.
+type Options struct {
+	Migration string
+	FlagFile  string
+	Kinds     *kinds.Set
+	// Agents are the admin addresses of every agent. Without them a migration
+	// stops at mirror: nobody could say that a fence stands everywhere.
+	Agents []string
+	Client agentapi.ClientOptions
+	// Digest of the configuration for a bucketing, which every agent must have
+	// too. nil: agents are compared with each other.
+	Digest func(bucketing string) string
+	// Layer gives what copies are made with: stores, kinds, hasher, timeouts.
+	// Flags is filled in here. It is called once, at the first need; the stores
+	// stay the caller's to close.
+	Layer func() (darklaunch.Options, error)
+	// KeepOld: sessions in cutover are also written to old.
+	KeepOld bool
+	// Wait bounds the wait for each acknowledgement. Default 10 minutes.
+	Wait time.Duration
+	// Grace is how long a gate may be shut before the step is refused: what is
+	// dirty under live traffic is repaired within moments. Default 10 s.
+	Grace time.Duration
+	// Recheck is how long after a difference the second look is. Default 200 ms.
+	Recheck time.Duration
+	// Workers copy at the same time, Batch sessions each. Defaults 4 and 200.
+	Workers, Batch int
+	// Reason is kept with each step in the record.
+	Reason string
+}
+
+// Migration is one migration, seen from outside its agents. Its methods may be
+// called from several processes at once: who comes second is refused.
+type Migration struct {
+	o      Options
+	agents []*agentapi.Client
+
+	once   sync.Once // guards layer and its error
+	layer  darklaunch.Options
+	failed error
+
+	crash func(epoch uint64) error // tests: between the record and the flag file
+}
+
+// New makes a Migration. It reads nothing and asks nobody.
+func New(o Options) (*Migration, error) {
+	if o.Migration == "" || o.FlagFile == "" || o.Kinds == nil {
+		return nil, errors.New("migrate: Options.Migration, FlagFile and Kinds are needed")
+	}
+	setDefault(&o.Wait, 10*time.Minute)
+	setDefault(&o.Grace, 10*time.Second)
+	setDefault(&o.Recheck, 200*time.Millisecond)
+	setDefault(&o.Workers, 4)
+	setDefault(&o.Batch, 200)
+	m := &Migration{o: o}
+	for _, a := range o.Agents {
+		c, err := agentapi.NewClient(a, o.Client)
+		if err != nil {
+			return nil, fmt.Errorf("migrate: flags.agents: %w", err)
+		}
+		m.agents = append(m.agents, c)
+	}
+	return m, nil
+}
+
+// Close ends idle connections to agents.
+func (m *Migration) Close() {
+	for _, a := range m.agents {
+		a.Close()
+	}
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// stores opens what copies are made with.
+func (m *Migration) stores() (darklaunch.Options, error) {
+	m.once.Do(func() {
+		if m.o.Layer == nil {
+			m.failed = errors.New("migrate: Options.Layer is needed to look into the stores")
+			return
+		}
+		m.layer, m.failed = m.o.Layer()
+	})
+	return m.layer, m.failed
+}
+
+// lockTTL is the longest that a lock may be out.
+func (m *Migration) lockTTL() (most time.Duration) {
+	for _, k := range m.o.Kinds.Kinds() {
+		if len(k.Locks) > 0 {
+			most = max(most, k.LockTTL)
+		}
+	}
+	return most
+}
+
+// copyMost is the longest that a copy of an agent may run.
+func (m *Migration) copyMost() time.Duration {
+	if l, err := m.stores(); err == nil && l.CopyTimeout > 0 {
+		return l.CopyTimeout
+	}
+	return 10 * time.Second
+}
+
+// Progress is what a long step tells while it runs.
+type Progress struct {
+	Phase  string        `json:"phase"`            // what it is doing
+	Detail string        `json:"detail,omitempty"` // whom it waits for, what it found
+	Done   int64         `json:"done,omitempty"`
+	Total  int64         `json:"total,omitempty"` // 0: not known
+	Rate   float64       `json:"rate,omitempty"`  // a second
+	ETA    time.Duration `json:"eta,omitempty"`   // 0: not known
+}
+
+// teller passes progress on, at most once a second for each phase.
+type teller struct {
+	to   func(Progress)
+	mu   sync.Mutex // guards what follows
+	last map[string]time.Time
+}
+
+func tell(to func(Progress)) *teller { return &teller{to: to, last: map[string]time.Time{}} }
+
+func (t *teller) tell(p Progress) {
+	if t.to == nil {
+		return
+	}
+	t.mu.Lock()
+	now := time.Now()
+	due := now.Sub(t.last[p.Phase]) >= time.Second
+	if due {
+		t.last[p.Phase] = now
+	}
+	t.mu.Unlock()
+	if due {
+		t.to(p)
+	}
+}
+
+// news is passed on whenever it comes: a revision was published.
+func (t *teller) news(phase, format string, args ...any) {
+	if t.to != nil {
+		t.to(Progress{Phase: phase, Detail: fmt.Sprintf(format, args...)})
+	}
+}

@@ -1,0 +1,71 @@
+package migrate
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+)
+
+// publish writes the next revision if the file is still what the gates were
+// looked at with, nobody copies, and the next may follow. back is what was said
+// of taking it back: it is written down first.
+func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definition, text string, back []string) error {
+	snap, err := n.Compile()
+	if err != nil {
+		return fmt.Errorf("migrate: revision %d: %w", n.Epoch, err)
+	}
+	if cur.snap != nil {
+		if err := cur.snap.Next(snap); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+	}
+	data, err := n.MarshalFlagd()
+	if err != nil {
+		return fmt.Errorf("migrate: revision %d: %w", n.Epoch, err)
+	}
+	h, err := m.publisher(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	now, err := m.read()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(now.data, cur.data) || (now.data == nil) != (cur.data == nil) {
+		return refuse(GateRevision, "look at crossfade status, then run this again if it is still wanted",
+			"somebody else has published revision %d since this began with %d", now.def.Epoch, cur.def.Epoch)
+	}
+	copier, err := m.still(ctx)
+	if err != nil {
+		return err
+	}
+	defer copier.release()
+	r, err := m.recorded(cur)
+	if err != nil {
+		return err
+	}
+	r.follow(cur.def, n)
+	r.Steps = append(r.Steps, stepMade{Epoch: n.Epoch, At: time.Now().UTC(), Text: text, Reason: m.o.Reason, Back: back})
+	r.Steps = slices.Clone(r.Steps[max(0, len(r.Steps)-stepsKept):])
+	if cur.data != nil && !slices.Contains(r.Published, cur.digest()) {
+		r.published(cur.digest())
+	}
+	r.published(sum(data))
+	if err := m.saveRecord(r); err != nil {
+		return err
+	}
+	if m.crash != nil {
+		if err := m.crash(n.Epoch); err != nil {
+			return err
+		}
+	}
+	if err := save(m.o.FlagFile, data); err != nil {
+		return fmt.Errorf("migrate: publish revision %d: %w: run this where the flag file may be written", n.Epoch, err)
+	}
+	return nil
+}

@@ -1,0 +1,282 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// Result is what a verb did.
+type Result struct {
+	Epoch  uint64   `json:"epoch"` // acknowledged by every agent
+	State  string   `json:"state"`
+	Steps  []string `json:"steps"` // revisions that were published
+	Agents int      `json:"agents"`
+}
+
+// Ramp takes a stage (mirror, read-new or cutover) to so many of the 10,000
+// buckets, up or down, through the positions between, and returns when every
+// agent has acknowledged. Errors: *Refusal, *Waiting, or another.
+func (m *Migration) Ramp(ctx context.Context, stage string, buckets int, progress func(Progress)) (Result, error) {
+	return m.reach(ctx, func(d flags.Definition) (goal, error) { return m.rampGoal(d, stage, buckets) }, progress)
+}
+
+// Rollback takes all sessions back to a stage: read-new, mirror or off.
+func (m *Migration) Rollback(ctx context.Context, to string, progress func(Progress)) (Result, error) {
+	return m.reach(ctx, func(d flags.Definition) (goal, error) { return m.backGoal(d, to) }, progress)
+}
+
+func (m *Migration) rampGoal(d flags.Definition, stage string, buckets int) (goal, error) {
+	ends := d.Weights.Ends()
+	mirror, fence, read, cut := ends[position.Mirror], ends[position.Fenced], ends[position.ReadNew], d.Weights[position.Cutover]
+	if buckets < 0 || buckets > flags.Buckets {
+		return goal{}, fmt.Errorf("migrate: %d of 10000 buckets: accepted are 0 to 10000", buckets)
+	}
+	g := goal{mirror: mirror, fence: flags.Buckets, readNew: read, cutover: cut, keepOld: m.o.KeepOld}
+	switch stage {
+	case "mirror":
+		if read > 0 {
+			return g, refuse(GateOrder, "take it down first: crossfade ramp read-new 0", "read-new is at %s, and needs all sessions in mirror", share(read))
+		}
+		g.mirror, g.fence = buckets, min(fence, buckets)
+	case "read-new":
+		if buckets < cut {
+			return g, refuse(GateOrder, "take it back first: crossfade ramp cutover "+flags.PercentText(buckets), "cutover is at %s", share(cut))
+		}
+		if mirror < flags.Buckets && buckets > 0 {
+			return g, refuse(GateOrder, "run crossfade ramp mirror 100, then crossfade backfill and crossfade verify", "mirror is at %s: a session that is not mirrored would be missed in new", share(mirror))
+		}
+		if mirror < flags.Buckets {
+			g.fence = fence
+		}
+		g.readNew = buckets
+	case "cutover":
+		if buckets > read {
+			return g, refuse(GateOrder, "run crossfade ramp read-new "+flags.PercentText(buckets)+", and let it soak", "read-new is at %s", share(read))
+		}
+		if read == 0 {
+			g.fence = fence
+		}
+		g.cutover = buckets
+	default:
+		return g, fmt.Errorf("migrate: no stage %q to ramp: accepted are mirror, read-new and cutover", stage)
+	}
+	return g, nil
+}
+
+func (m *Migration) backGoal(d flags.Definition, to string) (goal, error) {
+	ends := d.Weights.Ends()
+	g := goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], keepOld: m.o.KeepOld}
+	switch to {
+	case "read-new":
+		g.readNew = ends[position.ReadNew]
+	case "mirror":
+		g.fence = 0
+	case "off":
+		g.mirror, g.fence = 0, 0
+	default:
+		return g, fmt.Errorf("migrate: cannot roll back to %q: accepted are read-new, mirror and off", to)
+	}
+	return g, nil
+}
+
+// reach publishes revision after revision until the goal is acknowledged. The
+// goal is taken from the first revision that is read.
+func (m *Migration) reach(ctx context.Context, to func(flags.Definition) (goal, error), progress func(Progress)) (res Result, err error) {
+	cur, err := m.read()
+	if err != nil {
+		return res, err
+	}
+	g, err := to(cur.def)
+	if err != nil {
+		return res, err
+	}
+	if err := m.allowed(cur, g); err != nil {
+		return res, err
+	}
+	return m.walk(ctx, tell(progress), false, func(cur *revision, _ []reply) (flags.Definition, string, bool, error) {
+		n, text, ok := g.next(cur.def)
+		return n, text, ok, nil
+	})
+}
+
+// walk publishes what next says follows, until it says that nothing does. What
+// stands is acknowledged by every agent before next is asked, and at the end.
+func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
+	next func(*revision, []reply) (flags.Definition, string, bool, error)) (res Result, err error) {
+	for published := uint64(0); ; {
+		cur, err := m.read()
+		if err != nil {
+			return res, err
+		}
+		if published > 0 && cur.def.Epoch != published {
+			return res, refuse(GateRevision, "look at crossfade status, then run this again if it is still wanted",
+				"somebody else has published revision %d", cur.def.Epoch)
+		}
+		replies, err := m.acked(ctx, cur, t, oldDead)
+		if err != nil {
+			return res, err
+		}
+		res.Epoch, res.State, res.Agents = cur.def.Epoch, state(cur.def), len(replies)
+		n, text, more, err := next(cur, replies)
+		if err != nil || !more {
+			return res, err
+		}
+		if err := m.before(ctx, cur, n, replies, t); err != nil {
+			return res, err
+		}
+		if err := m.publish(ctx, cur, n, text, m.cost(cur, n, replies)); err != nil {
+			return res, err
+		}
+		published = n.Epoch
+		res.Steps = append(res.Steps, text)
+		t.news("published", "revision %d: %s", n.Epoch, text)
+	}
+}
+
+// allowed refuses what no revision of the way could mend.
+func (m *Migration) allowed(cur *revision, g goal) error {
+	if d := cur.def.DeclaredDown; d != flags.NoneDown {
+		return refuse(GateDown, "bring it back and run crossfade recover old", "a store is declared down (%v)", d)
+	}
+	w := cur.def.Weights
+	beyond := g.fence > 0 || g.readNew > 0 || w[position.Off]+w[position.Mirror] < flags.Buckets
+	if len(m.agents) == 0 && beyond {
+		return refuse(GateAgents, "name the admin address of every agent in flags.agents", "flags.agents is empty: past mirror each agent has to acknowledge, and nobody else can say that it has")
+	}
+	for h, p := range cur.def.Pins {
+		if p == position.Sealed || p == position.Back {
+			return refuse(GateOrder, "unpin it", "session %v is pinned at %v", h, p)
+		}
+	}
+	if g.readNew > w.Ends()[position.ReadNew] {
+		r, err := m.recorded(cur)
+		if err != nil {
+			return err
+		}
+		if r.Verified == nil { // before the fence is published for nothing
+			if no := r.verified(nil); no != nil {
+				return no
+			}
+		}
+	}
+	return nil
+}
+
+// before sees to what a revision needs: a reverse copy is made, everything else
+// is a gate.
+func (m *Migration) before(ctx context.Context, cur *revision, n flags.Definition, replies []reply, t *teller) error {
+	if cur.def.Epoch == 0 {
+		for i := range replies {
+			if e := replies[i].status.Epoch; e > 0 {
+				return refuse(GateRevision, "put the flag file back: each agent keeps flags.last-good.json in its state folder",
+					"there is no flag file, and agent %s serves revision %d", replies[i].name(), e)
+			}
+		}
+		return nil
+	}
+	if needs(cur.def, n)&rules.NeedReversed != 0 && copiesBack(cur.def) {
+		r, err := m.recorded(cur)
+		if err != nil {
+			return err
+		}
+		dirty, all := false, false
+		for i := range replies {
+			dirty = dirty || replies[i].status.DirtyOld > 0
+			all = all || replies[i].status.AllDirtyOld
+		}
+		switch {
+		case r.reversed(replies) != nil, all:
+			_, err = m.reverse(ctx, cur, t)
+		case dirty: // since the reverse copy
+			err = m.dirtyBack(ctx, t)
+		}
+		if err != nil {
+			return err
+		}
+		if replies, err = m.acked(ctx, cur, t, false); err != nil {
+			return err
+		}
+		if cur.def.DeclaredDown == flags.OldRecovering { // also where a crash came between
+			if err := m.restored(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return m.gate(ctx, cur, n, replies, t)
+}
+
+// copiesBack tells whether a reverse copy may run: sessions are in back, or old
+// is recovering.
+func copiesBack(d flags.Definition) bool {
+	return d.Weights[position.Back] > 0 || d.DeclaredDown == flags.OldRecovering
+}
+
+// Plan is what a verb would do.
+type Plan struct {
+	State     string     `json:"state"`
+	Revisions []Revision `json:"revisions"`
+	// Refused is the gate that is shut for the first of them now.
+	Refused string `json:"refused,omitempty"`
+	// Back is what taking it all back would cost, as far as it is known now.
+	Back []string `json:"taking_it_back"`
+}
+
+// Revision is one that would be published.
+type Revision struct {
+	Epoch uint64   `json:"epoch"`
+	Text  string   `json:"text"`
+	Needs []string `json:"needs"`
+}
+
+// PlanRamp says what Ramp would do, and does nothing.
+func (m *Migration) PlanRamp(ctx context.Context, stage string, buckets int) (Plan, error) {
+	return m.plan(ctx, func(d flags.Definition) (goal, error) { return m.rampGoal(d, stage, buckets) })
+}
+
+// PlanRollback says what Rollback would do, and does nothing.
+func (m *Migration) PlanRollback(ctx context.Context, to string) (Plan, error) {
+	return m.plan(ctx, func(d flags.Definition) (goal, error) { return m.backGoal(d, to) })
+}
+
+func (m *Migration) plan(ctx context.Context, to func(flags.Definition) (goal, error)) (p Plan, err error) {
+	cur, err := m.read()
+	if err != nil {
+		return p, err
+	}
+	g, err := to(cur.def)
+	if err != nil {
+		return p, err
+	}
+	p.State = state(cur.def)
+	if err := m.allowed(cur, g); err != nil {
+		p.Refused = err.Error()
+	}
+	r, err := m.recorded(cur)
+	if err != nil {
+		return p, err
+	}
+	replies := m.ask(ctx, r)
+	for d := cur.def; ; {
+		n, text, more := g.next(d)
+		if !more {
+			p.Back = m.cost(cur, d, replies)
+			return p, nil
+		}
+		need := needs(d, n)
+		p.Revisions = append(p.Revisions, Revision{Epoch: n.Epoch, Text: text, Needs: needTexts(need, copiesBack(d))})
+		if len(p.Revisions) == 1 && p.Refused == "" && !slices.ContainsFunc(replies, func(a reply) bool { return a.err != nil }) &&
+			!(need&rules.NeedReversed != 0 && copiesBack(d)) {
+			if no, err := m.shut(ctx, cur, n, need, replies); err != nil {
+				p.Refused = err.Error()
+			} else if no != nil {
+				p.Refused = no.Error()
+			}
+		}
+		d = n
+	}
+}

@@ -1,0 +1,203 @@
+package migrate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+)
+
+// recordVersion rises when an older tool would misread the file.
+const recordVersion = 1
+
+// stepsKept is how many steps the record remembers.
+const stepsKept = 200
+
+// record is what outlives the tool beside the flag file: docs/formats.md, "What
+// the orchestrator keeps".
+type record struct {
+	Version   int    `json:"version"`
+	Migration string `json:"migration"`
+	// Published are the digests of the flag file as this tool wrote it, the
+	// newest last: two, since a crash may fall between record and file.
+	Published  []string        `json:"published"`
+	Agents     map[string]life `json:"agents"`
+	Backfilled *run            `json:"backfilled,omitempty"`
+	Verified   *run            `json:"verified,omitempty"`
+	// Owed is the revision since which old has to be made whole by a reverse
+	// copy; 0: it has not. Reversed is the copy that did.
+	Owed     uint64 `json:"owed,omitempty"`
+	Reversed *run   `json:"reversed,omitempty"`
+	// Invalid says why what was verified does not count any more.
+	Invalid string     `json:"invalid,omitempty"`
+	Steps   []stepMade `json:"steps"`
+}
+
+// life of an agent, by its address.
+type life struct {
+	Name  string `json:"name"`
+	Start string `json:"start"`
+	// Quarantine is how long after its start what its last life left behind
+	// (locks, copies) may be out.
+	Quarantine time.Duration `json:"quarantine,omitempty"`
+}
+
+// run is a copy or verification that is over.
+type run struct {
+	Epoch uint64    `json:"epoch"` // of the flags, all the while
+	Began time.Time `json:"began"`
+	Ended time.Time `json:"ended"`
+	// Agents that had acknowledged before it began: address and start id.
+	Agents map[string]string `json:"agents"`
+	Counts map[string]int64  `json:"counts"`
+}
+
+// stepMade is one revision that was published, with what was said of it before.
+type stepMade struct {
+	Epoch  uint64    `json:"epoch"`
+	At     time.Time `json:"at"`
+	Text   string    `json:"text"`
+	Reason string    `json:"reason,omitempty"`
+	Back   []string  `json:"taking_it_back"`
+}
+
+func (m *Migration) recordPath() string { return m.o.FlagFile + ".record" }
+
+// recorded reads the record, and drops what does not count for the flag file as
+// it is: somebody else has changed it, or it comes from another place.
+func (m *Migration) recorded(cur *revision) (*record, error) {
+	r := &record{Version: recordVersion, Migration: m.o.Migration}
+	data, err := os.ReadFile(m.recordPath())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, fmt.Errorf("migrate: record: %w", err)
+	default:
+		if err := json.Unmarshal(data, r); err != nil {
+			return nil, fmt.Errorf("migrate: %s is damaged: %w: move it away; then a new verification is needed", filepath.Base(m.recordPath()), err)
+		}
+		if r.Version != recordVersion || r.Migration != m.o.Migration {
+			return nil, fmt.Errorf("migrate: %s is of version %d and migration %q, this tool writes version %d for %q: use the tool that wrote it, or move it away",
+				filepath.Base(m.recordPath()), r.Version, r.Migration, recordVersion, m.o.Migration)
+		}
+	}
+	if r.Agents == nil {
+		r.Agents = map[string]life{}
+	}
+	if cur.data != nil && !slices.Contains(r.Published, cur.digest()) {
+		r.drop("the flag file was changed by something else")
+		if cur.def.CutoverFloor > 0 {
+			r.Owed, r.Reversed = cur.def.Epoch, nil
+		}
+	}
+	return r, nil
+}
+
+// drop takes back that anything was verified.
+func (r *record) drop(why string) {
+	if r.Verified != nil || r.Backfilled != nil {
+		r.Invalid = why
+	}
+	r.Verified, r.Backfilled = nil, nil
+}
+
+func (m *Migration) saveRecord(r *record) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err == nil {
+		err = save(m.recordPath(), append(data, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("migrate: save the record: %w", err)
+	}
+	return nil
+}
+
+// follow notes what a revision does to what was verified.
+func (r *record) follow(cur, n flags.Definition) {
+	if unfenced(n) {
+		r.drop(fmt.Sprintf("in revision %d a session was below fenced", n.Epoch))
+	}
+	switch {
+	case owes(cur, n):
+		r.Owed, r.Reversed = n.Epoch, nil
+	case paid(n):
+		r.Owed, r.Reversed = 0, nil
+	}
+}
+
+// meet notes the lives of agents, and drops what a life that did not end
+// cleanly took with it. It tells whether anything changed.
+func (r *record) meet(cur flags.Definition, replies []reply, locks, copies time.Duration) (changed bool) {
+	for i := range replies {
+		a := &replies[i]
+		if a.err != nil {
+			continue
+		}
+		was, known := r.Agents[a.addr]
+		if known && was.Start == a.status.Start && was.Name == a.status.Agent {
+			continue
+		}
+		changed = true
+		now := life{Name: a.status.Agent, Start: a.status.Start}
+		if known && was.Start != a.status.Start {
+			now.Quarantine = locks
+			if clean := a.status.CleanFrom == was.Start; clean {
+				for _, done := range []*run{r.Backfilled, r.Verified, r.Reversed} {
+					if done != nil && done.Agents[a.addr] == was.Start {
+						done.Agents[a.addr] = now.Start
+					}
+				}
+			} else {
+				now.Quarantine = max(locks, copies)
+				why := fmt.Sprintf("agent %s ended without saying so, and took with it what it had not written yet", now.Name)
+				r.drop(why)
+				if cur.Weights[position.Back] > 0 || cur.DeclaredDown == flags.OldRecovering {
+					r.Reversed = nil
+				}
+			}
+		}
+		r.Agents[a.addr] = now
+	}
+	return changed
+}
+
+// counts tells whether a run is good for the agents as they are.
+func (d *run) counts(replies []reply) string {
+	if len(d.Agents) != len(replies) {
+		return fmt.Sprintf("%d agents were there when it began, now there are %d", len(d.Agents), len(replies))
+	}
+	for _, a := range replies {
+		if start, ok := d.Agents[a.addr]; !ok {
+			return fmt.Sprintf("agent %s was not there when it began", a.name())
+		} else if start != a.status.Start {
+			return fmt.Sprintf("agent %s was started anew since", a.name())
+		}
+	}
+	return ""
+}
+
+// reply is what one agent said of itself.
+type reply struct {
+	addr   string
+	known  string // its name, when it was last heard of
+	status agentapi.Status
+	err    error
+}
+
+func (a *reply) name() string {
+	switch {
+	case a.status.Agent != "":
+		return a.status.Agent
+	case a.known != "":
+		return a.known
+	}
+	return a.addr
+}

@@ -1,0 +1,123 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+)
+
+// DeclareDown declares old dead: new takes every write of settled read-new, and,
+// once every agent knows and the locks that old granted have run out, grants
+// the locks.
+func (m *Migration) DeclareDown(ctx context.Context, store string, progress func(Progress)) (res Result, err error) {
+	if store != "old" {
+		return res, fmt.Errorf("migrate: cannot declare %q down: accepted is old (where new dies, crossfade rollback --to mirror)", store)
+	}
+	return m.walk(ctx, tell(progress), true, func(at *revision, _ []reply) (n flags.Definition, text string, ok bool, err error) {
+		cur := at.def
+		n = cur
+		switch cur.DeclaredDown {
+		case flags.NoneDown, flags.OldRecovering:
+			if no := down(cur); no != nil {
+				return n, "", false, no
+			}
+			n.DeclaredDown, text = flags.OldDown, "old is declared down"
+		case flags.OldDown:
+			n.DeclaredDown, text = flags.OldDownLocks, "new grants the locks"
+		case flags.NewDown:
+			return n, "", false, refuse(GateDown, "there is no store left", "new is declared down")
+		default:
+			return n, "", false, nil
+		}
+		return finish(cur, n), text, true, nil
+	})
+}
+
+// down refuses where a declaration would help nobody, or would not be safe.
+func down(d flags.Definition) *Refusal {
+	w := d.Weights
+	read := w.Ends()[position.ReadNew]
+	switch {
+	case w[position.Sealed]+w[position.Back] > 0:
+		return refuse(GateOrder, "crossfade rollback --to read-new, or crossfade ramp cutover", "sessions are on their way (%s)", state(d))
+	case w[position.ReadNew] == 0:
+		return refuse(GateOrder, "old decides for all others: bring it back", "no session is in read-new (%s)", state(d))
+	case d.DeclaredDown == flags.NoneDown && d.Settled < read:
+		return refuse(GateOrder, "run crossfade ramp read-new "+flags.PercentText(read)+": it settles what every agent has acknowledged", "read-new is not settled: an agent may still ask old")
+	}
+	return nil
+}
+
+// Recover makes old whole again after it was down, or after agents made writes
+// in new alone: both stores are written, new is copied to old and verified, and
+// read-new begins anew through sealed. The call goes on where it was stopped.
+func (m *Migration) Recover(ctx context.Context, store string, progress func(Progress)) (res Result, err error) {
+	if store != "old" {
+		return res, fmt.Errorf("migrate: cannot recover %q: accepted is old", store)
+	}
+	return m.walk(ctx, tell(progress), false, func(at *revision, replies []reply) (n flags.Definition, text string, ok bool, err error) {
+		cur := at.def
+		n = cur
+		w := cur.Weights
+		ends := w.Ends()
+		switch cur.DeclaredDown {
+		case flags.NoneDown:
+			if w[position.Sealed] > 0 && w[position.Back] == 0 {
+				// Copied and sealed: on to read-new.
+				n, text, ok = goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], readNew: ends[position.Sealed], cutover: w[position.Cutover]}.next(cur)
+				return n, text, ok, nil
+			}
+			behind, err := m.shut(ctx, at, cur, rules.NeedNotBehind, replies)
+			if err != nil {
+				return n, "", false, err
+			}
+			if behind == nil {
+				g := goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], readNew: ends[position.ReadNew], cutover: w[position.Cutover]}
+				if w[position.Back] > 0 {
+					return n, "", false, nil
+				}
+				n, text, ok = g.next(cur) // settle it again
+				return n, text, ok, nil
+			}
+			n.DeclaredDown, text = flags.OldDown, "old lacks writes: it is declared down"
+		case flags.OldDown, flags.OldDownLocks:
+			n.DeclaredDown, n.Settled, text = flags.OldRecovering, 0, "old is back: both are written"
+		case flags.OldRecovering:
+			n.DeclaredDown, text = flags.NoneDown, "old is whole: sealed"
+			n.Weights[position.Sealed], n.Weights[position.ReadNew] = w[position.Sealed]+w[position.ReadNew], 0
+		default:
+			return n, "", false, refuse(GateDown, "this is for old", "new is declared down")
+		}
+		return finish(cur, n), text, true, nil
+	})
+}
+
+// restored removes the records that old is behind and tells the agents.
+func (m *Migration) restored(ctx context.Context) error {
+	l, err := m.stores()
+	if err != nil {
+		return err
+	}
+	var names []string
+	err = m.own(ctx, rules.New, backends.BehindKey(m.o.Migration, "").Name, func(ns []string) error {
+		names = append(names, ns...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		one, cancel := context.WithTimeout(ctx, m.copyMost())
+		_, err := l.New.Delete(one, backends.Key{Name: n})
+		cancel()
+		if err != nil {
+			return fmt.Errorf("migrate: remove a record that old is behind: %w: run it again", err)
+		}
+	}
+	return m.each(func(_ int, a *agentapi.Client) error { return a.Restored(ctx) })
+}

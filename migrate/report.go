@@ -1,0 +1,48 @@
+package migrate
+
+import "time"
+
+// Report is what a copy or a verification came to. No id is in it.
+type Report struct {
+	Job   string    `json:"job"`
+	Epoch uint64    `json:"epoch"`
+	Began time.Time `json:"began"`
+	Ended time.Time `json:"ended"`
+	// Sessions that were looked at, in either store.
+	Sessions int64 `json:"sessions"`
+	// Skipped are not in a position in which they are copied in this direction.
+	Skipped int64 `json:"skipped,omitempty"`
+	// Copied were written to the target, or buried there.
+	Copied int64 `json:"copied"`
+	// Same needed nothing.
+	Same int64 `json:"same"`
+	// Evicted are in new, and no longer in an old that evicts: they stay.
+	Evicted int64 `json:"evicted,omitempty"`
+	// Races differed once, since somebody was writing them.
+	Races int64 `json:"races,omitempty"`
+	// Differences that were confirmed by a second look, by class. All were
+	// corrected, but for the unresolved.
+	Differences map[string]int64 `json:"differences"`
+	Rounds      int              `json:"rounds,omitempty"`
+	Unresolved  int64            `json:"unresolved"`
+	// Left are the hashes of some of the unresolved, and why.
+	Left []Left `json:"left,omitempty"`
+}
+
+// Left is one session that stays different, or could not be copied.
+type Left struct {
+	Hash string `json:"hash"`
+	Why  string `json:"why"`
+}
+
+// leftMost is how many are named.
+const leftMost = 100
+
+func (r *Report) counts() map[string]int64 {
+	c := map[string]int64{"sessions": r.Sessions, "copied": r.Copied, "same": r.Same, "evicted": r.Evicted,
+		"skipped": r.Skipped, "races": r.Races, "unresolved": r.Unresolved}
+	for class, n := range r.Differences {
+		c[class] = n
+	}
+	return c
+}

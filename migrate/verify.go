@@ -1,0 +1,180 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+)
+
+// verifyRounds bounds how often what differs is looked at again.
+const verifyRounds = 20
+
+// Verify compares both stores, in both directions, while clients write: what
+// differs is looked at again a moment later, and a difference that is still the
+// same is counted and corrected by a guarded copy, until a look finds nothing.
+// All sessions must be fenced, or further. When nothing is left it writes down
+// that the migration is verified, and tells the agents.
+func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report, error) {
+	t := tell(progress)
+	cur, err := m.read()
+	if err != nil {
+		return Report{}, err
+	}
+	if unfenced(cur.def) {
+		return Report{}, refuse(GateOrder, "run crossfade backfill: it publishes the fence for all sessions", "not every session is fenced (%s): what is verified could be behind again at once", state(cur.def))
+	}
+	if cur, err = m.fenced(ctx, progress); err != nil {
+		return Report{}, err
+	}
+	if err := m.notBehind(ctx, cur, t); err != nil {
+		return Report{}, err
+	}
+	c, err := m.job(ctx, "verification", cur, darklaunch.Forward, t)
+	if err != nil {
+		return Report{}, err
+	}
+	if err = c.end(ctx, c.verify(ctx)); err != nil {
+		return c.rep, err
+	}
+	if c.rep.Unresolved > 0 {
+		return c.rep, &Unfinished{Job: "verification", Report: c.rep}
+	}
+	_, err = m.change(ctx, func(now *revision, r *record) error {
+		if now.digest() != cur.digest() {
+			return refuse(GateRevision, "run crossfade verify again", "somebody else has published revision %d", now.def.Epoch)
+		}
+		r.Verified, r.Invalid = c.run(), ""
+		return nil
+	})
+	if err != nil {
+		return c.rep, err
+	}
+	return c.rep, m.each(func(_ int, a *agentapi.Client) error { return a.Verified(ctx) })
+}
+
+// notBehind refuses to copy from an old that lacks writes.
+func (m *Migration) notBehind(ctx context.Context, cur *revision, t *teller) error {
+	replies, err := m.acked(ctx, cur, t, false)
+	if err != nil {
+		return err
+	}
+	no, err := m.shut(ctx, cur, cur.def, rules.NeedNotBehind, replies)
+	if err == nil && no != nil {
+		return no
+	}
+	return err
+}
+
+// verify looks at every session of the source, then at those that only the
+// target has, then again at what differed.
+func (c *copier) verify(ctx context.Context) error {
+	seen := map[flags.Hash]struct{}{}
+	source := rules.Old
+	if c.dir == darklaunch.Backward {
+		source = rules.New
+	}
+	for _, side := range []rules.Side{source, source.Other()} {
+		c.stage(fmt.Sprintf("%s of %v", c.rep.Job, side), c.size(ctx, side))
+		if err := c.scan(ctx, side, seen, c.look); err != nil {
+			return err
+		}
+	}
+	for c.rep.Rounds = 1; len(c.again) > 0; c.rep.Rounds++ {
+		if c.rep.Rounds > verifyRounds {
+			c.leave(c.again)
+			return ctx.Err()
+		}
+		c.stage(fmt.Sprintf("looking again, round %d", c.rep.Rounds), int64(len(c.again)))
+		if err := pause(ctx, c.m.o.Recheck); err != nil {
+			return err
+		}
+		left := c.again
+		c.again = nil
+		for batch := range slices.Chunk(left, c.m.o.Batch) {
+			c.lookAgain(ctx, batch)
+			c.done.Add(int64(len(batch)))
+			c.tell()
+		}
+	}
+	return ctx.Err()
+}
+
+// look is the first look at a batch.
+func (c *copier) look(ctx context.Context, items []item) {
+	res := c.layer.CompareMany(ctx, refs(items), c.dir)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, r := range res {
+		c.rep.Sessions++
+		if r.Err == nil && r.Class == "" {
+			c.rep.Same++
+			continue
+		}
+		c.again = append(c.again, suspect{ref: items[i].ref, hash: items[i].hash, seen: r, err: r.Err})
+	}
+}
+
+// lookAgain looks at sessions that differed. Where both looks saw the same
+// difference nobody is writing: it is one, and is corrected.
+func (c *copier) lookAgain(ctx context.Context, list []suspect) {
+	items := make([]item, len(list))
+	for i, s := range list {
+		items[i] = item{s.ref, s.hash}
+	}
+	var correct []suspect
+	for i, r := range c.layer.CompareMany(ctx, refs(items), c.dir) {
+		s := list[i]
+		before := s.seen
+		s.seen, s.err = r, r.Err
+		switch {
+		case r.Err != nil:
+			c.again = append(c.again, s)
+		case r.Class == "" && s.copied:
+			c.rep.Copied++
+		case r.Class == "":
+			c.rep.Races++
+		case r.Same(before) || c.rep.Rounds >= verifyRounds/2:
+			// In the later rounds also what is written all the time: a guarded
+			// copy cannot overwrite what is newer.
+			if r.Same(before) && !s.copied {
+				c.rep.Differences[r.Class]++
+			}
+			correct = append(correct, s)
+		default:
+			c.again = append(c.again, s)
+		}
+	}
+	c.correct(ctx, correct)
+}
+
+// correct makes the target like the source.
+func (c *copier) correct(ctx context.Context, list []suspect) {
+	items := make([]item, len(list))
+	for i, s := range list {
+		items[i] = item{s.ref, s.hash}
+	}
+	if len(items) == 0 {
+		return
+	}
+	for i, r := range c.layer.CopyMany(ctx, refs(items), c.dir) {
+		s := list[i]
+		switch {
+		case r.Err != nil:
+			s.err = r.Err
+		case r.Evicted:
+			c.rep.Evicted++
+			continue
+		case c.rep.Rounds > verifyRounds/2 && !r.Wrote:
+			c.rep.Races++ // the guarded look found the two alike
+			continue
+		default:
+			s.copied = true
+		}
+		c.again = append(c.again, s)
+	}
+}
