@@ -78,6 +78,17 @@ var reviveCases = []testCase{
 		e.wantMissing(k)
 		e.wantGone(k, true)
 	}},
+	{"guard/revive after a refused bury", func(e *env) {
+		g := ability[backends.Guarder](e)
+		k := e.key("a")
+		e.set(k, "data")
+		old := e.guard(g, k)
+		guard := e.buried(g, k)
+		e.wantErr(old.Bury(e.ctx, time.Hour), backends.ErrConflict) // leaves the tombstone as it is
+		e.must(guard.Revive(e.ctx, e.session(k, "again")))
+		e.delete(k)
+		e.wantGone(k, false)
+	}},
 	{"guard/conflict of a revive", func(e *env) {
 		g := ability[backends.Guarder](e)
 		for name, modify := range e.modifications() {

@@ -176,7 +176,8 @@ func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
 // always. If the delete then meets another token, a tombstone that was made
 // here is taken back: it must not hide the session from those who look for it
 // after it has gone in some other way. One that stood before is overwritten
-// instead of made, so that nobody else takes it back as theirs, and it stays.
+// instead of made, so that nobody else takes it back as theirs, and it stays: so
+// the session's token is looked at before, and a Bury that must fail leaves it.
 func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {
 	if !g.open() {
 		return backends.ErrConflict
@@ -205,11 +206,11 @@ func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {
 func (g *guard) stand(ctx context.Context, stone command) (own uint64, err error) {
 	add := stone
 	add.verb = vAdd
-	c := newCall().add(add).add(command{verb: vGet, key: stone.key})
+	c := newCall().add(command{verb: vLook, key: g.key.Name}).add(add).add(command{verb: vGet, key: stone.key})
 	if err := g.s.exec(ctx, c); err != nil {
 		return 0, err
 	}
-	put, get := c.ans[0], c.ans[1]
+	look, put, get := c.ans[0], c.ans[1], c.ans[2]
 	c.free()
 	switch {
 	case put.err != nil:
@@ -218,6 +219,10 @@ func (g *guard) stand(ctx context.Context, stone command) (own uint64, err error
 		return get.cas, nil // no other has this value
 	case put.status == stOK:
 		return 0, nil
+	case look.err != nil:
+		return 0, look.err
+	case look.status != stOK || look.cas != g.cas:
+		return 0, backends.ErrConflict
 	}
 	c = newCall().add(stone)
 	if err := g.s.exec(ctx, c); err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/backendtest"
+	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/backends/redis"
 )
 
@@ -13,4 +14,10 @@ func TestSuite(t *testing.T) {
 	backendtest.Run(t, func(*testing.T) backends.Store {
 		return redis.New(redis.Options{Addr: srv.Addr(), Migration: "test"})
 	}, backendtest.Options{Server: srv})
+}
+
+func TestLikeMemory(t *testing.T) {
+	s := redis.New(redis.Options{Addr: backendtest.Redis(t).Addr(), Migration: "test"})
+	defer s.Close()
+	backendtest.Compare(t, s, memory.New(memory.Options{}), 2000)
 }
