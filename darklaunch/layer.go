@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -193,6 +194,9 @@ func (l *Layer) env(d flags.Decision) rules.Env {
 
 // begin makes an operation of the current revision, and holds its era.
 func (l *Layer) begin(op *operation, kind rules.Op) error {
+	if op.ref == (kinds.Ref{}) {
+		return ErrNoSession
+	}
 	op.l = l
 	op.era = l.eras.hold()
 	if l.o.Decider != nil {

@@ -33,7 +33,7 @@ func OpenStore(name string, c config.Store, migration string, t config.Timeouts)
 			}
 			o.Password = redis.Secret(p)
 		}
-		return redis.New(o)
+		return redis.New(o), nil
 	}
 	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, memcached, redis", name)
 }
