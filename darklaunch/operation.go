@@ -37,6 +37,7 @@ type operation struct {
 	queued   time.Time       // when it was queued, of a mirrored write
 	lock     string          // the grant's value
 	lockTTL  time.Duration
+	slots    chan struct{} // of copies, of which this one holds one
 	effects  rules.Effects // all there were
 	failure  error         // the newest error of a store, to be logged
 }
@@ -225,6 +226,10 @@ func classOf(k rules.Kind) Class {
 
 // wait lets every read end that began before now.
 func (op *operation) wait() rules.Answer {
+	if op.slots != nil { // others may copy meanwhile
+		<-op.slots
+		defer func() { op.slots <- struct{}{} }()
+	}
 	t := time.NewTimer(max(op.l.o.Old.Timeout, op.l.o.New.Timeout))
 	defer t.Stop()
 	select {
