@@ -175,8 +175,8 @@ func (c *Conn) Append(dst []byte, n int) ([]byte, error) {
 	for n > 0 {
 		step := min(n, max(readBuffer, len(dst)))
 		at := len(dst)
-		if cap(dst)-at < step {
-			dst = append(dst, make([]byte, step)...)[:at]
+		if cap(dst)-at < step { // twice as much: append would copy more often
+			dst = append(make([]byte, 0, max(2*cap(dst), at+step)), dst...)
 		}
 		if _, err := io.ReadFull(c.in, dst[at:at+step]); err != nil {
 			return dst, err

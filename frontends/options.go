@@ -10,7 +10,7 @@ import (
 // its comment gives.
 type Options struct {
 	// Connections at once: 10,000. One more is told so and closed. (At rest
-	// they cost about 10 KB each, goroutine and buffer.)
+	// one costs 9 KB, goroutine and buffer.)
 	Connections int
 	// Line is the longest line of a command: 64 KiB, as Redis has it for
 	// inline commands; a get of 250 long keys.

@@ -17,6 +17,9 @@ type setting struct {
 	keepTTL, old bool // KEEPTTL, GET
 }
 
+// units saves a string for each SET.
+var units = map[string]string{"ex": "ex", "px": "px", "exat": "exat", "pxat": "pxat"}
+
 // options reads those of a SET as Redis does (parseExtendedStringArguments).
 func (g *setting) options(args [][]byte) bool {
 	for i := 0; i < len(args); i++ {
@@ -34,7 +37,7 @@ func (g *setting) options(args [][]byte) bool {
 			if i++; i == len(args) || g.unit != "" && g.unit != string(opt) {
 				return false
 			}
-			g.unit, g.value = string(opt), args[i]
+			g.unit, g.value = units[string(opt)], args[i]
 		default:
 			return false
 		}
