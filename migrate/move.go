@@ -23,6 +23,11 @@ func needs(cur, n flags.Definition) rules.Needs {
 	for _, first := range edges[:len(edges)-1] {
 		all |= rules.Gate(at(cur, first), env(cur, first), at(n, first), env(n, first))
 	}
+	if n.Weights == cur.Weights && n.Settled < cur.Settled && n.DeclaredDown == cur.DeclaredDown {
+		// Taking settled back begins a step that will ask for this. Refused only
+		// then, it would leave a fleet that cannot write while old is dead.
+		all |= rules.NeedCleanOld | rules.NeedNotBehind
+	}
 	for h, from := range cur.Pins {
 		to, ok := n.Pins[h]
 		if !ok {

@@ -2,10 +2,13 @@ package migrate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,7 +20,6 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
-	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
 
@@ -82,6 +84,10 @@ type testAgent struct {
 	api    *agentapi.Handler
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	mutate func(*agentapi.Status)
+	silent bool
 }
 
 func newRig(t testing.TB, agents int, change ...func(*Options)) *rig {
@@ -143,15 +149,45 @@ func (a *testAgent) run() {
 		a.r.t.Fatal(err)
 	}
 	a.layer = l
-	a.api = agentapi.New(l, agentapi.Options{Name: a.name, Version: "test", Flags: a.src, Kinds: phpKinds,
+	api := agentapi.New(l, agentapi.Options{Name: a.name, Version: "test", Flags: a.src, Kinds: phpKinds,
 		Digest: func(string) string { return a.digest }})
+	a.mu.Lock()
+	a.api = api
+	a.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	a.wg.Go(func() { a.src.Run(ctx) })
 	a.wg.Go(func() { l.Run(ctx) })
 }
 
-func (a *testAgent) handler() *agentSwitch { return &agentSwitch{a: a} }
+// handler serves whatever life of the agent is running; status may be told
+// otherwise, or nothing said.
+func (a *testAgent) handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		a.mu.Lock()
+		mutate, silent, api := a.mutate, a.silent, a.api
+		a.mu.Unlock()
+		if silent {
+			panic(http.ErrAbortHandler)
+		}
+		if mutate == nil || q.URL.Path != "/v1/status" {
+			api.ServeHTTP(w, q)
+			return
+		}
+		rec := httptest.NewRecorder()
+		api.ServeHTTP(rec, q)
+		var s agentapi.Status
+		if err := json.Unmarshal(rec.Body.Bytes(), &s); err != nil {
+			a.r.t.Error(err)
+		}
+		mutate(&s)
+		json.NewEncoder(w).Encode(s)
+	})
+}
+
+func (a *testAgent) say(mutate func(*agentapi.Status)) { a.mu.Lock(); a.mutate = mutate; a.mu.Unlock() }
+
+func (a *testAgent) quiet(silent bool) { a.mu.Lock(); a.silent = silent; a.mu.Unlock() }
 
 // stop ends the agent as a signal would.
 func (a *testAgent) stop() {
@@ -160,16 +196,28 @@ func (a *testAgent) stop() {
 	a.layer.Close()
 }
 
-// kill ends it without a word: what it had not written is lost.
-func (a *testAgent) kill() {
-	// What it knows to be dirty makes the end an unclean one.
-	a.cancel()
-	a.wg.Wait()
-	a.layer.Close()
-	unclean(a.r.t, filepath.Join(a.state(), "start.json"))
+// restart is a new life; after an unclean end it does not know what the last
+// one had not written.
+func (a *testAgent) restart(clean bool) {
+	a.r.t.Helper()
+	a.stop()
+	path := filepath.Join(a.state(), "start.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		a.r.t.Fatal(err)
+	}
+	if !strings.Contains(string(data), `"clean":true`) {
+		a.r.t.Fatal("the agent did not end cleanly")
+	}
+	if !clean {
+		data = []byte(strings.Replace(string(data), `"clean":true`, `"clean":false`, 1))
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			a.r.t.Fatal(err)
+		}
+	}
+	a.run()
 }
 
-// settle takes the rig to a stage without looking at gates' costs.
 func (r *rig) ramp(stage string, percent int) {
 	r.t.Helper()
 	if _, err := r.m.Ramp(context.Background(), stage, percent*100, nil); err != nil {
@@ -349,4 +397,16 @@ func (tr *traffic) end() {
 	tr.t.Logf("%d operations, %d errors", tr.ops, tr.errs)
 }
 
-var _ = position.Off
+func session(data string) backends.Session {
+	return backends.Session{Data: []byte(data), Deadline: time.Now().Add(30 * time.Minute)}
+}
+
+func lockRef(id string) kinds.Ref {
+	r, ok := phpKinds.ResolveString("memc.sess.key.lock." + id)
+	if !ok {
+		panic(id)
+	}
+	return r
+}
+
+var owner = kinds.Owner{Client: "client"}

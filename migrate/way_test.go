@@ -2,37 +2,16 @@ package migrate
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
-	"os"
 	"slices"
 	"testing"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/memory"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 )
-
-// agentSwitch serves whatever life of an agent is running.
-type agentSwitch struct{ a *testAgent }
-
-func (s *agentSwitch) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.a.api.ServeHTTP(w, r) }
-
-// unclean makes a start file look as after a kill.
-func unclean(t testing.TB, path string) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var m map[string]any
-	if err := json.Unmarshal(data, &m); err != nil {
-		t.Fatal(err)
-	}
-	m["clean"] = false
-	if data, err = json.Marshal(m); err == nil {
-		err = os.WriteFile(path, data, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // TestThereAndBack is a whole migration there and back, with clients that never
 // stop.
@@ -80,4 +59,156 @@ func TestThereAndBack(t *testing.T) {
 		t.Errorf("steps down: %q, want %q", res.Steps, want)
 	}
 	tr.end()
+}
+
+// TestKilledBetweenRevisions kills the tool at every revision, once before the
+// flag file is written and once right after it, and runs the verb again, with
+// clients that never stop.
+func TestKilledBetweenRevisions(t *testing.T) {
+	r := newRig(t, 2)
+	errKilled := errors.New("killed")
+	r.ramp("mirror", 0)
+	tr := r.traffic(3)
+	before, after := map[uint64]bool{}, map[uint64]bool{}
+	kills := 0
+	run := func(what string, verb func(context.Context, *Migration, func(Progress)) error) {
+		t.Helper()
+		for range 50 {
+			m := r.migration()
+			m.crash = func(e uint64) error {
+				if before[e] {
+					return nil
+				}
+				before[e] = true
+				return errKilled
+			}
+			ctx, cancel := context.WithCancelCause(context.Background())
+			err := verb(ctx, m, func(p Progress) {
+				if e := r.def().Epoch; p.Phase == "published" && !after[e] {
+					after[e] = true
+					cancel(errKilled)
+				}
+			})
+			cancel(nil)
+			if errors.Is(err, errKilled) {
+				kills++
+				continue
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			return
+		}
+		t.Fatalf("%s: killed for ever", what)
+	}
+	ramp := func(stage string, percent int) {
+		t.Helper()
+		run(fmt.Sprint("ramp ", stage, percent), func(ctx context.Context, m *Migration, p func(Progress)) error {
+			_, err := m.Ramp(ctx, stage, percent*100, p)
+			return err
+		})
+	}
+	back := func(to string) {
+		t.Helper()
+		run("rollback to "+to, func(ctx context.Context, m *Migration, p func(Progress)) error {
+			_, err := m.Rollback(ctx, to, p)
+			return err
+		})
+	}
+	ramp("mirror", 100)
+	run("backfill", func(ctx context.Context, m *Migration, p func(Progress)) error {
+		_, err := m.Backfill(ctx, p)
+		return err
+	})
+	run("verify", func(ctx context.Context, m *Migration, p func(Progress)) error {
+		_, err := m.Verify(ctx, p)
+		return err
+	})
+	ramp("read-new", 100)
+	ramp("cutover", 50)
+	ramp("cutover", 20)
+	r.at("cutover 20 %, read-new 80 %")
+	back("read-new")
+	r.at("read-new 100 %")
+	back("off")
+	r.at("off 100 %")
+	if kills < 30 {
+		t.Errorf("killed %d times, want at every revision, before and after", kills)
+	}
+	tr.end()
+}
+
+// TestOldDies: old dies in settled read-new, is declared down, comes back empty
+// of the last writes, and is made whole.
+func TestOldDies(t *testing.T) {
+	r := newRig(t, 2)
+	ctx := context.Background()
+	r.readNew(100)
+	tr := r.traffic(3)
+	r.faults[0].set(func(memory.Call) memory.Fault { return memory.Fault{Kind: memory.NotApplied} })
+	if err := r.agents[0].door().Set(ctx, ref("alone"), session("written in new alone")); err != nil {
+		t.Fatalf("a write in settled read-new while old is dead: %v", err)
+	}
+	if _, err := r.m.Ramp(ctx, "cutover", 10_000, nil); err == nil {
+		t.Fatal("sealed while old is dead")
+	}
+	if _, err := r.m.DeclareDown(ctx, "old", nil); err != nil {
+		t.Fatal(err)
+	}
+	if d := r.def(); d.DeclaredDown != flags.OldDownLocks {
+		t.Fatalf("declared down: %v, want %v", d.DeclaredDown, flags.OldDownLocks)
+	}
+	if ok, err := r.agents[1].door().Lock(ctx, lockRef("alone"), kinds.Owner{Client: "x"}, 0); err != nil || !ok {
+		t.Errorf("a lock while old is declared down: %v %v", ok, err)
+	}
+	_, err := r.m.Rollback(ctx, "mirror", nil)
+	refusedBy(t, err, GateDown)
+	r.faults[0].set(nil)
+	if _, err := r.m.Recover(ctx, "old", nil); err != nil {
+		t.Fatal(err)
+	}
+	r.at("read-new 100 %")
+	if d := r.def(); d.DeclaredDown != flags.NoneDown || d.Settled != flags.Buckets {
+		t.Errorf("after recovery: declared down %v, settled %d", d.DeclaredDown, d.Settled)
+	}
+	if got := r.get(r.old, ref("alone").OldKey()); got != "written in new alone" {
+		t.Errorf("after recovery old holds %q", got)
+	}
+	if n, err := r.m.count(ctx, 1, backends.BehindKey(migration, "").Name); n != 0 || err != nil {
+		t.Errorf("%d records that old is behind stand (%v)", n, err)
+	}
+	tr.end()
+	if _, err := r.m.Rollback(ctx, "mirror", nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBehindWithoutDeclaration: old failed for a moment in settled read-new:
+// nothing goes down or forward before it was made whole.
+func TestBehindWithoutDeclaration(t *testing.T) {
+	r := newRig(t, 1)
+	ctx := context.Background()
+	r.readNew(100)
+	r.faults[0].set(func(memory.Call) memory.Fault { return memory.Fault{Kind: memory.NotApplied} })
+	if err := r.agents[0].door().Set(ctx, ref("alone"), session("alone")); err != nil {
+		t.Fatal(err)
+	}
+	r.faults[0].set(nil)
+	for _, to := range []string{"mirror", "off"} {
+		if _, err := r.m.Rollback(ctx, to, nil); err == nil {
+			t.Fatalf("rolled back to %s while old lacks a write", to)
+		}
+	}
+	if _, err := r.m.Recover(ctx, "old", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.m.Rollback(ctx, "mirror", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.get(r.old, ref("alone").OldKey()); got != "alone" {
+		t.Errorf("old holds %q", got)
+	}
+	if s, found, err := r.agents[0].door().Get(ctx, ref("alone")); err != nil || !found || string(s.Data) != "alone" {
+		t.Errorf("the client reads %q %v %v", s.Data, found, err)
+	}
 }

@@ -1,0 +1,171 @@
+// Package cli is the command line: one file for each verb, and what they share.
+// It promises one meaning for each exit code (0 done, 1 failed, 2 usage, 3
+// refused by a gate, 4 inconclusive), JSON on standard output with --json and
+// nothing else there, progress on standard error, and no session id in an
+// argument: those that need one read it from standard input.
+//
+//	code := cli.Run(ctx, []string{"ramp", "mirror", "5"}, os.Stdin, os.Stdout, os.Stderr)
+//
+// A verb is a function that makes a cobra.Command; verbs lists them.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-41165957/crossfade/migrate"
+)
+
+// Exit codes.
+const (
+	Done         = 0
+	Failed       = 1
+	Usage        = 2
+	Refused      = 3
+	Inconclusive = 4
+)
+
+// verbs are the commands, in the order of the help.
+var verbs = []func(*app) *cobra.Command{
+	statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
+}
+
+// app is what verbs share.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	config   string
+	json     bool
+}
+
+// Run runs one command and gives its exit code.
+func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	a := &app{in: in, out: out, err: errOut}
+	root := &cobra.Command{
+		Use:   "crossfade",
+		Short: "Move live user sessions from one store to another without logging anyone out",
+		Long: `Crossfade moves live user sessions from one store to another without logging
+anyone out. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a gate,
+4 inconclusive (run the same command again: it goes on from there).`,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Errorf("no verb %q", args[0]))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVar(&a.config, "config", "crossfade.yaml", "the configuration file")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON on standard output, and nothing else there")
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.CompletionOptions.HiddenDefaultCmd = true
+	for _, v := range verbs {
+		root.AddCommand(v(a))
+	}
+	err := root.ExecuteContext(ctx)
+	return a.end(err)
+}
+
+// usageError is a mistake on the command line: exit code 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
+// exactly is cobra.ExactArgs with our exit code and what is accepted.
+func exactly(n int, accepted string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage(fmt.Errorf("%d arguments: accepted is crossfade %s %s", len(args), cmd.Name(), accepted))
+		}
+		return nil
+	}
+}
+
+// end prints an error and gives the exit code.
+func (a *app) end(err error) int {
+	if err == nil {
+		return Done
+	}
+	code := codeOf(err)
+	if a.json {
+		a.print(failure(err, code))
+		return code
+	}
+	fmt.Fprintln(a.err, "crossfade:", err)
+	if code == Usage {
+		fmt.Fprintln(a.err, "see crossfade --help")
+	}
+	return code
+}
+
+func codeOf(err error) int {
+	var no *migrate.Refusal
+	var waiting *migrate.Waiting
+	var u usageError
+	switch {
+	case errors.As(err, &no):
+		return Refused
+	case errors.As(err, &waiting), errors.Is(err, context.Canceled):
+		return Inconclusive
+	case errors.As(err, &u):
+		return Usage
+	}
+	return Failed
+}
+
+// failure is an error in JSON.
+func failure(err error, code int) any {
+	f := struct {
+		Error  string            `json:"error"`
+		Code   int               `json:"exit_code"`
+		Gate   string            `json:"gate,omitempty"`
+		Found  string            `json:"found,omitempty"`
+		Do     string            `json:"do,omitempty"`
+		Agents []migrate.Lagging `json:"agents,omitempty"`
+		Report *migrate.Report   `json:"report,omitempty"`
+	}{Error: err.Error(), Code: code}
+	var no *migrate.Refusal
+	var waiting *migrate.Waiting
+	var left *migrate.Unfinished
+	if errors.As(err, &no) {
+		f.Gate, f.Found, f.Do = no.Gate, no.Found, no.Do
+	}
+	if errors.As(err, &waiting) {
+		f.Agents = waiting.Agents
+	}
+	if errors.As(err, &left) {
+		f.Report = &left.Report
+	}
+	return f
+}
+
+// print writes v as JSON.
+func (a *app) print(v any) {
+	e := json.NewEncoder(a.out)
+	e.SetIndent("", "  ")
+	e.Encode(v)
+}
+
+// printf writes for a person; nothing with --json.
+func (a *app) printf(format string, args ...any) {
+	if !a.json {
+		fmt.Fprintf(a.out, format, args...)
+	}
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-41165957/crossfade/migrate"
+)
+
+func backfillVerb(a *app) *cobra.Command {
+	return a.copyVerb(&cobra.Command{
+		Use:   "backfill",
+		Short: "Copy what old held before the mirror began",
+		Long: `Copy what old held before the mirror began. Mirror must be at 100 %: the fence
+is published for all sessions first. It may be stopped and begun again.`,
+		Example: "  crossfade backfill",
+	}, func(ctx context.Context, m *opened, p func(migrate.Progress)) (migrate.Report, error) {
+		return m.Backfill(ctx, p)
+	})
+}
+
+func verifyVerb(a *app) *cobra.Command {
+	return a.copyVerb(&cobra.Command{
+		Use:   "verify",
+		Short: "Compare both stores in both directions, and correct what differs",
+		Long: `Compare both stores in both directions while clients write, correct what
+differs, and look again until nothing does. Exit code 1 when something stays
+different. The first read-new needs it.`,
+		Example: "  crossfade verify --json",
+	}, func(ctx context.Context, m *opened, p func(migrate.Progress)) (migrate.Report, error) {
+		return m.Verify(ctx, p)
+	})
+}
+
+func (a *app) copyVerb(cmd *cobra.Command, run func(context.Context, *opened, func(migrate.Progress)) (migrate.Report, error)) *cobra.Command {
+	var s stepFlags
+	s.add(cmd)
+	cmd.Args = exactly(0, "")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		m, err := a.open(s)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		r, err := run(cmd.Context(), m, a.progress())
+		if err != nil {
+			a.report(r)
+			return err
+		}
+		if a.json {
+			a.print(r)
+		} else {
+			a.report(r)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// report prints counts for a person.
+func (a *app) report(r migrate.Report) {
+	if r.Job == "" {
+		return
+	}
+	a.printf("%s: %d sessions, %d the same, %d copied", r.Job, r.Sessions, r.Same, r.Copied)
+	if r.Races > 0 {
+		a.printf(", %d written meanwhile", r.Races)
+	}
+	if r.Evicted > 0 {
+		a.printf(", %d that old has evicted", r.Evicted)
+	}
+	a.printf(", %d unresolved\n", r.Unresolved)
+	var classes []string
+	for c := range r.Differences {
+		classes = append(classes, c)
+	}
+	slices.Sort(classes)
+	for _, c := range classes {
+		a.printf("    %s: %d\n", c, r.Differences[c])
+	}
+	for _, l := range r.Left {
+		a.printf("    left: %s: %s\n", l.Hash, l.Why)
+	}
+}

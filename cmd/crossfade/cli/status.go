@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/migrate"
+)
+
+func statusVerb(a *app) *cobra.Command {
+	var watch bool
+	cmd := &cobra.Command{
+		Use:     "status",
+		Short:   "One screen: stage, ramp, agents, and why it waits",
+		Example: "  crossfade status\n  crossfade status -w",
+		Args:    exactly(0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			m, err := a.open(stepFlags{})
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			for {
+				o, err := m.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if watch && !a.json {
+					fmt.Fprint(a.out, "\x1b[H\x1b[2J")
+				}
+				a.overview(o)
+				if !watch {
+					return nil
+				}
+				select {
+				case <-cmd.Context().Done():
+					return nil
+				case <-time.After(time.Second):
+				}
+			}
+		},
+	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "again and again, each second")
+	return cmd
+}
+
+func (a *app) overview(o migrate.Overview) {
+	if a.json {
+		a.print(o)
+		return
+	}
+	p := flags.PercentText
+	a.printf("migration %s, revision %d: %s\n", o.Migration, o.Epoch, o.State)
+	a.printf("mirror %s %%   read-new %s %% (settled %s %%)   cutover %s %%\n", p(o.Mirror), p(o.ReadNew), p(min(o.Settled, o.ReadNew)), p(o.Cutover))
+	if o.Down != "" {
+		a.printf("declared down: %s\n", o.Down)
+	}
+	if o.Verified != nil {
+		a.printf("verified: %s ago\n", time.Since(*o.Verified).Round(time.Second))
+	}
+	if o.Copying != nil && o.Copying.Total > 0 {
+		a.printf("%s: %d of %d\n", o.Copying.Job, o.Copying.Done, o.Copying.Total)
+	}
+	if o.Last != "" {
+		a.printf("last step: %s\n", o.Last)
+	}
+	if len(o.Agents) > 0 {
+		w := tabwriter.NewWriter(a.out, 2, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "\nAGENT\tADDRESS\tREVISION\tACKNOWLEDGED\tDIRTY NEW\tDIRTY OLD\tUNKNOWN\tQUEUED")
+		for _, g := range o.Agents {
+			if g.Status == nil {
+				fmt.Fprintf(w, "%s\t%s\t-\tno answer\t-\t-\t-\t-\n", g.Name, g.Addr)
+				continue
+			}
+			s := g.Status
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\n", g.Name, g.Addr, s.Epoch, yesNo(g.Acknowledged), s.DirtyNew, s.DirtyOld, s.UnknownOld+s.UnknownNew, s.Queued)
+		}
+		w.Flush()
+	}
+	if len(o.Waits) > 0 {
+		a.printf("\nwaits for:\n")
+		for _, w := range o.Waits {
+			a.printf("  - %s\n", w)
+		}
+	}
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

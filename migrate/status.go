@@ -1,0 +1,156 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+)
+
+// Overview is a migration on one screen.
+type Overview struct {
+	Migration string `json:"migration"`
+	Epoch     uint64 `json:"epoch"`
+	// State is the share of the sessions in each position; Mirror, ReadNew and
+	// Cutover how many of 10,000 are at least in each stage.
+	State    string      `json:"state"`
+	Mirror   int         `json:"mirror"`
+	ReadNew  int         `json:"read_new"`
+	Cutover  int         `json:"cutover"`
+	Settled  int         `json:"settled"`
+	Floor    int         `json:"cutover_floor"`
+	Down     string      `json:"declared_down,omitempty"`
+	Agents   []AgentView `json:"agents"`
+	Copying  *Copying    `json:"copying,omitempty"`
+	Verified *time.Time  `json:"verified,omitempty"` // when the verification that counts ended
+	// Waits says what is waited for, or what the next stage needs.
+	Waits []string `json:"waits"`
+	Last  string   `json:"last,omitempty"` // the last step
+}
+
+// AgentView is one agent in an Overview.
+type AgentView struct {
+	Addr         string           `json:"addr"`
+	Name         string           `json:"name"`
+	Acknowledged bool             `json:"acknowledged"`
+	Why          string           `json:"why,omitempty"` // it has not
+	Status       *agentapi.Status `json:"status,omitempty"`
+}
+
+// Status asks every agent, and changes nothing.
+func (m *Migration) Status(ctx context.Context) (Overview, error) {
+	cur, err := m.read()
+	if err != nil {
+		return Overview{}, err
+	}
+	r, err := m.recorded(cur)
+	if err != nil {
+		return Overview{}, err
+	}
+	d := cur.def
+	ramp := d.Weights.Ramp()
+	o := Overview{Migration: m.o.Migration, Epoch: d.Epoch, State: state(d), Mirror: ramp.Mirror, ReadNew: ramp.ReadNew,
+		Cutover: ramp.Cutover, Settled: d.Settled, Floor: d.CutoverFloor, Down: d.DeclaredDown.String(), Agents: []AgentView{}, Waits: []string{}}
+	replies := m.ask(ctx, r)
+	r.meet(d, replies, m.lockTTL(), m.copyMost())
+	for i := range replies {
+		a := &replies[i]
+		v := AgentView{Addr: a.addr, Name: a.name(), Why: lag(cur, a, r.Agents[a.addr], oldDead(d))}
+		if v.Acknowledged = v.Why == ""; !v.Acknowledged {
+			o.Waits = append(o.Waits, Lagging{v.Name, v.Addr, v.Why}.String())
+		}
+		if a.err == nil {
+			v.Status = &a.status
+		}
+		o.Agents = append(o.Agents, v)
+	}
+	if err := m.config(cur, replies); err != nil {
+		o.Waits = append(o.Waits, reason(err))
+	}
+	m.wants(&o, r, replies, d)
+	if n := len(r.Steps); n > 0 {
+		s := r.Steps[n-1]
+		o.Last = fmt.Sprintf("%s: revision %d: %s", s.At.Format(time.DateTime), s.Epoch, s.Text)
+	}
+	return o, nil
+}
+
+// wants says what stands in the way of the next stage.
+func (m *Migration) wants(o *Overview, r *record, replies []reply, d flags.Definition) {
+	if lock, err := lockFile(m.leasePath() + ".lock"); lock != nil {
+		lock.release()
+	} else if c, ok := m.copying(); err == nil && ok {
+		o.Copying = &c
+		o.Waits = append(o.Waits, c.text())
+	}
+	if r.Verified != nil && r.Verified.counts(replies) == "" {
+		o.Verified = &r.Verified.Ended
+	}
+	w := d.Weights
+	switch {
+	case len(m.agents) == 0:
+		o.Waits = append(o.Waits, "flags.agents is empty: the migration stops at mirror")
+	case d.DeclaredDown != flags.NoneDown:
+		o.Waits = append(o.Waits, "old is declared down: crossfade recover old, once it is back")
+	case w[position.Sealed]+w[position.Back] > 0:
+		o.Waits = append(o.Waits, "a step was begun and not finished: run the same crossfade ramp or rollback again")
+	case w[position.Off] == 0 && w[position.Mirror]+w[position.Fenced] > 0:
+		if no := r.verified(replies); no != nil {
+			o.Waits = append(o.Waits, reason(no))
+		}
+	}
+	var s sums
+	for i := range replies {
+		s.add(&replies[i], oldDead(d))
+	}
+	for _, x := range []struct {
+		n    int64
+		what string
+		at   []string
+	}{{s.unknown, "calls of unknown outcome", s.unknownAt}, {s.dirtyNew, "sessions dirty in new", s.dirtyNewAt}, {s.dirtyOld, "sessions dirty in old", s.dirtyOldAt}} {
+		if x.n > 0 {
+			o.Waits = append(o.Waits, x.what+": "+s.who(x.at))
+		}
+	}
+	if s.behind != nil {
+		o.Waits = append(o.Waits, "old lacks writes of "+s.who(s.behind)+": crossfade recover old")
+	}
+}
+
+// reason is a refusal without its frame.
+func reason(err error) string {
+	var no *Refusal
+	if errors.As(err, &no) {
+		return no.Found + ": " + no.Do
+	}
+	return err.Error()
+}
+
+// Explain asks one agent about one session; the first that answers.
+func (m *Migration) Explain(ctx context.Context, q agentapi.Question) (xs []agentapi.Explained, agent string, err error) {
+	err = errors.New("migrate: flags.agents is empty: there is nobody to ask")
+	for _, a := range m.agents {
+		if xs, err = a.Explain(ctx, q); err == nil {
+			return xs, a.Addr(), nil
+		}
+	}
+	return nil, "", err
+}
+
+// Divergences are those that the agents have confirmed, by agent's address.
+func (m *Migration) Divergences(ctx context.Context) (map[string][]agentapi.Divergence, error) {
+	out := make([][]agentapi.Divergence, len(m.agents))
+	err := m.each(func(i int, a *agentapi.Client) (err error) {
+		out[i], err = a.Divergences(ctx)
+		return err
+	})
+	by := map[string][]agentapi.Divergence{}
+	for i, a := range m.agents {
+		by[a.Addr()] = out[i]
+	}
+	return by, err
+}
