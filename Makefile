@@ -1,7 +1,6 @@
 # Two commands do everything: make demo, make test.
 GO      ?= go
 BIN     := bin/crossfade
-VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 # What the tests start. Debian's names; other systems: see README.
 NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker
 PHP_EXT := memcached:php-memcached redis:php-redis
@@ -12,7 +11,7 @@ build: $(BIN)
 
 .PHONY: $(BIN)
 $(BIN):
-	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/crossfade
+	$(GO) build -trimpath -o $(BIN) ./cmd/crossfade
 
 # A whole migration on this machine, on embedded stores, under live traffic.
 demo: $(BIN)

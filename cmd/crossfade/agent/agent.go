@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/frontends"
@@ -50,14 +51,14 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	if o.Metrics == nil {
 		o.Metrics = metrics.New(c.Migration, o.Version)
 	}
-	parts, err := Open(c, c.Agent.StateDir)
+	p, err := parts.Open(c, c.Agent.StateDir)
 	if err != nil {
 		return err
 	}
-	defer parts.Close()
-	lo := parts.Options()
+	defer p.Close()
+	lo := p.Options()
 	lo.StateDir, lo.Log, lo.Observer = c.Agent.StateDir, o.Log.With("component", "layer"), o.Metrics
-	if err := parts.Flags.Load(); err != nil {
+	if err := p.Flags.Load(); err != nil {
 		// It goes on looking: the agent is not ready until there is a revision.
 		o.Log.Warn("the flags cannot be used yet", "component", "flags", "error", err)
 	}
@@ -65,15 +66,15 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	o.Metrics.Watch(c.Migration, layer, parts.Flags)
-	a := &agent{c: c, o: o, parts: parts, layer: layer}
+	o.Metrics.Watch(c.Migration, layer, p.Flags)
+	a := &agent{c: c, o: o, parts: p, layer: layer}
 	return a.run(ctx)
 }
 
 type agent struct {
 	c        *config.Config
 	o        Options
-	parts    *Parts
+	parts    *parts.Parts
 	layer    *darklaunch.Layer
 	stopping atomic.Bool
 	servers  []*frontends.Server

@@ -32,7 +32,7 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
+	demoVerb, agentVerb, checkVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
 }
 
 // app is what verbs share.
@@ -119,8 +119,9 @@ func codeOf(err error) int {
 	var no *migrate.Refusal
 	var waiting *migrate.Waiting
 	var u usageError
+	var unfit checkFailed
 	switch {
-	case errors.As(err, &no):
+	case errors.As(err, &no), errors.As(err, &unfit):
 		return Refused
 	case errors.As(err, &waiting), errors.Is(err, context.Canceled):
 		return Inconclusive

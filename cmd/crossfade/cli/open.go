@@ -4,29 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-41165957/crossfade/backends"
-	"github.com/seed-41165957/crossfade/backends/memcached"
-	"github.com/seed-41165957/crossfade/backends/redis"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
-
-// version of this binary: part of the digest that all agents must share.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "devel"
-}
 
 // stepFlags are those of verbs that move something.
 type stepFlags struct {
@@ -70,7 +60,7 @@ func (a *app) open(s stepFlags) (*opened, error) {
 	o := &opened{}
 	opt := migrate.Options{Migration: c.Migration, FlagFile: filepath.Clean(c.Flags.File), Kinds: set, Agents: c.Flags.Agents,
 		KeepOld: c.Cutover.KeepOld > 0, Wait: s.wait, Reason: s.reason,
-		Digest: func(bucketing string) string { return c.Digest(bucketing, hasher.Digest(), version()) },
+		Digest: func(bucketing string) string { return c.Digest(bucketing, hasher.Digest(), parts.Version()) },
 		Layer: func() (darklaunch.Options, error) {
 			l := darklaunch.Options{Migration: c.Migration, Kinds: set, Hasher: hasher, CopyTimeout: c.Timeouts.Copy.Std(),
 				BreakerFailures: c.Breaker.Failures, BreakerPeriod: c.Breaker.Period.Std()}
@@ -78,7 +68,9 @@ func (a *app) open(s stepFlags) (*opened, error) {
 			l.Old.Store, err1 = o.store(c, "old", c.Old)
 			l.New.Store, err2 = o.store(c, "new", c.New)
 			l.Old.Timeout, l.New.Timeout = c.Timeouts.Old.Std(), max(c.Timeouts.New.Std(), c.Timeouts.Old.Std())
-			l.Old.Evicts = c.Old.Memcached != nil
+			if l.Old.Store != nil {
+				l.Old.Evicts = parts.Evicts(l.Old.Store)
+			}
 			return l, errors.Join(err1, err2)
 		},
 	}
@@ -91,24 +83,12 @@ func (a *app) open(s stepFlags) (*opened, error) {
 
 // store makes the client of one store. Nothing is dialled.
 func (o *opened) store(c *config.Config, side string, s config.Store) (backends.Store, error) {
-	var st backends.Store
-	switch {
-	case s.Memcached != nil && len(s.Memcached.Servers) == 1:
-		st = memcached.New(s.Memcached.Servers[0], memcached.Options{Migration: c.Migration, DialTimeout: c.Timeouts.Dial.Std()})
-	case s.Redis != nil && len(s.Redis.Addrs) == 1:
-		r := redis.Options{Addr: s.Redis.Addrs[0], Username: s.Redis.User, DB: s.Redis.Database, Migration: c.Migration, DialTimeout: c.Timeouts.Dial.Std()}
-		if s.Redis.PasswordFile.Set() {
-			p, err := s.Redis.PasswordFile.Read()
-			if err != nil {
-				return nil, err
-			}
-			r.Password = redis.Secret(p)
-		}
-		st = redis.New(r)
-	case s.Memory != nil:
+	if s.Memory != nil {
 		return nil, fmt.Errorf("%s is memory, which is inside the agent: what it holds cannot be looked at from here: use crossfade demo, or a server", side)
-	default:
-		return nil, fmt.Errorf("%s: several servers are not built in this version: name one", side)
+	}
+	st, err := parts.OpenStore(side, s, c.Migration, c.Timeouts)
+	if err != nil {
+		return nil, err
 	}
 	o.stores = append(o.stores, st)
 	return st, nil

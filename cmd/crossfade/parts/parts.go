@@ -1,9 +1,16 @@
-package agent
+// Package parts makes what a configuration names: stores, kinds, the hash key,
+// the flags. The agent serves with them; the verbs that copy use them too.
+//
+//	p, err := parts.Open(cfg, cfg.Agent.StateDir)
+//	defer p.Close()
+//	layer, err := darklaunch.New(p.Options())
+package parts
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
@@ -16,15 +23,23 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 )
 
+// Version of this binary: part of the digest that all agents must share.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
 // OpenStore makes the store that the configuration names. Nothing is asked of
 // its server yet. name is "old" or "new", for errors.
 func OpenStore(name string, c config.Store, migration string, t config.Timeouts) (backends.Store, error) {
 	switch {
 	case c.Memory != nil:
 		return memory.New(memory.Options{Migration: migration, Evict: false}), nil
-	case c.Memcached != nil:
+	case c.Memcached != nil && len(c.Memcached.Servers) == 1:
 		return memcached.New(c.Memcached.Servers[0], memcached.Options{Migration: migration, DialTimeout: t.Dial.Std()}), nil
-	case c.Redis != nil:
+	case c.Redis != nil && len(c.Redis.Addrs) == 1:
 		o := redis.Options{Addr: c.Redis.Addrs[0], Username: c.Redis.User, DB: c.Redis.Database, Migration: migration, DialTimeout: t.Dial.Std()}
 		if c.Redis.PasswordFile.Set() {
 			p, err := c.Redis.PasswordFile.Read()
@@ -35,7 +50,7 @@ func OpenStore(name string, c config.Store, migration string, t config.Timeouts)
 		}
 		return redis.New(o), nil
 	}
-	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, memcached, redis", name)
+	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, memcached and redis, of one server", name)
 }
 
 // Evicts asks a store whether it may throw out live sessions. One that does
