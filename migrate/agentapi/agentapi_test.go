@@ -212,7 +212,7 @@ func TestExplain(t *testing.T) {
 func TestWays(t *testing.T) {
 	for p, want := range map[position.Position]string{
 		position.Off:     "old: set",
-		position.Mirror:  "old: set; then new",
+		position.Mirror:  "old: set; new",
 		position.Fenced:  "old: set, new: set+clear tombstone",
 		position.Cutover: "new: set",
 		position.Back:    "new: set+clear tombstone, old: set+clear tombstone",
