@@ -7,17 +7,19 @@ import (
 )
 
 // Names of what Crossfade itself keeps in a store. migration is
-// [a-z0-9-]{1,32}. The longest is 250 bytes, memcached's limit.
+// [a-z0-9-]{1,32}. docs/formats.md has the forms.
 const (
 	ownPrefix = "crossfade:"
-	tagLimit  = 200 // bytes of a session key that fit; longer ones are hashed
+	maxName   = 250 // bytes: memcached's limit, kept in every store
 )
 
-// GoneKey names the tombstone of a session. It is routed as the session is,
-// and lies in the same Redis Cluster slot.
+// GoneKey names the tombstone of a session. It is at most 250 bytes long, no
+// other session has the same, and it is routed as the session is. It lies in
+// the session's Redis Cluster slot, except where that cannot be said in 250
+// bytes or at all: see sibling.
 func GoneKey(migration string, k Key) Key { return sibling(migration, "gone", k) }
 
-// MarkKey names the set of marks of a session, routed as the session is.
+// MarkKey names the set of marks of a session, as GoneKey does its tombstone.
 func MarkKey(migration string, k Key) Key { return sibling(migration, "mark", k) }
 
 // BehindKey names the record by which an agent says that old lacks writes of
@@ -34,22 +36,42 @@ func sibling(migration, what string, k Key) Key {
 	if route == "" {
 		route = k.Name
 	}
-	tag := k.Name
-	if t, ok := hashTag(k.Name); ok {
-		// The key's own tag puts the sibling in its slot; the whole name
-		// follows, so that two keys of one tag have two siblings.
-		name := k.Name
-		if len(name)+len(t) > tagLimit-1 {
-			sum := sha256.Sum256([]byte(name))
-			name = "h" + hex.EncodeToString(sum[:])
-		}
-		return Key{Name: ownPrefix + migration + ":" + what + ":{" + t + "}" + name, Route: route}
+	prefix := ownPrefix + migration + ":" + what + ":"
+	return Key{Name: prefix + siblingOf(k.Name, maxName-len(prefix)), Route: route}
+}
+
+// siblingOf writes name in at most room bytes, in the first of these forms that
+// fits. No two of them can be taken for one another: the first ends at its
+// first '}', and the second has a '{' after it, where the third has none.
+//
+//	{name}           no hash tag, and no '}' that would end one
+//	{tag}name        the key's own tag puts the sibling in its slot
+//	{tag}h<SHA-256>  of the name
+//	=name            a '}' and no tag: no other key can name its slot
+//	h<SHA-256>
+//
+// So the slot is lost for a key without a tag that is longer than room less two
+// bytes (200 at least) or has a '}', and for a tag longer than room less 67 (135
+// at least). Nothing of ours needs the slot today (package redis is for single
+// servers), while every store needs a name that it can hold.
+func siblingOf(name string, room int) string {
+	sum := func() string {
+		b := sha256.Sum256([]byte(name))
+		return "h" + hex.EncodeToString(b[:])
 	}
-	if len(tag) > tagLimit {
-		sum := sha256.Sum256([]byte(tag))
-		tag = "h" + hex.EncodeToString(sum[:])
+	tag, tagged := hashTag(name)
+	brace := strings.Contains(name, "}")
+	switch {
+	case tagged && len(tag)+2+len(name) <= room:
+		return "{" + tag + "}" + name
+	case tagged && len(tag)+2+1+2*sha256.Size <= room:
+		return "{" + tag + "}" + sum()
+	case !brace && len(name)+2 <= room:
+		return "{" + name + "}"
+	case !tagged && brace && len(name)+1 <= room:
+		return "=" + name
 	}
-	return Key{Name: ownPrefix + migration + ":" + what + ":{" + tag + "}", Route: route}
+	return sum()
 }
 
 // hashTag is what Redis Cluster hashes of a key that has a tag of its own: the

@@ -31,7 +31,7 @@ type Session struct {
 	Key  Key
 	Data []byte // opaque; may be empty; up to 1 MiB - 512 B (memcached's item limit less its header)
 	// Flags are the client's 32 bits (memcached). A store without room for
-	// them says so in Abilities of its documentation and returns zero.
+	// them says so (FlagKeeper), takes any and returns zero.
 	Flags uint32
 	// Deadline is when the session ends: absolute, kept to the millisecond, or
 	// to the whole second where the store is memcached (rounded up, so that a
@@ -121,13 +121,13 @@ type Guarder interface {
 	// empty session with reserved flags that readers take as missing and that
 	// expires at notAfter.
 	//
-	// After notAfter (at most 20 s ahead) Swap and Bury refuse, by the server's
-	// clock where the server can check it in the same step.
+	// After notAfter (at most 20 s ahead) Swap, Revive and Bury refuse, by the
+	// server's clock where the server can check it in the same step.
 	Guard(ctx context.Context, k Key, notAfter time.Time) (Guard, error)
 }
 
-// Guard is one guarded change. It is used by one goroutine and once: one Swap
-// or one Bury, or none.
+// Guard is one guarded change. It is used by one goroutine and once: one Swap,
+// one Revive or one Bury, or none.
 type Guard interface {
 	// Record is what stood when the guard was made. A claim of anybody is
 	// Found false.
@@ -135,6 +135,12 @@ type Guard interface {
 	// Swap writes the session if nothing has modified the key since, and if no
 	// tombstone stands for it. Otherwise ErrConflict.
 	Swap(ctx context.Context, s Session) error
+	// Revive is Swap, and where Record().Gone is true it does not refuse for the
+	// tombstone that stood then but clears it: for a session that is known to be
+	// younger than the delete. ErrConflict if the key was modified since or the
+	// tombstone renewed. (A tombstone that has run out since may or may not
+	// count as modified.)
+	Revive(ctx context.Context, s Session) error
 	// Bury removes the session and leaves a tombstone for ttl if nothing has
 	// modified the key since. Otherwise ErrConflict.
 	Bury(ctx context.Context, ttl time.Duration) error
@@ -214,6 +220,13 @@ type Scanner interface {
 // BatchReader reads many records in one round trip.
 type BatchReader interface {
 	ReadMany(ctx context.Context, ks []Key) ([]Record, error) // in the order of the keys
+}
+
+// FlagKeeper is a store that says whether it keeps Session.Flags. The answer is
+// the same for the store's whole life and needs no server. Without this ability
+// a store keeps them.
+type FlagKeeper interface {
+	KeepsFlags() bool
 }
 
 // Health is what a store says of itself.

@@ -78,9 +78,7 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		if op.target.Gone {
 			// The token was read before the source: what the source holds was
 			// written after the delete that left the tombstone.
-			return conflictNo(op.guard.(interface {
-				Revive(context.Context, backends.Session) error
-			}).Revive(ctx, op.session(s)))
+			return conflictNo(op.guard.Revive(ctx, op.session(s)))
 		}
 		return conflictNo(op.guard.Swap(ctx, op.session(s)))
 	case rules.BuryIfCall:
@@ -91,10 +89,19 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		err := st.PutMark(ctx, op.key(s), m, op.ref.Kind().MaxAge)
 		if err == nil {
 			op.l.marksPut.Add(1)
+			op.l.marksStanding.Add(1)
 		}
 		return rules.OK, err
 	case rules.DropMarkCall:
-		return rules.OK, st.DropMarks(ctx, op.key(s), op.own)
+		err := st.DropMarks(ctx, op.key(s), op.own)
+		if err == nil {
+			for _, m := range op.own {
+				if m.Agent == op.l.start {
+					op.l.marksStanding.Add(-1)
+				}
+			}
+		}
+		return rules.OK, err
 	case rules.BehindCall:
 		return rules.OK, st.Set(ctx, backends.Session{Key: backends.BehindKey(op.l.o.Migration, op.l.start),
 			Data: []byte(time.Now().UTC().Format(time.RFC3339))})
@@ -159,18 +166,25 @@ func (op *operation) marks(ctx context.Context, st Abilities) (rules.Answer, err
 	op.own = op.own[:0]
 	a := rules.Clear
 	for _, m := range ms {
-		if op.l.isOwn(m.Agent) {
-			op.own = append(op.own, m)
-			if a == rules.Clear {
-				a = rules.Marked
-			}
+		if a == rules.Clear {
+			a = rules.Marked
+		}
+		if !op.l.isOwn(m.Agent) {
 			continue
 		}
-		if m.Conn != "" {
+		op.own = append(op.own, m)
+		if m.Agent != op.l.start && m.Conn != "" && op.m.Op() == rules.Repair && !op.l.cannotArrive(ctx, m) {
 			a = rules.MarkedCall
-		} else if a == rules.Clear {
-			a = rules.Marked
 		}
 	}
 	return a, nil
+}
+
+// cannotArrive makes sure that the call to new which a mark of an earlier life
+// names will not take effect any more.
+func (l *Layer) cannotArrive(ctx context.Context, m backends.Mark) bool {
+	s, ok := l.o.New.Store.(interface {
+		Settle(ctx context.Context, conn, runID string) error
+	})
+	return ok && s.Settle(ctx, m.Conn, m.RunID) == nil
 }

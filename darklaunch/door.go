@@ -1,6 +1,7 @@
 package darklaunch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -71,8 +72,7 @@ func (d *Door) get(ctx context.Context, r kinds.Ref, exact bool) (backends.Sessi
 }
 
 // Set writes a session. Of s the data, flags and deadline count. The data is
-// not kept after the call, unless a store did not answer in time: then it is
-// kept until it did.
+// not kept after the call.
 func (d *Door) Set(ctx context.Context, r kinds.Ref, s backends.Session) error {
 	op := operation{ref: r, write: s}
 	reply, err := d.doWrite(ctx, &op, rules.Set)
@@ -136,6 +136,9 @@ func (d *Door) Delete(ctx context.Context, r kinds.Ref) (found bool, err error) 
 func (d *Door) doWrite(ctx context.Context, op *operation, kind rules.Op) (rules.Reply, error) {
 	l := d.l
 	op.hash, op.purpose = l.o.Hasher.SumString(op.ref.ID), Request
+	// The caller's slice is his again after the answer, and a store that did
+	// not answer in time may still be sending it, or the mirror queue hold it.
+	op.write.Data = bytes.Clone(op.write.Data)
 	op.notAfter = time.Now().Add(l.o.CopyTimeout)
 	began := time.Now()
 	wait, cancel := context.WithTimeout(ctx, l.o.Old.Timeout+l.o.New.Timeout)

@@ -10,5 +10,9 @@ var ErrNotReady = errors.New("darklaunch: no revision of the flags is known yet:
 // where a write is not surely kept. It never means that a session is missing.
 var ErrUnavailable = errors.New("darklaunch: the store that decides did not answer")
 
+// ErrNoSession is returned for the zero Ref: the client's name is that of no
+// kind of session.
+var ErrNoSession = errors.New("darklaunch: the name is that of no kind of session: see sessions in the configuration")
+
 // ErrClosed is returned after Close.
 var ErrClosed = errors.New("darklaunch: layer is closed")

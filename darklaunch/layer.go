@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -30,12 +31,14 @@ type Layer struct {
 
 	writes   atomic.Uint64 // numbers this agent's marks
 	marksPut atomic.Int64
-	behind   atomic.Bool // our old-behind record stands in new
-	dirty    [2]atomic.Int64
-	unknown  [2]atomic.Int64
-	allDirty [2]atomic.Bool
-	repairs  chan struct{}
-	copies   chan struct{} // bounds refills and repairs at one time
+	// marksStanding counts the marks that were put and not seen to be removed.
+	marksStanding atomic.Int64
+	behind        atomic.Bool // our old-behind record stands in new
+	dirty         [2]atomic.Int64
+	unknown       [2]atomic.Int64
+	allDirty      [2]atomic.Bool
+	repairs       chan struct{}
+	copies        chan struct{} // bounds refills and repairs at one time
 
 	calls    context.Context // of every store call; ends at Close
 	endCalls context.CancelFunc
@@ -191,6 +194,9 @@ func (l *Layer) env(d flags.Decision) rules.Env {
 
 // begin makes an operation of the current revision, and holds its era.
 func (l *Layer) begin(op *operation, kind rules.Op) error {
+	if op.ref == (kinds.Ref{}) {
+		return ErrNoSession
+	}
 	op.l = l
 	op.era = l.eras.hold()
 	if l.o.Decider != nil {

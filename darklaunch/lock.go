@@ -117,6 +117,9 @@ func (d *Door) Lock(ctx context.Context, r kinds.Ref, o kinds.Owner, ttl time.Du
 func (d *Door) Unlock(ctx context.Context, r kinds.Ref, o kinds.Owner) (released bool, err error) {
 	l := d.l
 	op := operation{ref: r, hash: l.o.Hasher.SumString(r.ID), purpose: Request}
+	if r == (kinds.Ref{}) {
+		return false, ErrNoSession
+	}
 	began := time.Now()
 	op.l, op.era = l, l.eras.hold()
 	defer op.era.release()

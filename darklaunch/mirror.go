@@ -1,7 +1,6 @@
 package darklaunch
 
 import (
-	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +22,7 @@ type mirror struct {
 	operations atomic.Int64
 	bytes      atomic.Int64
 	dropped    atomic.Int64
-	oldest     atomic.Int64 // unix nanoseconds at which the newest delivered one was queued
+	lag        atomic.Int64 // nanoseconds that the one delivered last had waited
 
 	mu     sync.RWMutex // guards closed, and the lanes against sends after close
 	closed bool
@@ -82,8 +81,7 @@ func (l *Layer) enqueue(op *operation) {
 		kind = rules.MirrorTouch
 	}
 	q := &operation{l: l, era: op.era.keep(), at: op.at, ref: op.ref, hash: op.hash, purpose: Mirror,
-		write: op.write, deadline: op.deadline, notAfter: time.Now().Add(l.o.CopyTimeout)}
-	q.write.Data = bytes.Clone(op.write.Data) // the caller's own is his again after the answer
+		write: op.write, deadline: op.deadline, queued: time.Now()}
 	q.m = rules.Start(kind, op.at.Position, l.env(op.at))
 	l.table.queuedOne(op.hash, op.ref, 1)
 	if l.mirror.push(q) {
@@ -103,8 +101,9 @@ func (l *Layer) enqueue(op *operation) {
 // deliver empties one lane until it is closed.
 func (l *Layer) deliver(lane int) {
 	for op := range l.mirror.lanes[lane] {
-		op.notAfter = time.Now().Add(l.o.CopyTimeout)
-		l.mirror.oldest.Store(time.Now().UnixNano())
+		now := time.Now()
+		l.mirror.lag.Store(int64(now.Sub(op.queued)))
+		op.notAfter = now.Add(l.o.CopyTimeout)
 		op.run()
 		l.mirror.popped(op)
 		l.table.queuedOne(op.hash, op.ref, -1)

@@ -34,8 +34,10 @@ type operation struct {
 	undo     backends.Undo
 	own      []backends.Mark // our entries, as they were seen
 	notAfter time.Time       // of a copy
+	queued   time.Time       // when it was queued, of a mirrored write
 	lock     string          // the grant's value
 	lockTTL  time.Duration
+	slots    chan struct{} // of copies, of which this one holds one
 	effects  rules.Effects // all there were
 	failure  error         // the newest error of a store, to be logged
 }
@@ -141,17 +143,35 @@ func (op *operation) lockKey(s rules.Side) backends.Key {
 	return op.ref.NewLock()
 }
 
-// essential tells whether the store's failure is the client's failure in this
-// position: then it is always asked, as it would be without Crossfade.
-func (op *operation) essential(s rules.Side) bool {
+// essential tells whether the call is always made: its failure is the client's
+// failure, as it would be without Crossfade, or that of a copy that somebody
+// asked for. Any other call is skipped while the store's breaker is open.
+func (op *operation) essential(c rules.Call) bool {
+	switch op.m.Op() {
+	case rules.Copy, rules.CopyBack:
+		return true
+	}
 	if op.purpose != Request {
 		return false
 	}
+	old := c.Side == rules.Old
 	switch op.m.Position() {
 	case position.Off, position.Mirror, position.Fenced:
-		return s == rules.Old
-	case position.Cutover, position.Back:
-		return s == rules.New
+		return old
+	case position.ReadNew:
+		switch c.Kind {
+		case rules.LockCall, rules.UnlockCall, rules.PutMarkCall:
+			return true
+		case rules.MarkCall, rules.ReadCall:
+			return false
+		}
+		return old && op.l.env(op.at)&rules.Settled == 0
+	case position.Sealed:
+		return true
+	case position.Cutover:
+		return !old
+	case position.Back:
+		return !old || c.Kind == rules.LockCall || c.Kind == rules.UnlockCall
 	}
 	return false
 }
@@ -190,7 +210,7 @@ var errSkipped = errors.New("darklaunch: skipped, the breaker is open")
 // timed makes a call under its deadline, the breaker and the metrics.
 func (l *Layer) timed(op *operation, c rules.Call, fn func(context.Context) error) error {
 	b := &l.breakers[c.Side]
-	essential := op.essential(c.Side)
+	essential := op.essential(c)
 	if !essential && !b.allow(time.Now()) {
 		return errSkipped
 	}
@@ -224,6 +244,10 @@ func classOf(k rules.Kind) Class {
 
 // wait lets every read end that began before now.
 func (op *operation) wait() rules.Answer {
+	if op.slots != nil { // others may copy meanwhile
+		<-op.slots
+		defer func() { op.slots <- struct{}{} }()
+	}
 	t := time.NewTimer(max(op.l.o.Old.Timeout, op.l.o.New.Timeout))
 	defer t.Stop()
 	select {

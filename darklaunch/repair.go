@@ -31,6 +31,9 @@ func (l *Layer) wakeRepair() {
 
 // refill copies a session into new that a read found in old only.
 func (l *Layer) refill(from *operation) {
+	if len(from.got[rules.Old].Data) == 0 {
+		return // perhaps an add that is about to write new itself
+	}
 	select {
 	case l.copies <- struct{}{}:
 	default:
@@ -47,6 +50,7 @@ func (l *Layer) refill(from *operation) {
 // copyOne runs a refill, repair or copy of one session.
 func (l *Layer) copyOne(e *era, h flags.Hash, ref kinds.Ref, at flags.Decision, kind rules.Op) *operation {
 	op := &operation{l: l, era: e, at: at, ref: ref, hash: h, purpose: Copy, notAfter: time.Now().Add(l.o.CopyTimeout)}
+	op.slots = l.copies
 	op.m = rules.Start(kind, at.Position, l.env(at))
 	op.run()
 	return op

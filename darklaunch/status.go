@@ -24,21 +24,27 @@ type Status struct {
 	Older    int64 `json:"older"`
 	LocksOut int   `json:"locks_out"`
 
-	DirtyNew     int64     `json:"dirty_new"`
-	DirtyOld     int64     `json:"dirty_old"`
-	AllDirtyNew  bool      `json:"all_dirty_new,omitempty"`
-	AllDirtyOld  bool      `json:"all_dirty_old,omitempty"`
-	Behind       bool      `json:"old_behind,omitempty"`
-	UnknownOld   int64     `json:"unknown_old"`
-	UnknownNew   int64     `json:"unknown_new"`
-	Queued       int64     `json:"mirror_queued"`
-	QueuedBytes  int64     `json:"mirror_queued_bytes"`
-	Dropped      int64     `json:"mirror_dropped"`
-	MarksPut     int64     `json:"marks_put"`
-	BreakerOld   string    `json:"breaker_old"`
-	BreakerNew   string    `json:"breaker_new"`
-	FlagsError   string    `json:"flags_error,omitempty"`
-	FlagsContact time.Time `json:"flags_contact"`
+	DirtyNew    int64 `json:"dirty_new"`
+	DirtyOld    int64 `json:"dirty_old"`
+	AllDirtyNew bool  `json:"all_dirty_new,omitempty"`
+	AllDirtyOld bool  `json:"all_dirty_old,omitempty"`
+	Behind      bool  `json:"old_behind,omitempty"`
+	UnknownOld  int64 `json:"unknown_old"`
+	UnknownNew  int64 `json:"unknown_new"`
+	Queued      int64 `json:"mirror_queued"`
+	QueuedBytes int64 `json:"mirror_queued_bytes"`
+	Dropped     int64 `json:"mirror_dropped"`
+	MarksPut    int64 `json:"marks_put"`
+	// MarksStanding is how many of them were not removed yet, as far as this
+	// life of the agent knows.
+	MarksStanding int64 `json:"marks_standing"`
+	// MirrorLag is how long the write waited that was delivered last; 0 when
+	// nothing is queued.
+	MirrorLag    time.Duration `json:"mirror_lag_ns"`
+	BreakerOld   string        `json:"breaker_old"`
+	BreakerNew   string        `json:"breaker_new"`
+	FlagsError   string        `json:"flags_error,omitempty"`
+	FlagsContact time.Time     `json:"flags_contact"`
 }
 
 // Status is read by the steps of a ramp: an acknowledgement is of the newest
@@ -53,8 +59,11 @@ func (l *Layer) Status() Status {
 		Behind:     l.behind.Load(),
 		UnknownOld: l.unknown[rules.Old].Load(), UnknownNew: l.unknown[rules.New].Load(),
 		Queued: l.mirror.operations.Load(), QueuedBytes: l.mirror.bytes.Load(), Dropped: l.mirror.dropped.Load(),
-		MarksPut:   l.marksPut.Load(),
+		MarksPut: l.marksPut.Load(), MarksStanding: l.marksStanding.Load(),
 		BreakerOld: l.breakers[rules.Old].state(now).String(), BreakerNew: l.breakers[rules.New].state(now).String(),
+	}
+	if s.Queued > 0 {
+		s.MirrorLag = time.Duration(l.mirror.lag.Load())
 	}
 	fs := l.o.Flags.Status()
 	s.FlagsContact = fs.LastContact

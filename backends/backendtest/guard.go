@@ -49,8 +49,8 @@ var guardCases = []testCase{
 		s := e.session(e.key("a"), "data")
 		s.Flags = 77
 		e.must(e.guard(g, s.Key).Swap(e.ctx, s))
-		if got := e.guard(g, s.Key).Record(); got.Flags != 77 {
-			e.Errorf("got flags %d, want 77", got.Flags)
+		if got, want := e.guard(g, s.Key).Record(), e.flags(77); got.Flags != want {
+			e.Errorf("got flags %d, want %d", got.Flags, want)
 		}
 	}},
 	{"guard/swap past", func(e *env) {

@@ -123,22 +123,36 @@ var stallCases = []testCase{
 	}},
 	{"stall/guards", func(e *env) {
 		g := ability[backends.Guarder](e)
-		for _, name := range []string{"swap", "bury"} {
+		for _, name := range []string{"swap", "bury", "revive"} {
 			k := e.key(name)
 			e.set(k, "before")
+			if b, ok := e.store.(backends.Tombstoner); ok && name == "revive" {
+				_, err := b.Bury(e.ctx, k, time.Minute)
+				e.must(err)
+			}
 			guard := e.guard(g, k)
-			err := e.stalled(name, func(ctx context.Context) error {
-				if name == "bury" {
+			before, found, err := e.store.Get(e.ctx, k)
+			e.must(err)
+			err = e.stalled(name, func(ctx context.Context) error {
+				switch name {
+				case "bury":
 					return guard.Bury(ctx, time.Minute)
+				case "revive":
+					return guard.Revive(ctx, e.session(k, "late"))
 				}
 				return guard.Swap(ctx, e.session(k, "late"))
 			})
 			guard.Release()
-			u, unknown := backends.IsUnknown(err)
-			if !unknown {
-				e.Fatalf("%s: got %v, want an Unknown", name, err)
+			if u, unknown := backends.IsUnknown(err); unknown {
+				e.ends(u)
+			} else { // no change was sent
+				e.wantErr(err, context.DeadlineExceeded)
+				after, stillFound, err := e.store.Get(e.ctx, k)
+				e.must(err)
+				if found != stillFound || string(before.Data) != string(after.Data) {
+					e.Errorf("%s: changed something without an Unknown", name)
+				}
 			}
-			e.ends(u)
 			// Modified since, so that nothing late may count.
 			e.set(k, "after")
 			e.wantData(k, "after")

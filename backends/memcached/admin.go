@@ -32,6 +32,9 @@ func (a *admin) init(s *Store) {
 
 // use runs fn with the connection. After an error it is closed.
 func (a *admin) use(ctx context.Context, fn func(net.Conn, *bufio.Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	select {
 	case <-a.turn:
 		defer func() { a.turn <- struct{}{} }()

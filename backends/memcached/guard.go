@@ -14,8 +14,8 @@ import (
 // either it is seen here, or the claim is gone when Swap comes. One packet does
 // all three; the server executes them in order.
 //
-// The claim outlives notAfter by up to two seconds of the server's clock; Swap
-// and Bury look at ours, right before they send.
+// The claim outlives notAfter by up to two seconds of the server's clock; Swap,
+// Revive and Bury look at ours, right before they send.
 func (s *Store) Guard(ctx context.Context, k backends.Key, notAfter time.Time) (backends.Guard, error) {
 	if err := backends.CheckKey(k); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (s *Store) guard(k backends.Key, c *call) (*guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &guard{s: s, key: k, cas: get.cas, buried: stone == present}
+	g := &guard{s: s, key: k, cas: get.cas, buried: stone == present, stone: look.cas}
 	// Somebody else's claim serves as well: nothing has stood here since its
 	// token. But it is not ours to give back.
 	g.claim = st == claimed && add.status == stOK
@@ -78,8 +78,9 @@ type guard struct {
 	key      backends.Key
 	record   backends.Record
 	cas      uint64
-	claim    bool // the key is claimed by us, and to be given back
-	buried   bool // a tombstone stood
+	claim    bool   // the key is claimed by us, and to be given back
+	buried   bool   // a tombstone stood
+	stone    uint64 // its token
 	used     bool
 	notAfter time.Time
 }
@@ -95,15 +96,26 @@ func (g *guard) open() bool {
 	return true
 }
 
-// Swap implements backends.Guard.
-func (g *guard) Swap(ctx context.Context, sess backends.Session) error {
+func (g *guard) check(ctx context.Context, sess *backends.Session) error {
 	if sess.Key.Name != g.key.Name {
 		return errors.New("memcached: swap of another key than the guarded one")
 	}
-	if err := g.s.writable(ctx, &sess); err != nil {
+	return g.s.writable(ctx, sess)
+}
+
+// Swap implements backends.Guard.
+func (g *guard) Swap(ctx context.Context, sess backends.Session) error {
+	if err := g.check(ctx, &sess); err != nil {
 		return err
 	}
-	if g.buried || !g.open() {
+	if g.buried {
+		return backends.ErrConflict
+	}
+	return g.swap(ctx, sess)
+}
+
+func (g *guard) swap(ctx context.Context, sess backends.Session) error {
+	if !g.open() {
 		return backends.ErrConflict
 	}
 	cmd := write(vSwap, &sess)
@@ -127,11 +139,45 @@ func (g *guard) Swap(ctx context.Context, sess backends.Session) error {
 	return backends.ErrConflict
 }
 
+// Revive implements backends.Guard: the session by its token, and where it was
+// written, the tombstone away by its own. That these are two steps is safe:
+//
+//   - The session's token alone decides. A delete puts its tombstone first and
+//     then removes the key, our claim too, so after a delete the swap conflicts,
+//     and of two revives only one has the token.
+//   - Until the second step both stand, as after any Set. Readers find the
+//     session. Another copier finds it too, and its guard neither swaps nor
+//     revives. (The other way round, there would be a moment with neither: a
+//     copier that read its source before the delete could make a guard then and
+//     bring the dead session back.)
+//   - A delete whose tombstone comes before the second step, and whose removal
+//     comes after the first, removes what was written here: it came after us.
+//     Its tombstone has another token and stays.
+//   - Whoever crashes between the steps leaves both; a Revive that fails there
+//     gives an Unknown, as its change is half done.
+func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
+	if !g.record.Gone {
+		return g.Swap(ctx, sess)
+	}
+	if err := g.check(ctx, &sess); err != nil {
+		return err
+	}
+	if err := g.swap(ctx, sess); err != nil {
+		return err
+	}
+	err := g.s.deleteIf(ctx, g.s.gone(g.key), g.stone, time.Time{})
+	if errors.Is(err, backends.ErrConflict) { // renewed since, or it has run out
+		return nil
+	}
+	return g.s.changed(err)
+}
+
 // Bury implements backends.Guard. The tombstone comes before the delete, as
 // always. If the delete then meets another token, a tombstone that was made
 // here is taken back: it must not hide the session from those who look for it
 // after it has gone in some other way. One that stood before is overwritten
-// instead of made, so that nobody else takes it back as theirs, and it stays.
+// instead of made, so that nobody else takes it back as theirs, and it stays: so
+// the session's token is looked at before, and a Bury that must fail leaves it.
 func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {
 	if !g.open() {
 		return backends.ErrConflict
@@ -160,11 +206,11 @@ func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {
 func (g *guard) stand(ctx context.Context, stone command) (own uint64, err error) {
 	add := stone
 	add.verb = vAdd
-	c := newCall().add(add).add(command{verb: vGet, key: stone.key})
+	c := newCall().add(command{verb: vLook, key: g.key.Name}).add(add).add(command{verb: vGet, key: stone.key})
 	if err := g.s.exec(ctx, c); err != nil {
 		return 0, err
 	}
-	put, get := c.ans[0], c.ans[1]
+	look, put, get := c.ans[0], c.ans[1], c.ans[2]
 	c.free()
 	switch {
 	case put.err != nil:
@@ -173,6 +219,10 @@ func (g *guard) stand(ctx context.Context, stone command) (own uint64, err error
 		return get.cas, nil // no other has this value
 	case put.status == stOK:
 		return 0, nil
+	case look.err != nil:
+		return 0, look.err
+	case look.status != stOK || look.cas != g.cas:
+		return 0, backends.ErrConflict
 	}
 	c = newCall().add(stone)
 	if err := g.s.exec(ctx, c); err != nil {

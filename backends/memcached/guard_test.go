@@ -30,10 +30,11 @@ func each(t *testing.T, addr string, test func(t *testing.T, o Options, open fun
 }
 
 // stepConn writes one command at a time and calls before each, so that
-// something can happen between two commands of a packet.
+// something can happen between two commands of a packet. An error breaks the
+// connection.
 type stepConn struct {
 	net.Conn
-	before func(line string)
+	before func(line string) error
 }
 
 func (c *stepConn) Write(b []byte) (int, error) {
@@ -44,7 +45,10 @@ func (c *stepConn) Write(b []byte) (int, error) {
 			n += bytes.Index(rest[n:], []byte("\r\n")) + 2
 		}
 		n = max(n, 1)
-		c.before(line)
+		if err := c.before(line); err != nil {
+			c.Close()
+			return 0, err
+		}
 		if _, err := c.Conn.Write(rest[:n]); err != nil {
 			return 0, err
 		}
@@ -54,7 +58,7 @@ func (c *stepConn) Write(b []byte) (int, error) {
 }
 
 // steps makes a dialer whose connections call before.
-func steps(addr string, before func(line string)) func(context.Context) (net.Conn, error) {
+func steps(addr string, before func(line string) error) func(context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
 		nc, err := d.DialContext(ctx, "tcp", addr)
@@ -83,11 +87,11 @@ func TestBuryBetweenTheStepsOfACopy(t *testing.T) {
 				var mu sync.Mutex
 				step := 0
 				o := o
-				o.Dial = steps(srv.Addr(), func(line string) {
+				o.Dial = steps(srv.Addr(), func(line string) error {
 					mu.Lock()
 					defer mu.Unlock()
 					if !strings.Contains(line, k.Name) {
-						return
+						return nil
 					}
 					if step == at {
 						time.Sleep(20 * time.Millisecond) // the step before has been executed
@@ -96,6 +100,7 @@ func TestBuryBetweenTheStepsOfACopy(t *testing.T) {
 						}
 					}
 					step++
+					return nil
 				})
 				s := open(o)
 				g, err := s.Guard(ctx, k, time.Now().Add(10*time.Second))
@@ -118,6 +123,105 @@ func TestBuryBetweenTheStepsOfACopy(t *testing.T) {
 					t.Errorf("step %d did not come, and swap got %v", at, err)
 				}
 			}
+		}
+	})
+}
+
+// A revive is a copy in two steps, and what comes between them sees either the
+// session or the tombstone.
+func TestBetweenTheStepsOfARevive(t *testing.T) {
+	t.Parallel()
+	srv := backendtest.Memcached(t)
+	each(t, srv.Addr(), func(t *testing.T, o Options, open func(Options) *Store) {
+		other := open(o)
+		gap := 0            // how often the session was there and the tombstone not yet away
+		for at := range 6 { // add, get, look, cas, delete of the tombstone; and one that never comes
+			for _, what := range []string{"bury", "guard", "delete", "break"} {
+				k := key(fmt.Sprintf("%s-%d-%s", strings.ReplaceAll(t.Name(), "/", "-"), at, what))
+				ctx := within(t, 10*time.Second)
+				if _, err := other.Bury(ctx, k, time.Minute); err != nil {
+					t.Fatal(err)
+				}
+				var mu sync.Mutex
+				step := 0
+				o := o
+				o.Dial = steps(srv.Addr(), func(line string) error {
+					mu.Lock()
+					defer mu.Unlock()
+					if !strings.Contains(line, k.Name) {
+						return nil
+					}
+					if step++; step-1 != at {
+						return nil
+					}
+					time.Sleep(10 * time.Millisecond) // the step before has been executed
+					switch what {
+					case "bury":
+						if _, err := other.Bury(ctx, k, time.Minute); err != nil {
+							t.Error(err)
+						}
+					case "delete":
+						if _, err := other.Delete(ctx, k); err != nil {
+							t.Error(err)
+						}
+					case "guard": // of a copy that has read its source before the delete
+						g, err := other.Guard(ctx, k, time.Now().Add(10*time.Second))
+						if err != nil {
+							t.Error(err)
+							return nil
+						}
+						defer g.Release()
+						if rec := g.Record(); rec.Found == rec.Gone {
+							t.Errorf("before step %d: found %v, gone %v", at, rec.Found, rec.Gone)
+						} else if rec.Found {
+							gap++
+						}
+						if err := g.Swap(ctx, backends.Session{Key: k, Data: []byte("stale")}); !errors.Is(err, backends.ErrConflict) {
+							t.Errorf("before step %d: a swap got %v, want ErrConflict", at, err)
+						}
+					case "break":
+						if at == 4 {
+							return errLost
+						}
+					}
+					return nil
+				})
+				s := open(o)
+				g, err := s.Guard(ctx, k, time.Now().Add(10*time.Second))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !g.Record().Gone {
+					t.Fatal("the tombstone is not in the record")
+				}
+				err = g.Revive(ctx, backends.Session{Key: k, Data: []byte("again")})
+				g.Release()
+				mu.Lock()
+				came := step > at
+				mu.Unlock()
+				rec, rerr := other.Read(ctx, k)
+				if rerr != nil {
+					t.Fatal(rerr)
+				}
+				// Before its token was read a guard begins again.
+				since := came && at >= 2 && (what == "bury" || what == "delete")
+				conflict := since && at < 4
+				switch {
+				case since:
+					if rec.Found || rec.Gone != (conflict || what == "bury") || conflict != errors.Is(err, backends.ErrConflict) {
+						t.Errorf("%s before step %d: revive %v, then found %v, gone %v", what, at, err, rec.Found, rec.Gone)
+					}
+				case came && what == "break" && at == 4: // half of it was done
+					if _, unknown := backends.IsUnknown(err); !unknown || !rec.Found {
+						t.Errorf("broken before step %d: revive %v, then found %v", at, err, rec.Found)
+					}
+				case err != nil || !rec.Found || rec.Gone:
+					t.Errorf("%s before step %d: revive %v, then found %v, gone %v", what, at, err, rec.Found, rec.Gone)
+				}
+			}
+		}
+		if gap != 1 {
+			t.Errorf("the state between the two steps was seen %d times", gap)
 		}
 	})
 }

@@ -204,6 +204,24 @@ func TestSettle(t *testing.T) {
 	})
 }
 
+// Both the connection and the end of the context may be there to choose from.
+func TestHealthCancelled(t *testing.T) {
+	t.Parallel()
+	srv := backendtest.Memcached(t)
+	s := New(srv.Addr(), Options{})
+	defer s.Close()
+	if _, err := s.Health(within(t, 10*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		if _, err := s.Health(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v, want context.Canceled", err)
+		}
+	}
+}
+
 func TestFullServer(t *testing.T) {
 	t.Parallel()
 	var f fakeFull

@@ -7,6 +7,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/memcached"
+	"github.com/seed-41165957/crossfade/backends/memory"
 )
 
 func TestStore(t *testing.T) {
@@ -21,7 +22,7 @@ var deviations = func() map[string]string {
 	m := map[string]string{}
 	for _, name := range []string{
 		"add/exists", "add/stored", "read many/in order", "deadline/kept", "deadline/never", "guard/absent",
-		"guard/present", "guard/swap never", "tombstone/revive", "touch/found", "touch/never",
+		"guard/present", "guard/swap never", "guard/revive deadline", "tombstone/revive", "touch/found", "touch/never",
 	} {
 		m[name] = "the deadline cannot be read without meta commands"
 	}
@@ -33,4 +34,15 @@ func TestClassicStore(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backends.Store {
 		return memcached.New(srv.Addr(), memcached.Options{Migration: "test", Classic: true})
 	}, backendtest.Options{Server: srv, Exactness: time.Second, Deviations: deviations})
+}
+
+func TestLikeMemory(t *testing.T) {
+	srv := backendtest.Memcached(t)
+	for _, classic := range []bool{false, true} {
+		t.Run(map[bool]string{false: "meta", true: "classic"}[classic], func(t *testing.T) {
+			s := memcached.New(srv.Addr(), memcached.Options{Migration: "test", Classic: classic})
+			defer s.Close()
+			backendtest.Compare(t, s, memory.New(memory.Options{}), 2000)
+		})
+	}
 }

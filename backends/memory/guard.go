@@ -111,10 +111,15 @@ func (s *Store) guard(ks []backends.Key, notAfter time.Time) *guard {
 func (g *guard) Record() backends.Record { return g.recs[0] }
 
 func (g *guard) Swap(ctx context.Context, sess backends.Session) error {
-	return g.swap(ctx, []backends.Session{sess})
+	return g.swap(ctx, OpSwap, []backends.Session{sess})
 }
 
-func (g *guard) swap(ctx context.Context, ss []backends.Session) error {
+// Revive is Swap where no tombstone stood, or one stands beside a session.
+func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
+	return g.swap(ctx, OpGuardRevive, []backends.Session{sess})
+}
+
+func (g *guard) swap(ctx context.Context, op Op, ss []backends.Session) error {
 	owned := make([]backends.Session, len(ss))
 	for i, sess := range ss {
 		if err := g.store.enterData(ctx, sess); err != nil {
@@ -123,18 +128,19 @@ func (g *guard) swap(ctx context.Context, ss []backends.Session) error {
 		owned[i] = sess
 		owned[i].Data = bytes.Clone(sess.Data)
 	}
-	_, err := faulty(g.store, ctx, OpSwap, g.recs[0].Key.Name, func() (struct{}, error) {
+	revive := op == OpGuardRevive && g.recs[0].Gone
+	_, err := faulty(g.store, ctx, op, g.recs[0].Key.Name, func() (struct{}, error) {
 		return struct{}{}, g.change(func(now int64) {
 			for _, sess := range owned {
-				g.store.writeLocked(sess, now)
+				g.store.writeLocked(sess, now, revive)
 			}
-		}, owned...)
+		}, revive, owned...)
 	})
 	return err
 }
 
 // writeLocked writes while the shards are locked, so it cannot make room.
-func (s *Store) writeLocked(sess backends.Session, now int64) {
+func (s *Store) writeLocked(sess backends.Session, now int64, revive bool) {
 	sh := s.shard(sess.Key.Name)
 	e := sh.entries[sess.Key.Name]
 	if e == nil {
@@ -143,6 +149,9 @@ func (s *Store) writeLocked(sess backends.Session, now int64) {
 		s.entries.Add(1)
 	}
 	sh.put(e, sess.Data, sess.Flags, millis(sess.Deadline))
+	if revive {
+		e.gone = 0
+	}
 	s.count(sh, e, now)
 }
 
@@ -155,18 +164,18 @@ func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {
 			k := g.recs[0].Key
 			sh := g.store.shard(k.Name)
 			g.store.buryLocked(sh, sh.entries[k.Name], k.Name, now, g.store.until(ttl))
-		})
+		}, false)
 	})
 	return err
 }
 
 // change runs f with all shards of the guard locked, if nothing was modified.
 // ss are the sessions to be written: none for a burial, which a standing
-// tombstone does not stop.
-func (g *guard) change(f func(now int64), ss ...backends.Session) error {
-	err := g.locked(f, ss)
+// tombstone does not stop. With revive the tombstone that stood must stand yet.
+func (g *guard) change(f func(now int64), revive bool, ss ...backends.Session) error {
+	err := g.locked(f, revive, ss)
 	if err == ErrFull && g.store.sweepAll(g.store.clock()) {
-		err = g.locked(f, ss)
+		err = g.locked(f, revive, ss)
 	}
 	if g.store.opts.Evict {
 		g.store.trim()
@@ -174,7 +183,7 @@ func (g *guard) change(f func(now int64), ss ...backends.Session) error {
 	return err
 }
 
-func (g *guard) locked(f func(now int64), ss []backends.Session) error {
+func (g *guard) locked(f func(now int64), revive bool, ss []backends.Session) error {
 	s := g.store
 	var mine [shardCount]bool
 	for _, w := range g.watches {
@@ -191,11 +200,13 @@ func (g *guard) locked(f func(now int64), ss []backends.Session) error {
 	}
 	now := s.clock()
 	for i, w := range g.watches {
-		// A session that has ended since is a modification that nobody told.
-		if w.dirty || g.recs[i].Found && !s.shard(w.name).entries[w.name].live(now) {
+		// What has ended since is a modification that nobody told. (Whoever
+		// renews or clears a tombstone modifies the name.)
+		e := s.shard(w.name).entries[w.name]
+		if w.dirty || g.recs[i].Found && !e.live(now) || revive && !e.buried(now) {
 			return backends.ErrConflict
 		}
-		if len(ss) > 0 && g.buried[i] {
+		if len(ss) > 0 && g.buried[i] && !revive {
 			return backends.ErrConflict
 		}
 	}
@@ -235,5 +246,5 @@ func (g manyGuard) Swap(ctx context.Context, ss []backends.Session) error {
 	if len(ss) == 0 {
 		return nil
 	}
-	return g.swap(ctx, ss)
+	return g.swap(ctx, OpSwap, ss)
 }

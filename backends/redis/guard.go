@@ -20,7 +20,7 @@ type guard struct {
 	notAfter int64
 }
 
-// Guard costs one round trip; so does its Swap or Bury.
+// Guard costs one round trip; so does its Swap, Revive or Bury.
 func (s *Store) Guard(ctx context.Context, k backends.Key, notAfter time.Time) (backends.Guard, error) {
 	g, err := s.guard(ctx, "guard", []backends.Key{k}, notAfter)
 	if err != nil {
@@ -99,10 +99,19 @@ func (s *Store) guard(ctx context.Context, op string, ks []backends.Key, notAfte
 func (g *guard) Record() backends.Record { return g.recs[0] }
 
 func (g *guard) Swap(ctx context.Context, sess backends.Session) error {
-	return g.swap(ctx, []backends.Session{sess})
+	return g.swap(ctx, "swap", scriptSwap, []backends.Session{sess})
 }
 
-func (g *guard) swap(ctx context.Context, ss []backends.Session) error {
+// Revive runs the script that clears the tombstone instead of the one that
+// tests it. A delete since has renewed the tombstone, which is watched.
+func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
+	if !g.recs[0].Gone {
+		return g.Swap(ctx, sess)
+	}
+	return g.swap(ctx, "guarded revive", scriptGuardRevive, []backends.Session{sess})
+}
+
+func (g *guard) swap(ctx context.Context, op string, sc *script, ss []backends.Session) error {
 	keys := make([]string, 0, 2*len(ss))
 	args := make([]any, 1, 1+2*len(ss))
 	args[0] = g.notAfter
@@ -113,10 +122,10 @@ func (g *guard) swap(ctx context.Context, ss []backends.Session) error {
 		keys = append(keys, sess.Key.Name, g.store.gone(sess.Key))
 		args = append(args, sess.Data, life(sess.Deadline))
 	}
-	if g.buried {
+	if g.buried && sc == scriptSwap {
 		return backends.ErrConflict
 	}
-	return g.exec(ctx, "swap", scriptSwap, keys, args)
+	return g.exec(ctx, op, sc, keys, args)
 }
 
 func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {
@@ -175,5 +184,5 @@ func (g manyGuard) Swap(ctx context.Context, ss []backends.Session) error {
 	if len(ss) == 0 {
 		return nil
 	}
-	return g.swap(ctx, ss)
+	return g.swap(ctx, "swap", scriptSwap, ss)
 }

@@ -90,6 +90,19 @@ for i = 1, #KEYS, 2 do
 end
 return 1`)
 
+	// scriptGuardRevive is scriptRevive under the same conditions, except that
+	// the tombstone is cleared and not tested: WATCH says that it is the one that
+	// stood when the guard was made.
+	scriptGuardRevive = newScript(`
+local t = redis.call('TIME')
+if t[1] * 1000 + t[2] / 1000 > tonumber(ARGV[1]) then return 0 end
+local data, px = ARGV[2], tonumber(ARGV[3])
+if px < 0 then redis.call('DEL', KEYS[1])
+elseif px == 0 then redis.call('SET', KEYS[1], data)
+else redis.call('SET', KEYS[1], data, 'PX', px) end
+redis.call('DEL', KEYS[2])
+return 1`)
+
 	// scriptGuardBury is scriptBury under the same conditions.
 	scriptGuardBury = newScript(`
 local t = redis.call('TIME')

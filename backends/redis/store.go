@@ -111,6 +111,7 @@ var (
 	_ backends.Scanner      = (*Store)(nil)
 	_ backends.BatchReader  = (*Store)(nil)
 	_ backends.Healther     = (*Store)(nil)
+	_ backends.FlagKeeper   = (*Store)(nil)
 )
 
 // New makes a store. Nothing is dialled before the first call.
@@ -151,6 +152,9 @@ func (s *Store) clientOptions(conns int) *goredis.Options {
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 }
+
+// KeepsFlags says no: a plain string has no room for them.
+func (*Store) KeepsFlags() bool { return false }
 
 // Close closes all connections, parked ones too: what those calls did is then
 // never known here.

@@ -5,17 +5,19 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/backendtest"
+	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/backends/redis"
 )
-
-const noFlags = "a Redis string has no room for client flags; a sibling key is to come"
 
 func TestSuite(t *testing.T) {
 	srv := backendtest.Redis(t)
 	backendtest.Run(t, func(*testing.T) backends.Store {
 		return redis.New(redis.Options{Addr: srv.Addr(), Migration: "test"})
-	}, backendtest.Options{
-		Server:     srv,
-		Deviations: map[string]string{"session/flags": noFlags, "guard/flags": noFlags},
-	})
+	}, backendtest.Options{Server: srv})
+}
+
+func TestLikeMemory(t *testing.T) {
+	s := redis.New(redis.Options{Addr: backendtest.Redis(t).Addr(), Migration: "test"})
+	defer s.Close()
+	backendtest.Compare(t, s, memory.New(memory.Options{}), 2000)
 }

@@ -86,8 +86,8 @@ func (m *Machine) guarded(a Answer) {
 
 func (m *Machine) marks(a Answer) {
 	switch {
-	case a == MarkedCall && m.op == Repair && !dropped(RepairWaitsForNamedCalls):
-		m.tell(Left) // a call of another agent may still arrive in new
+	case a == MarkedCall && m.op == Repair:
+		m.tell(Left) // a call of our last life may still arrive in new
 		return
 	case a == Marked, a == MarkedCall:
 		m.seen |= isMarked

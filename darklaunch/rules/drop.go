@@ -8,34 +8,34 @@ type Rule uint8
 const (
 	NoRule Rule = iota
 	// Of the machine.
-	ErrorIsMiss              // an error is never answered as missing
-	ReadersLookAtMarks       // readers of new honour old's mark
-	TombstoneFirst           // the mark is looked at before new's tombstone counts
-	ReadersHonourTombstones  // a tombstone in new ends the search
-	DirtyInMemory            // dirty is told to every reader, by the mark, not kept in memory
-	MarkMustStand            // no acknowledgement if the mark could not be written either
-	EvictedIsNoAnswer        // a miss in a store that evicts is no evidence
-	SourceFirst              // writes go in the direction in which copies run
-	OldDecidesAdd            // up to read-new old decides an add
-	AddAsksNew               // read-new asks new too, before the id counts as free
-	AddIsUndone              // an add that new refuses is taken back in old
-	SetClearsTombstone       // a set clears the tombstone of the store it writes
-	DeleteLeavesTombstone    // a delete leaves one, also where nothing was
-	BackBuriesInOld          // in back also in old
-	SealedNeedsOld           // sealed: no acknowledgement without old
-	SealedNeedsNew           // sealed: no acknowledgement with a mark
-	SealedDoesNotFallBack    // sealed: new's miss is the answer
-	SealedLocksBoth          // sealed: both must grant
-	LocksDoNotDegrade        // one fixed decider of locks
-	BehindIsRecorded         // old-behind is recorded in new before the first acknowledgement
-	NoFallbackWhileBehind    // and while the record stands old answers nothing
-	TouchCopyIsGuarded       // the copy a touch makes goes by a token
-	TokenBeforeSource        // a copy reads the target's token first
-	CopyCorrects             // backfill compares and corrects, not only adds
-	RepairIsGuarded          // a repair swaps by the token
-	RepairWaitsForNamedCalls // a repair waits for calls that any mark names
-	RepairNeedsMark          // in read-new only what is marked is repaired from old
-	LateUnmark               // the mark goes one read deadline after the swap
+	ErrorIsMiss             // an error is never answered as missing
+	ReadersLookAtMarks      // readers of new honour old's mark
+	TombstoneFirst          // the mark is looked at before new's tombstone counts
+	ReadersHonourTombstones // a tombstone in new ends the search
+	DirtyInMemory           // dirty is told to every reader, by the mark, not kept in memory
+	MarkMustStand           // no acknowledgement if the mark could not be written either
+	EvictedIsNoAnswer       // a miss in a store that evicts is no evidence
+	SourceFirst             // writes go in the direction in which copies run
+	OldDecidesAdd           // up to read-new old decides an add
+	AddAsksNew              // read-new asks new too, before the id counts as free
+	EqualIsNotOurs          // an equal session in new is not taken for what the add wrote
+	AddIsUndone             // an add that new refuses is taken back in old
+	SetClearsTombstone      // a set clears the tombstone of the store it writes
+	DeleteLeavesTombstone   // a delete leaves one, also where nothing was
+	BackBuriesInOld         // in back also in old
+	SealedNeedsOld          // sealed: no acknowledgement without old
+	SealedNeedsNew          // sealed: no acknowledgement with a mark
+	SealedDoesNotFallBack   // sealed: new's miss is the answer
+	SealedLocksBoth         // sealed: both must grant
+	LocksDoNotDegrade       // one fixed decider of locks
+	BehindIsRecorded        // old-behind is recorded in new before the first acknowledgement
+	NoFallbackWhileBehind   // and while the record stands old answers nothing
+	TouchCopyIsGuarded      // the copy a touch makes goes by a token
+	TokenBeforeSource       // a copy reads the target's token first
+	CopyCorrects            // backfill compares and corrects, not only adds
+	RepairIsGuarded         // a repair swaps by the token
+	RepairNeedsMark         // in read-new only what is marked is repaired from old
+	LateUnmark              // the mark goes one read deadline after the swap
 	// Of whoever runs the machine: agent, stores, orchestrator.
 	AckWaitsForOperations // an acknowledgement waits for operations begun before it
 	AckWaitsForQueue      // ... and for what was queued

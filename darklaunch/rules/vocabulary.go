@@ -106,12 +106,12 @@ const (
 	OK                // done, stored, found, granted, released
 	No                // not stored, not found, not granted, conflict
 	Hit               // a session
-	Same              // a session, equal to what the copy's target holds, or to what the add wrote
+	Same              // a session, equal to what the copy's target holds, or to what an add wrote
 	Miss              // none
 	Gone              // none, and a tombstone
 	Clear             // no mark
 	Marked            // at least one mark
-	MarkedCall        // at least one, and one of another agent names a call that may still arrive
+	MarkedCall        // at least one, and one of our own, of an earlier life, names a call that may still arrive
 	Err               // a read that could not say; a change that did not happen
 	Unknown           // a change that may have happened, or may happen later
 )

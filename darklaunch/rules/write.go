@@ -270,13 +270,13 @@ func (m *Machine) lookAnswer(a Answer) {
 	case a == Marked, a == MarkedCall:
 		m.markOrFail() // what new holds is behind: a session that old has deleted
 		return
-	case a == Same:
-		m.done() // a refill has brought ours
+	case a == Same && dropped(EqualIsNotOurs):
+		m.done()
 		return
 	case a == Clear:
 		m.ask(ReadCall, New) // after the mark: what it says now is whole
 		return
-	case a != Hit:
+	case a != Hit && a != Same:
 		m.seen |= newFailed // could not say, or it has gone meanwhile
 	}
 	// Old has thrown the session out. It lives: our placeholder goes.

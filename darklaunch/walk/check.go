@@ -43,6 +43,9 @@ func (l *ledger) read(v, forbidden uint8) *Violation {
 		}
 		return nil
 	}
+	if l.placed&bit(v) != 0 && l.placed&l.started&^(forbidden|l.refused) != 0 {
+		return nil // all adds write the same bytes: it may be a later one's
+	}
 	if l.refused&bit(v) != 0 {
 		// A refused add is a write without acknowledgement; it may show where
 		// nothing lives, never in the place of what does.
@@ -98,7 +101,7 @@ func (w *walker) finish(n *state, p *proc, i int) *Violation {
 			}
 		}
 	case rules.Add:
-		return judgeAdd(n, p, r)
+		return judgeAdd(w, l, p, r)
 	case rules.Lock:
 		if r == rules.Done {
 			return l.granted(p, w)
@@ -130,8 +133,7 @@ func (l *ledger) ack(v, before uint8) {
 	l.superseded |= before &^ bit(v)
 }
 
-func judgeAdd(n *state, p *proc, r rules.Reply) *Violation {
-	l := &n.ledger
+func judgeAdd(w *walker, l *ledger, p *proc, r rules.Reply) *Violation {
 	switch r {
 	case rules.Done:
 		if !l.missingAllowed(p.snap) {
@@ -144,9 +146,9 @@ func judgeAdd(n *state, p *proc, r rules.Reply) *Violation {
 		l.ack(p.val, p.early)
 	case rules.Refused:
 		l.refused |= bit(p.val)
-		// (Sealed refuses where either store has the id, and so does settled
-		// read-new where old may be behind: a refusal is their price.)
-		priced := p.m.Position() == position.Sealed || n.behind[0] || n.behind[1]
+		// A refusal returns nothing, and is the price of a failing store, and of
+		// sealed, where either store's having the id refuses it.
+		priced := p.m.Position() == position.Sealed || w.cfg.Faults > 0
 		if !l.liveAllowed(p.snap|bit(p.val)) && !priced {
 			return &Violation{NoResurrection, "an add was refused for what was deleted"}
 		}

@@ -53,8 +53,11 @@ func (w *walker) start(s *state, slot int, a uint8, op rules.Op) {
 		l.writes++
 		p.val = l.writes
 		l.started |= bit(p.val)
-		if op == rules.Delete {
+		switch op {
+		case rules.Delete:
 			l.deletes |= bit(p.val)
+		case rules.Add:
+			l.placed |= bit(p.val)
 		}
 	}
 	p.snap = l.acked

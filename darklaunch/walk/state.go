@@ -88,6 +88,7 @@ type ledger struct {
 	acked      uint8
 	superseded uint8 // acknowledged before a later acknowledged write began
 	refused    uint8 // adds that were told that the id exists
+	placed     uint8 // which are adds
 	adds       uint8 // how many adds were told that the id was free
 	grants     uint8 // how many grants there are
 	held       uint8 // which are held: bit i is grant i+1

@@ -215,7 +215,7 @@ func (w *walker) effects(n *state, p *proc, i int) {
 	if fx&rules.DirtyOld != 0 {
 		a.dirtyOld, a.oldAgain = true, n.tasks[copier].m.Op() == rules.CopyBack
 	}
-	if fx&rules.QueueRefill != 0 {
+	if fx&rules.QueueRefill != 0 && n.ledger.placed&bit(p.reg[rules.Old]) == 0 { // empty sessions are not refilled
 		a.refill = true
 	}
 	if fx&rules.QueueWrite != 0 {

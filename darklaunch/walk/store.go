@@ -15,8 +15,8 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 			if p.copies() && p.tokSide != uint8(side) && p.tokVal == s.val[side] {
 				return rules.Same
 			}
-			if p.m.Op() == rules.Add && s.val[side] == p.val {
-				return rules.Same
+			if p.m.Op() == rules.Add && s.ledger.placed&bit(s.val[side]) != 0 {
+				return rules.Same // what adds write is alike: an empty session
 			}
 			return rules.Hit
 		case s.tomb[side]:
@@ -188,7 +188,7 @@ func (s *state) modified(by *proc, side rules.Side) {
 }
 
 func (s *state) marks(p *proc) rules.Answer {
-	marked, named := false, false
+	marked := false
 	for a := range s.mark {
 		if s.mark[a] == 0 {
 			continue
@@ -196,14 +196,9 @@ func (s *state) marks(p *proc) rules.Answer {
 		marked = true
 		if uint8(a) == p.agent {
 			p.seenMark = s.mark[a]
-		} else if s.mark[a]&markCall != 0 && s.unknown(uint8(a), rules.New) {
-			named = true
 		}
 	}
-	switch {
-	case named:
-		return rules.MarkedCall
-	case marked:
+	if marked {
 		return rules.Marked
 	}
 	return rules.Clear

@@ -80,6 +80,8 @@ func Cut() []Config {
 			c.Crashes = 0
 		}
 		cs = append(cs, c)
+		c.Absent, c.Crashes, c.Name = true, 0, r.Name+": no session at first, a fault anywhere"
+		cs = append(cs, c)
 		c = r.config("locks, 4 operations, a fault anywhere", LockKinds, 4)
 		c.faults(r, 1, 1)
 		cs = append(cs, c)

@@ -1,0 +1,69 @@
+# Two commands do everything: make demo, make test.
+GO      ?= go
+BIN     := bin/crossfade
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+# What the tests start. Debian's names; other systems: see README.
+NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker
+PHP_EXT := memcached:php-memcached redis:php-redis
+
+.PHONY: build demo test test-all test-walk test-php lint bench deps clean
+
+build: $(BIN)
+
+.PHONY: $(BIN)
+$(BIN):
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/crossfade
+
+# A whole migration on this machine, on embedded stores, under live traffic.
+demo: $(BIN)
+	./$(BIN) demo
+
+# Everything that guards the promises, with real servers and the race detector.
+# The walk and the cost of a decision are measured without it.
+test: deps
+	$(GO) vet ./...
+	$(GO) vet -tags brokenrules ./darklaunch/...
+	$(GO) test -timeout 150s ./darklaunch/walk ./darklaunch/flags
+	$(GO) test -timeout 120s -tags brokenrules -run BrokenRules ./darklaunch/walk
+	$(GO) test -race -timeout 600s $$($(GO) list ./... | grep -v /darklaunch/walk)
+
+# The long runs, by area.
+test-all: test test-walk test-php test-faults
+
+test-walk:
+	CROSSFADE_DEEP=1 $(GO) test -timeout 80m -run Deep -v ./darklaunch/walk
+
+test-php: deps $(BIN)
+	CROSSFADE_LONG=1 $(GO) test -race -timeout 30m -run PHP -v ./cmd/crossfade/...
+
+test-faults: $(BIN)
+	./$(BIN) demo --break new
+	./$(BIN) demo --break old
+	./$(BIN) demo --real
+	! ./$(BIN) demo --naive
+
+lint:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) mod verify >/dev/null
+	@$(GO) mod tidy -diff >/dev/null || { echo "go.mod is not tidy: go mod tidy"; exit 1; }
+	$(GO) test -count=1 -run 'House|Imports|Package|Comment|Names|Paths' .
+
+bench: $(BIN)
+	$(GO) test -run XXX -bench . -benchtime 200ms ./darklaunch/flags ./darklaunch
+	$(GO) test -run XXX -bench Proxy -benchtime 2s ./cmd/crossfade/...
+
+# What the tests need, through the system's package manager where there is one.
+deps:
+	@missing=""; \
+	for n in $(NEEDED); do command -v $${n%%:*} >/dev/null || [ -x /usr/sbin/$${n%%:*} ] || missing="$$missing $${n##*:}"; done; \
+	if command -v php >/dev/null; then for e in $(PHP_EXT); do php -m | grep -qx $${e%%:*} || missing="$$missing $${e##*:}"; done; \
+	else missing="$$missing php-memcached php-redis"; fi; \
+	if [ -n "$$missing" ]; then \
+		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+			echo "installing:$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+		else echo "the tests need:$$missing (Debian's names): install them, or run make test as root on Debian"; exit 1; fi; \
+	fi
+
+clean:
+	rm -rf bin

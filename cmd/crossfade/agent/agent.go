@@ -1,0 +1,222 @@
+// Package agent is the sidecar: frontends on localhost, the session layer, and
+// the admin port.
+//
+//	err := agent.Run(ctx, cfg, agent.Options{Version: version, Log: log})
+//
+// It serves until ctx ends; then it stops accepting, finishes what is under
+// way, lets queued writes arrive, and closes the stores, in that order.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
+	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/dashboard/metrics"
+	"github.com/seed-41165957/crossfade/frontends"
+	"github.com/seed-41165957/crossfade/frontends/memcached"
+	"github.com/seed-41165957/crossfade/frontends/redis"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+)
+
+// Options of Run. The zero value works.
+type Options struct {
+	Version string
+	Log     *slog.Logger
+	// Metrics, if nil, are made.
+	Metrics *metrics.Metrics
+	// Drain is how long requests under way may take at the end: default 10 s.
+	Drain time.Duration
+	// Listening is told, once all ports are open.
+	Listening func()
+}
+
+// Run is one agent, from its configuration to its end.
+func Run(ctx context.Context, c *config.Config, o Options) error {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Drain == 0 {
+		o.Drain = 10 * time.Second
+	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.New(c.Migration, o.Version)
+	}
+	parts, err := Open(c, c.Agent.StateDir)
+	if err != nil {
+		return err
+	}
+	defer parts.Close()
+	lo := parts.Options()
+	lo.StateDir, lo.Log, lo.Observer = c.Agent.StateDir, o.Log.With("component", "layer"), o.Metrics
+	if err := parts.Flags.Load(); err != nil {
+		// It goes on looking: the agent is not ready until there is a revision.
+		o.Log.Warn("the flags cannot be used yet", "component", "flags", "error", err)
+	}
+	layer, err := darklaunch.New(lo)
+	if err != nil {
+		return err
+	}
+	o.Metrics.Watch(c.Migration, layer, parts.Flags)
+	a := &agent{c: c, o: o, parts: parts, layer: layer}
+	return a.run(ctx)
+}
+
+type agent struct {
+	c        *config.Config
+	o        Options
+	parts    *Parts
+	layer    *darklaunch.Layer
+	stopping atomic.Bool
+	servers  []*frontends.Server
+}
+
+// run starts the parts in the order in which they need each other, and ends
+// them the other way round.
+func (a *agent) run(ctx context.Context) error {
+	base, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	fail := make(chan error, 1)
+	failed := func(err error) {
+		if err != nil {
+			select {
+			case fail <- err:
+			default:
+			}
+		}
+	}
+	var behind, serving sync.WaitGroup
+	flagsCtx, endFlags := context.WithCancel(base)
+	behind.Go(func() { a.parts.Flags.Run(flagsCtx) })
+	layerCtx, endLayer := context.WithCancel(base)
+	var layerDone sync.WaitGroup
+	layerDone.Go(func() { failed(a.layer.Run(layerCtx)) })
+
+	admin, err := a.listen(base, &serving, failed)
+	if err == nil {
+		if a.o.Listening != nil {
+			a.o.Listening()
+		}
+		a.o.Log.Info("serving", "component", "agent", "name", a.c.Agent.Name, "migration", a.c.Migration)
+		select {
+		case <-ctx.Done():
+			a.o.Log.Info("stopping", "component", "agent", "cause", context.Cause(ctx))
+		case err = <-fail:
+		}
+	}
+
+	// Stop accepting and finish requests; then let the queue arrive; then the
+	// flags; last the admin port, so that what is left can be asked until then.
+	a.stopping.Store(true)
+	drain, cancel := context.WithTimeout(base, a.o.Drain)
+	defer cancel()
+	for _, s := range a.servers {
+		if e := s.Shutdown(drain); e != nil {
+			a.o.Log.Warn("requests were cut off", "component", "agent", "error", e)
+		}
+	}
+	serving.Wait()
+	endLayer()
+	layerDone.Wait()
+	endFlags()
+	behind.Wait()
+	err = errors.Join(err, a.layer.Close())
+	if admin != nil {
+		err = errors.Join(err, admin.Shutdown(drain))
+	}
+	return err
+}
+
+// listen opens every port before any client is served.
+func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func(error)) (*http.Server, error) {
+	type port struct {
+		l net.Listener
+		s *frontends.Server
+	}
+	var ports []port
+	abort := func(err error) (*http.Server, error) {
+		for _, p := range ports {
+			p.l.Close()
+		}
+		return nil, err
+	}
+	so := frontends.Options{Log: a.o.Log.With("component", "frontend"), Observer: unsupported{a.o.Metrics}}
+	for _, f := range []struct {
+		addrs []string
+		make  func() *frontends.Server
+	}{
+		{a.c.Listen.Memcached, func() *frontends.Server {
+			return memcached.New(a.layer.Door("memcached"), memcached.Options{Server: so})
+		}},
+		{a.c.Listen.Redis, func() *frontends.Server { return redis.New(a.layer.Door("redis"), redis.Options{Server: so}) }},
+	} {
+		if len(f.addrs) == 0 {
+			continue
+		}
+		s := f.make()
+		a.servers = append(a.servers, s)
+		for _, addr := range f.addrs {
+			l, err := frontends.Listen(ctx, addr, frontends.ListenOptions{})
+			if err != nil {
+				return abort(fmt.Errorf("listen at %s: %w: is another agent running?", addr, err))
+			}
+			ports = append(ports, port{l, s})
+		}
+	}
+	admin, al, err := a.admin(ctx)
+	if err != nil {
+		return abort(err)
+	}
+	for _, p := range ports {
+		serving.Go(func() {
+			if err := p.s.Serve(ctx, p.l); err != nil && !errors.Is(err, frontends.ErrStopped) {
+				failed(err)
+			}
+		})
+	}
+	go func() {
+		if err := admin.Serve(al); !errors.Is(err, http.ErrServerClosed) {
+			failed(err)
+		}
+	}()
+	return admin, nil
+}
+
+func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {
+	token := ""
+	if a.c.Listen.AdminTokenFile.Set() {
+		var err error
+		if token, err = a.c.Listen.AdminTokenFile.Read(); err != nil {
+			return nil, nil, err
+		}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.o.Metrics.Handler())
+	mux.Handle("/", agentapi.New(a.layer, agentapi.Options{
+		Name: a.c.Agent.Name, Version: a.o.Version, Flags: a.parts.Flags, Kinds: a.parts.Kinds, Token: token,
+		Digest: func(bucketing string) string {
+			return a.c.Digest(bucketing, a.parts.Hasher.Digest(), a.o.Version)
+		},
+		Stopping: a.stopping.Load,
+	}))
+	l, err := frontends.Listen(ctx, a.c.Listen.Admin, frontends.ListenOptions{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen.admin: %w: is another agent running?", err)
+	}
+	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}, l, nil
+}
+
+// unsupported passes on what the frontends count and the layer does not see.
+type unsupported struct{ m *metrics.Metrics }
+
+func (unsupported) Request(string, string, time.Duration) {}
+func (u unsupported) Unsupported(class string)            { u.m.Unsupported(class) }
+func (unsupported) Connections(int)                       {}

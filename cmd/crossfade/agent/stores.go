@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/memcached"
+	"github.com/seed-41165957/crossfade/backends/memory"
+	"github.com/seed-41165957/crossfade/backends/redis"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
+	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+)
+
+// OpenStore makes the store that the configuration names. Nothing is asked of
+// its server yet. name is "old" or "new", for errors.
+func OpenStore(name string, c config.Store, migration string, t config.Timeouts) (backends.Store, error) {
+	switch {
+	case c.Memory != nil:
+		return memory.New(memory.Options{Migration: migration, Evict: false}), nil
+	case c.Memcached != nil:
+		return memcached.New(c.Memcached.Servers[0], memcached.Options{Migration: migration, DialTimeout: t.Dial.Std()}), nil
+	case c.Redis != nil:
+		o := redis.Options{Addr: c.Redis.Addrs[0], Username: c.Redis.User, DB: c.Redis.Database, Migration: migration, DialTimeout: t.Dial.Std()}
+		if c.Redis.PasswordFile.Set() {
+			p, err := c.Redis.PasswordFile.Read()
+			if err != nil {
+				return nil, fmt.Errorf("%s.redis: %w", name, err)
+			}
+			o.Password = redis.Secret(p)
+		}
+		return redis.New(o), nil
+	}
+	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, memcached, redis", name)
+}
+
+// Evicts asks a store whether it may throw out live sessions. One that does
+// not say, within a second, is taken to: a miss there then proves nothing.
+func Evicts(s backends.Store) bool {
+	h, ok := s.(backends.Healther)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	health, err := h.Health(ctx)
+	return err != nil || health.Evicts
+}
+
+// Parts are what a layer is made of, from one configuration: the agent serves
+// with them, and what copies uses them too.
+type Parts struct {
+	Config *config.Config
+	Kinds  *kinds.Set
+	Hasher *flags.Hasher
+	Flags  *flags.File
+	Old    darklaunch.Store
+	New    darklaunch.Store
+}
+
+// Open makes the parts. stateDir is where the last good flags are kept; empty:
+// nowhere.
+func Open(c *config.Config, stateDir string) (*Parts, error) {
+	set, err := kinds.Compile(c.Kinds())
+	if err != nil {
+		return nil, err
+	}
+	hasher, err := flags.LoadOrCreateKey(c.Agent.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	p := &Parts{Config: c, Kinds: set, Hasher: hasher,
+		Flags: flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: stateDir, Migration: c.Migration})}
+	old, err := OpenStore("old", c.Old, c.Migration, c.Timeouts)
+	if err != nil {
+		return nil, err
+	}
+	p.Old = darklaunch.Store{Store: old, Timeout: c.Timeouts.Old.Std(), Evicts: Evicts(old)}
+	store, err := OpenStore("new", c.New, c.Migration, c.Timeouts)
+	if err != nil {
+		return nil, errors.Join(err, old.Close())
+	}
+	p.New = darklaunch.Store{Store: store, Timeout: c.Timeouts.New.Std()}
+	return p, nil
+}
+
+// Close closes the stores.
+func (p *Parts) Close() error { return errors.Join(p.Old.Close(), p.New.Close()) }
+
+// Options are those of a layer over the parts.
+func (p *Parts) Options() darklaunch.Options {
+	c := p.Config
+	return darklaunch.Options{
+		Migration: c.Migration, Kinds: p.Kinds, Flags: p.Flags, Hasher: p.Hasher, Old: p.Old, New: p.New,
+		CopyTimeout:     c.Timeouts.Copy.Std(),
+		BreakerFailures: c.Breaker.Failures, BreakerPeriod: c.Breaker.Period.Std(),
+		DirtyMax: c.Dirty.Max, MirrorQueue: c.Mirror.Queue, MirrorBytes: int(c.Mirror.QueueBytes),
+		CompareRatio: c.Compare.Ratio, CompareRecheck: c.Compare.Recheck.Std(),
+		RefuseUnconfirmed: c.ReadNew.Unconfirmed == "refuse",
+	}
+}

@@ -1,0 +1,154 @@
+package memcached
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/frontends"
+)
+
+// handler speaks with one client.
+type handler struct {
+	c     *frontends.Conn
+	p     *protocol
+	s     frontends.Sessions
+	quiet bool            // the command said noreply
+	words [wordLimit]word // of the command
+	refs  []kinds.Ref     // of a get
+}
+
+type word = []byte
+
+var _ frontends.Handler = (*handler)(nil)
+
+// Answers.
+const (
+	wrong      = "ERROR\r\n"
+	badLine    = "CLIENT_ERROR bad command line format\r\n"
+	badChunk   = "CLIENT_ERROR bad data chunk\r\n"
+	badExptime = "CLIENT_ERROR invalid exptime argument\r\n"
+	badDelete  = "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
+	tooLarge   = "SERVER_ERROR object too large for cache\r\n"
+	noKind     = "CLIENT_ERROR key is no session of crossfade's configuration: add its pattern to a kind's keys, or send this key to another server\r\n"
+	isLock     = "CLIENT_ERROR key is a session's lock: crossfade takes add and delete for it, with an expiry that lies ahead\r\n"
+	tooMany    = "CLIENT_ERROR too many keys in one command: ask for fewer at once\r\n"
+	longLine   = "CLIENT_ERROR line too long\r\n"
+)
+
+// Command reads and answers one command.
+func (h *handler) Command(ctx context.Context) error {
+	err := h.command(ctx)
+	clear(h.words[:]) // they may hold on to a long line
+	return err
+}
+
+func (h *handler) command(ctx context.Context) error {
+	if b, err := h.c.First(); err != nil {
+		return err
+	} else if b == binaryRequest {
+		return h.binary()
+	}
+	line, err := h.c.Line()
+	if errors.Is(err, frontends.ErrLine) {
+		h.c.WriteString(longLine)
+		return frontends.ErrFraming
+	}
+	if err != nil {
+		return err
+	}
+	line = line[:len(line)-1]
+	line = bytes.TrimSuffix(line, []byte{'\r'})
+	name, rest := next(line)
+	h.quiet = false
+	switch string(name) {
+	case "get":
+		return h.get(ctx, rest, false)
+	case "gets":
+		return h.get(ctx, rest, true)
+	case "gat":
+		return h.getAndTouch(ctx, rest, false)
+	case "gats":
+		return h.getAndTouch(ctx, rest, true)
+	}
+	words := h.split(rest)
+	switch string(name) {
+	case "set":
+		return h.store(ctx, words, (*handler).set)
+	case "add":
+		return h.store(ctx, words, (*handler).add)
+	case "touch":
+		return h.touch(ctx, words)
+	case "delete":
+		return h.delete(ctx, words)
+	case "version":
+		h.c.WriteString(h.p.version)
+		return nil
+	case "verbosity":
+		return h.verbosity(words)
+	case "stats":
+		return h.stats(words)
+	case "quit":
+		return frontends.ErrQuit
+	}
+	return h.refuse(name, words)
+}
+
+// answer sends s unless the client wants none. (memcached keeps quiet about
+// errors too.)
+func (h *handler) answer(s string) error {
+	if !h.quiet {
+		h.c.WriteString(s)
+	}
+	return nil
+}
+
+// fail answers an error of Sessions. It is never a miss.
+func (h *handler) fail(err error, r kinds.Ref) error {
+	switch {
+	case errors.Is(err, backends.ErrTooLarge):
+		return h.answer(tooLarge)
+	case errors.Is(err, backends.ErrKey):
+		return h.answer(badLine)
+	}
+	return h.answer("SERVER_ERROR " + frontends.ErrorText(err, r) + crlf)
+}
+
+// unsupported answers what is refused, and counts it.
+func (h *handler) unsupported(class, answer string) error {
+	if o := h.c.Options.Observer; o != nil {
+		o.Unsupported(class)
+	}
+	return h.answer(answer)
+}
+
+// resolve tells what a key stands for. If it is nothing, problem is the answer.
+func (h *handler) resolve(key word) (r kinds.Ref, problem string) {
+	if !valid(key) {
+		return r, badLine
+	}
+	r, ok := h.s.Resolve(key)
+	if !ok {
+		return r, noKind
+	}
+	return r, ""
+}
+
+// reject answers what resolve found.
+func (h *handler) reject(problem string) error {
+	switch problem {
+	case noKind:
+		return h.unsupported(frontends.ClassKey, problem)
+	case isLock:
+		return h.unsupported(frontends.ClassLock, problem)
+	}
+	return h.answer(problem)
+}
+
+// silence notes a trailing noreply, as memcached does: the last word, whatever
+// stands before it.
+func (h *handler) silence(words []word) {
+	h.quiet = len(words) > 0 && string(words[len(words)-1]) == "noreply"
+}
