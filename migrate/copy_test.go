@@ -60,10 +60,20 @@ func TestVerifyFindsPlanted(t *testing.T) {
 		}
 	}
 	r.ramp("mirror", 100)
-	tr := r.traffic(6)
+	// New is slow, so that a write is often in old and not yet in new.
+	r.faults[1].set(func(c memory.Call) memory.Fault {
+		if strings.HasPrefix(c.Key, "PHPREDIS_SESSION:c") && c.Op.Changes() {
+			return memory.Fault{Latency: 5 * time.Millisecond}
+		}
+		return memory.Fault{}
+	})
+	tr := r.traffic(12)
 	r.backfill()
 	r.plant(n, r.old, r.new, r.keyIn)
 	rep := r.verify()
+	if rep.Races == 0 {
+		t.Error("no session was written during the verification: this proves nothing")
+	}
 	want := map[string]int64{"missing_new": n, "missing_old": n, "value": n, "flags": n, "expiry": n}
 	if !maps.Equal(rep.Differences, want) {
 		t.Errorf("found %v, want %v", rep.Differences, want)
