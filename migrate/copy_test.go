@@ -335,3 +335,52 @@ func reach(t *testing.T, d flags.Definition, g goal) flags.Definition {
 	t.Fatalf("%+v is not reached: %s", g, state(d))
 	return d
 }
+
+// TestBarrierComesFirst: nothing is copied or compared before every agent has
+// let end what it was copying by itself.
+func TestBarrierComesFirst(t *testing.T) {
+	r := newRig(t, 3)
+	ctx := context.Background()
+	for i := range 10 {
+		r.put(r.old, ref(fmt.Sprintf("s%d", i)).OldKey(), "x")
+	}
+	r.ramp("mirror", 100)
+	barriers := func() (least int64) {
+		least = r.agents[0].barriers.Load()
+		for _, a := range r.agents {
+			least = min(least, a.barriers.Load())
+		}
+		return least
+	}
+	var want atomic.Int64
+	var early atomic.Bool
+	look := func(c memory.Call) memory.Fault {
+		// Gates look for records of Crossfade's own before.
+		if barriers() < want.Load() && !strings.HasPrefix(c.Key, "crossfade:") {
+			early.Store(true)
+		}
+		return memory.Fault{}
+	}
+	r.faults[0].set(look)
+	r.faults[1].set(look)
+	for i, job := range []func() error{
+		func() error { _, err := r.m.Backfill(ctx, nil); return err },
+		func() error { _, err := r.m.Verify(ctx, nil); return err },
+		func() error {
+			r.faults[0].set(nil) // gates look for marks
+			r.faults[1].set(nil)
+			r.ramp("read-new", 100)
+			r.ramp("cutover", 100)
+			_, err := r.m.Rollback(ctx, "read-new", nil)
+			return err
+		},
+	} {
+		want.Store(int64(i + 1))
+		if err := job(); err != nil {
+			t.Fatal(err)
+		}
+		if early.Load() || barriers() != int64(i+1) {
+			t.Errorf("job %d: %d barriers, or a store was asked before them", i, barriers())
+		}
+	}
+}
