@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
@@ -79,7 +80,6 @@ func TestGates(t *testing.T) {
 		{"down: dirty in old", readNew, says(func(s *agentapi.Status) { s.AllDirtyOld = true }), down, GateCleanOld},
 		{"down: old is behind", readNew, says(func(s *agentapi.Status) { s.Behind = true }), down, GateBehind},
 		{"down: a record in new", readNew, record, down, GateBehind},
-		{"cutover: a mark", func(r *rig) { readNew(r); r.stopAt(position.Sealed, seal) }, mark("00000000000000af"), seal, GateCleanNew},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -349,4 +349,66 @@ func TestVerificationEnds(t *testing.T) {
 			r.ramp("read-new", 1)
 		})
 	}
+}
+
+// TestSealedIsTakenBack: where cutover may not follow, the cohort does not stay
+// sealed.
+func TestSealedIsTakenBack(t *testing.T) {
+	ctx := context.Background()
+	seal := func(r *rig) error { _, err := r.m.Ramp(ctx, "cutover", 500, nil); return err }
+	r := newRig(t, 2)
+	r.readNew(100)
+	r.stopAt(position.Sealed, seal)
+	m := backends.Mark{Agent: "00000000000000af", Write: 1}
+	if err := r.old.PutMark(ctx, ref("marked").OldKey(), m, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	refusedBy(t, seal(r), GateCleanNew)
+	r.at("read-new 100 %")
+	if d := r.def(); d.Settled != flags.Buckets {
+		t.Errorf("settled %d, want all again", d.Settled)
+	}
+	r.old.DropMarks(ctx, ref("marked").OldKey(), []backends.Mark{m})
+	// Old does not answer when it is asked for marks: the same.
+	r.stopAt(position.Sealed, seal)
+	r.faults[0].set(func(c memory.Call) memory.Fault {
+		if c.Op == memory.OpScan {
+			return memory.Fault{Kind: memory.NotApplied}
+		}
+		return memory.Fault{}
+	})
+	if err := seal(r); err == nil {
+		t.Error("cutover although marks could not be looked for")
+	}
+	r.at("read-new 100 %")
+	r.faults[0].set(nil)
+	if err := seal(r); err != nil {
+		t.Fatal(err)
+	}
+	r.at("cutover 5 %, read-new 95 %")
+}
+
+// TestForgottenAgent: an agent that is taken out of the list is waited for, as
+// long as what it left may be out; what was verified with it counts no more.
+func TestForgottenAgent(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, 2)
+	r.ramp("mirror", 100)
+	r.backfill()
+	r.verify()
+	r.agents[1].stop()
+	gone := r.agents[1]
+	r.agents = r.agents[:1]
+	t.Cleanup(gone.server.Close)
+	r.m = r.migration(func(o *Options) { o.Wait = 50 * time.Millisecond })
+	_, err := r.m.Ramp(ctx, "read-new", 100, nil)
+	var w *Waiting
+	if !errors.As(err, &w) || w.Agents[0].Name != "web-2" {
+		t.Fatalf("got %v, want web-2 waited for", err)
+	}
+	r.m.o.Wait = 5 * time.Second
+	_, err = r.m.Ramp(ctx, "read-new", 100, nil)
+	refusedBy(t, err, GateVerified)
+	r.verify()
+	r.ramp("read-new", 1)
 }

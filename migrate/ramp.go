@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
@@ -15,6 +16,8 @@ type Result struct {
 	State  string   `json:"state"`
 	Steps  []string `json:"steps"` // revisions that were published
 	Agents int      `json:"agents"`
+
+	refusedAt *revision // where the gate of the next revision was shut
 }
 
 // Ramp takes a stage (mirror, read-new or cutover) to so many of the 10,000
@@ -97,10 +100,37 @@ func (m *Migration) reach(ctx context.Context, to func(flags.Definition) (goal, 
 	if err := m.allowed(cur, g); err != nil {
 		return res, err
 	}
+	res, err = m.toward(ctx, g, progress)
+	if err == nil || res.refusedAt == nil {
+		return res, err
+	}
+	return res, m.unseal(ctx, g, res.refusedAt, err, progress)
+}
+
+func (m *Migration) toward(ctx context.Context, g goal, progress func(Progress)) (Result, error) {
 	return m.walk(ctx, tell(progress), false, func(cur *revision, _ []reply) (flags.Definition, string, bool, error) {
 		n, text, ok := g.next(cur.def)
 		return n, text, ok, nil
 	})
+}
+
+// unseal takes a sealed cohort back to read-new when cutover may not follow:
+// sealed refuses writes while either store fails, and repairs nothing.
+func (m *Migration) unseal(ctx context.Context, g goal, at *revision, why error, progress func(Progress)) error {
+	w := at.def.Weights
+	if w[position.Sealed] == 0 || w[position.Back] > 0 || g.cutover <= w[position.Cutover] || ctx.Err() != nil {
+		return why
+	}
+	ends := w.Ends()
+	_, err := m.toward(ctx, goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], readNew: ends[position.ReadNew], cutover: w[position.Cutover]}, progress)
+	if err != nil {
+		return fmt.Errorf("%w (and its cohort stays sealed: %w)", why, err)
+	}
+	var no *Refusal
+	if errors.As(why, &no) {
+		no.Found += " (the cohort is back in read-new)"
+	}
+	return why
 }
 
 // walk publishes what next says follows, until it says that nothing does. What
@@ -126,6 +156,7 @@ func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
 			return res, err
 		}
 		if err := m.before(ctx, cur, n, replies, t); err != nil {
+			res.refusedAt = cur
 			return res, err
 		}
 		if err := m.publish(ctx, cur, n, text, m.cost(cur, n, replies)); err != nil {

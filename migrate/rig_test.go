@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,6 +89,8 @@ type testAgent struct {
 	mu     sync.Mutex // guards what follows
 	mutate func(*agentapi.Status)
 	silent bool
+
+	barriers atomic.Int64 // that it has answered
 }
 
 func newRig(t testing.TB, agents int, change ...func(*Options)) *rig {
@@ -167,6 +170,9 @@ func (a *testAgent) handler() http.Handler {
 		a.mu.Lock()
 		mutate, silent, api := a.mutate, a.silent, a.api
 		a.mu.Unlock()
+		if q.URL.Path == "/v1/barrier" {
+			defer a.barriers.Add(1)
+		}
 		if silent {
 			panic(http.ErrAbortHandler)
 		}
