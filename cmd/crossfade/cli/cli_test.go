@@ -15,6 +15,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
@@ -75,7 +76,7 @@ flags: {file: %q, agents: [%q]}
 		if h.digest != "" {
 			return h.digest
 		}
-		return c.Digest(b, hasher.Digest(), version())
+		return c.Digest(b, hasher.Digest(), parts.Version())
 	}})
 	h.server.Config.Handler = api
 	h.server.Start()
