@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -411,4 +412,64 @@ func TestForgottenAgent(t *testing.T) {
 	refusedBy(t, err, GateVerified)
 	r.verify()
 	r.ramp("read-new", 1)
+}
+
+// TestRestartedAgent: what the last life of an agent granted or copied may be
+// out for a while, so that its acknowledgement counts later.
+func TestRestartedAgent(t *testing.T) {
+	ctx := context.Background()
+	for _, clean := range []bool{true, false} {
+		r := newRig(t, 2)
+		r.ramp("mirror", 10)
+		r.agents[0].restart(clean)
+		r.m.o.Wait = 100 * time.Millisecond
+		_, err := r.m.Ramp(ctx, "mirror", 2000, nil)
+		var w *Waiting
+		if !errors.As(err, &w) || w.Agents[0].Name != "web-1" || !strings.Contains(err.Error(), "started anew") {
+			t.Fatalf("clean %v: got %v, want web-1 waited for", clean, err)
+		}
+		r.m.o.Wait = 5 * time.Second
+		r.ramp("mirror", 20)
+		if up := time.Since(r.agents[0].began); !clean && up < time.Second {
+			t.Errorf("acknowledged %v after its start: copies of its last life may run for a second", up)
+		}
+	}
+}
+
+// TestDirtyInOld: what agents could not write to old in cutover is copied there
+// by themselves when the sessions are taken back.
+func TestDirtyInOld(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, 2, func(o *Options) { o.KeepOld = true })
+	r.readNew(100)
+	r.ramp("cutover", 100)
+	r.faults[0].set(func(memory.Call) memory.Fault { return memory.Fault{Kind: memory.NotApplied} })
+	for i := range 20 {
+		if err := r.agents[i%2].door().Set(ctx, ref(fmt.Sprintf("s%d", i)), session("late")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dirty := func() (n int64) {
+		for _, a := range r.agents {
+			n += a.layer.Status().DirtyOld
+		}
+		return n
+	}
+	for begin := time.Now(); dirty() < 20; time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 5*time.Second {
+			t.Fatalf("%d sessions are dirty in old, want 20", dirty())
+		}
+	}
+	r.faults[0].set(nil)
+	if _, err := r.m.Rollback(ctx, "read-new", nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := dirty(); n != 0 {
+		t.Errorf("%d sessions are still dirty in old", n)
+	}
+	for i := range 20 {
+		if got := r.get(r.old, ref(fmt.Sprintf("s%d", i)).OldKey()); got != "late" {
+			t.Errorf("old holds %q", got)
+		}
+	}
 }

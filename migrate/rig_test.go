@@ -79,6 +79,7 @@ type testAgent struct {
 	r      *rig
 	name   string
 	digest string
+	began  time.Time
 	layer  *darklaunch.Layer
 	src    *flags.File
 	server *httptest.Server
@@ -151,7 +152,7 @@ func (a *testAgent) run() {
 	if err != nil {
 		a.r.t.Fatal(err)
 	}
-	a.layer = l
+	a.layer, a.began = l, time.Now()
 	api := agentapi.New(l, agentapi.Options{Name: a.name, Version: "test", Flags: a.src, Kinds: phpKinds,
 		Digest: func(string) string { return a.digest }})
 	a.mu.Lock()
