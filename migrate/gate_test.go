@@ -473,3 +473,38 @@ func TestDirtyInOld(t *testing.T) {
 		}
 	}
 }
+
+// TestBackAgain: sessions on their way back are sealed when an agent dies, or
+// when old turns out to lack a write: they are made whole once more.
+func TestBackAgain(t *testing.T) {
+	ctx := context.Background()
+	for name, happens := range map[string]func(*rig){
+		"an agent dies": func(r *rig) { r.agents[0].restart(false) },
+		"dirty in old": func(r *rig) {
+			r.agents[0].say(func(s *agentapi.Status) {
+				if r.def().Weights[position.Sealed] > 0 && r.agents[0].barriers.Load() < 4 {
+					s.DirtyOld = 1
+				}
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 2)
+			r.readNew(100)
+			tr := r.traffic(2)
+			r.ramp("cutover", 100)
+			back := func(r *rig) error { _, err := r.m.Rollback(ctx, "read-new", nil); return err }
+			r.stopAt(position.Sealed, back)
+			tr.end()
+			happens(r)
+			if err := back(r); err != nil {
+				t.Fatal(err)
+			}
+			r.at("read-new 100 %")
+			if rec, _ := r.m.recorded(mustRead(t, r)); rec.Owed != 0 {
+				t.Errorf("old is still owed a copy since %d", rec.Owed)
+			}
+			r.ramp("read-new", 0)
+		})
+	}
+}
