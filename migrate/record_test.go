@@ -1,0 +1,58 @@
+package migrate
+
+import (
+	"context"
+	"testing"
+)
+
+// TestVerificationEnds: what makes a verification worthless.
+func TestVerificationEnds(t *testing.T) {
+	ctx := context.Background()
+	tests := []struct {
+		name string
+		do   func(*rig)
+		good bool
+	}{
+		{"nothing", func(*rig) {}, true},
+		{"a clean restart", func(r *rig) { r.agents[0].restart(true); r.ramp("read-new", 0); r.agents[0].restart(true) }, true},
+		{"an agent that died", func(r *rig) { r.agents[0].restart(false) }, false},
+		{"an agent that died, then ended cleanly", func(r *rig) { r.agents[0].restart(false); r.agents[0].restart(true) }, false},
+		{"down to mirror and up again", func(r *rig) {
+			if _, err := r.m.Rollback(ctx, "mirror", nil); err != nil {
+				r.t.Fatal(err)
+			}
+		}, false},
+		{"mirror below 100 % and up again", func(r *rig) { r.ramp("mirror", 99); r.ramp("mirror", 100) }, false},
+		{"a backfill after it, too", func(r *rig) { r.backfill() }, true},
+		{"somebody else's change of the file", func(r *rig) {
+			cur, _ := r.m.read()
+			d := finish(cur.def, cur.def)
+			data, err := d.MarshalFlagd()
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			save(r.m.o.FlagFile, data)
+		}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, 2)
+			r.ramp("mirror", 100)
+			r.backfill()
+			r.verify()
+			tt.do(r)
+			_, err := r.m.Ramp(ctx, "read-new", 100, nil)
+			if tt.good {
+				if err != nil {
+					t.Errorf("refused: %v", err)
+				}
+				return
+			}
+			refusedBy(t, err, GateVerified)
+			r.backfill()
+			r.verify()
+			r.ramp("read-new", 1)
+		})
+	}
+}
