@@ -2,7 +2,11 @@ package migrate
 
 import (
 	"context"
+	"errors"
+	"os"
+	"strings"
 	"testing"
+	"time"
 )
 
 // TestVerificationEnds: what makes a verification worthless.
@@ -54,5 +58,31 @@ func TestVerificationEnds(t *testing.T) {
 			r.verify()
 			r.ramp("read-new", 1)
 		})
+	}
+}
+
+// TestFlagFileLost: an older flag file, or none, while agents serve a newer
+// one: nothing is published over it.
+func TestFlagFileLost(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, 1, func(o *Options) { o.Wait = 100 * time.Millisecond })
+	r.ramp("mirror", 10)
+	older := mustRead(t, r).data
+	r.ramp("mirror", 20)
+	if err := save(r.m.o.FlagFile, older); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.m.Ramp(ctx, "mirror", 3000, nil)
+	var w *Waiting
+	if !errors.As(err, &w) || !strings.Contains(err.Error(), "an older file came back") {
+		t.Errorf("got %v, want that an older file came back", err)
+	}
+	if err := os.Remove(r.m.o.FlagFile); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.m.Ramp(ctx, "mirror", 3000, nil)
+	refusedBy(t, err, GateRevision)
+	if _, err := os.Stat(r.m.o.FlagFile); err == nil {
+		t.Error("a flag file was made although agents serve a newer one")
 	}
 }
