@@ -137,6 +137,7 @@ func (m *Migration) unseal(ctx context.Context, g goal, at *revision, why error,
 // stands is acknowledged by every agent before next is asked, and at the end.
 func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
 	next func(*revision, []reply) (flags.Definition, string, bool, error)) (res Result, err error) {
+	backs := 0
 	for published := uint64(0); ; {
 		cur, err := m.read()
 		if err != nil {
@@ -156,8 +157,16 @@ func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
 			return res, err
 		}
 		if err := m.before(ctx, cur, n, replies, t); err != nil {
-			res.refusedAt = cur
-			return res, err
+			again, ok := m.backAgain(cur, n, err)
+			if !ok || backs == backsMost {
+				res.refusedAt = cur
+				return res, err
+			}
+			backs++
+			n, text = again, "the sealed sessions once more to back: "+gateOf(err)
+			if err := m.gate(ctx, cur, n, replies, t); err != nil {
+				return res, err
+			}
 		}
 		if err := m.publish(ctx, cur, n, text, m.cost(cur, n, replies)); err != nil {
 			return res, err
@@ -166,6 +175,33 @@ func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
 		res.Steps = append(res.Steps, text)
 		t.news("published", "revision %d: %s", n.Epoch, text)
 	}
+}
+
+// backsMost is how often a call makes old whole anew.
+const backsMost = 3
+
+// backAgain is the way out where sessions that were on their way back are
+// sealed, and old turns out not to be whole: a write failed there before every
+// agent had taken sealed, or an agent died. Nothing is copied in sealed.
+func (m *Migration) backAgain(cur *revision, n flags.Definition, why error) (flags.Definition, bool) {
+	w := cur.def.Weights
+	down := w[position.Sealed] > 0 && w[position.Back] == 0 && n.Weights[position.ReadNew] > w[position.ReadNew]
+	r, err := m.recorded(cur)
+	if gate := gateOf(why); !down || err != nil || r.Owed == 0 || gate != GateCleanOld && gate != GateReversed {
+		return n, false
+	}
+	n = cur.def
+	n.Weights[position.Back], n.Weights[position.Sealed] = w[position.Sealed], 0
+	return finish(cur.def, n), true
+}
+
+// gateOf is the gate that refused; empty: it was something else.
+func gateOf(err error) string {
+	var no *Refusal
+	if errors.As(err, &no) {
+		return no.Gate
+	}
+	return ""
 }
 
 // allowed refuses what no revision of the way could mend.

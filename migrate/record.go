@@ -101,6 +101,9 @@ func (m *Migration) recorded(cur *revision) (*record, error) {
 			r.Owed, r.Reversed = cur.def.Epoch, nil
 		}
 	}
+	if paid(cur.def) { // read off the file: a crash may have come before it was written
+		r.Owed, r.Reversed = 0, nil
+	}
 	return r, nil
 }
 
@@ -128,11 +131,8 @@ func (r *record) follow(cur, n flags.Definition) {
 	if unfenced(n) {
 		r.drop(fmt.Sprintf("in revision %d a session was below fenced", n.Epoch))
 	}
-	switch {
-	case owes(cur, n):
+	if owes(cur, n) {
 		r.Owed, r.Reversed = n.Epoch, nil
-	case paid(n):
-		r.Owed, r.Reversed = 0, nil
 	}
 }
 
