@@ -37,7 +37,6 @@ type fleet struct {
 	dir     string
 	bin     string
 	agents  []*sidecar
-	epoch   uint64
 	stopped bool
 }
 
@@ -69,7 +68,7 @@ func redisAt(s *localserver.Server) string { return fmt.Sprintf(`{redis: {addrs:
 // newFleet starts n agents.
 func newFleet(t testing.TB, n int, s setting) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), bin: binary(t), epoch: 1}
+	f := &fleet{t: t, dir: t.TempDir(), bin: binary(t)}
 	var admins []string
 	for i := range n {
 		a := &sidecar{name: fmt.Sprintf("web-%d", i+1), memcached: port(t), redis: port(t), admin: port(t)}
@@ -78,7 +77,7 @@ func newFleet(t testing.TB, n int, s setting) *fleet {
 			a.flagFile = filepath.Join(f.dir, a.name+".json")
 		}
 		f.agents, admins = append(f.agents, a), append(admins, a.admin)
-		f.publish(a, only(s.at))
+		f.publish(a, only(s.at, 1))
 	}
 	for _, a := range f.agents {
 		// new's timeout is not the default of 250 ms: this machine runs
@@ -145,9 +144,9 @@ func (f *fleet) stop() {
 	}
 }
 
-// only is a definition with every session at one position.
-func only(p position.Position) flags.Definition {
-	d := flags.Definition{Migration: "phptest", KeepOld: true}
+// only is a revision with every session at one position.
+func only(p position.Position, epoch uint64) flags.Definition {
+	d := flags.Definition{Migration: "phptest", Epoch: epoch, KeepOld: true}
 	d.Weights[p] = flags.Buckets
 	d.Default = p
 	if p == position.Cutover || p == position.Back {
@@ -159,7 +158,6 @@ func only(p position.Position) flags.Definition {
 // publish gives an agent a revision, past the command line.
 func (f *fleet) publish(a *sidecar, d flags.Definition) {
 	f.t.Helper()
-	d.Epoch = f.epoch
 	data, err := d.MarshalFlagd()
 	if err == nil {
 		err = os.WriteFile(a.flagFile+".next", data, 0o600)
@@ -170,6 +168,15 @@ func (f *fleet) publish(a *sidecar, d flags.Definition) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// acknowledged waits until an agent has left everything older behind.
+func (f *fleet) acknowledged(a *sidecar, epoch uint64) {
+	f.t.Helper()
+	poll(f.t, 40*time.Second, fmt.Sprintf("%s to acknowledge revision %d", a.name, epoch), func() bool {
+		s, err := a.api.Status(f.t.Context())
+		return err == nil && s.Epoch == epoch && s.Acknowledged
+	})
 }
 
 // crossfade runs one command line, and fails the test unless it ends with 0.
