@@ -21,8 +21,81 @@ var way = []position.Position{position.Off, position.Mirror, position.Fenced, po
 // PHP's lock: never two holders, never a lost increment. Refusals are the
 // price; they are counted.
 func TestNeighbours(t *testing.T) {
+	t.Parallel()
+	pairs(t, memcachedKeys, func(t *testing.T, pair string, behind, ahead *sidecar) {
+		for _, clients := range []string{"memcached", "redis", "both"} {
+			t.Run(pair+", "+clients, func(t *testing.T) { count(t, clients, behind, ahead) })
+		}
+	})
+}
+
+// TestLateUnlock has a request that outlives its lock and then unlocks: the
+// lock is another's by then, given by the other agent, and must stand.
+func TestLateUnlock(t *testing.T) {
+	t.Parallel()
+	pairs(t, memcachedKeys+"    lock_ttl: 1s\n", func(t *testing.T, pair string, behind, ahead *sidecar) {
+		t.Run(pair, func(t *testing.T) {
+			for name, locker := range lockers {
+				for _, order := range [][2]*sidecar{{behind, ahead}, {ahead, behind}} {
+					t.Run(name+", first "+order[0].name, func(t *testing.T) {
+						t.Parallel()
+						late(t, locker, order[0], order[1])
+					})
+				}
+			}
+		})
+	})
+}
+
+var lockers = map[string]func(t testing.TB, a *sidecar, id string) locker{
+	"memcached": func(t testing.TB, a *sidecar, id string) locker { return memcachedLocker{dial(t, a.memcached), id} },
+	"redis": func(t testing.TB, a *sidecar, id string) locker {
+		return redisLocker{dial(t, a.redis), id, fmt.Sprintf("host|%d", rand.Uint32())}
+	},
+}
+
+func late(t *testing.T, make func(testing.TB, *sidecar, string) locker, one, other *sidecar) {
+	must := func(what string, want bool, f func() (bool, error)) {
+		t.Helper()
+		if got, err := f(); err != nil || got != want {
+			t.Errorf("%s: got %v, %v, want %v", what, got, err, want)
+		}
+	}
+	for try := range 5 {
+		id := fmt.Sprintf("%026d", rand.Uint64())
+		slow, next, third := make(t, one, id), make(t, other, id), make(t, one, id)
+		must("lock", true, slow.lock)
+		poll(t, 10*time.Second, "the lock to run out", func() bool {
+			granted, err := next.lock()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return granted
+		})
+		began := time.Now()
+		// What it is told may be yes: while sealed one store's half of its lock
+		// may still have been there.
+		_, err := slow.unlock()
+		granted, err2 := third.lock()
+		if time.Since(began) > 700*time.Millisecond {
+			t.Logf("try %d: this machine was too slow to say anything", try)
+			continue
+		}
+		if granted || err != nil || err2 != nil {
+			t.Errorf("after an unlock that came too late (%v) the next holder's lock was given to another: %v, %v", err, granted, err2)
+		}
+		must("the holder's unlock", true, next.unlock)
+		must("lock after it", true, third.lock)
+		must("unlock after it", true, third.unlock)
+		return
+	}
+	t.Error("five tries, and the machine was too slow in each")
+}
+
+// pairs holds two agents in each pair in turn.
+func pairs(t *testing.T, sessions string, try func(t *testing.T, pair string, behind, ahead *sidecar)) {
 	mc, rd := memcachedServer(t), redisServer(t)
-	f := newFleet(t, 2, setting{sessions: memcachedKeys, old: memcachedAt(mc), new: redisAt(rd), apart: true})
+	f := newFleet(t, 2, setting{sessions: sessions, old: memcachedAt(mc), new: redisAt(rd), apart: true})
 	behind, ahead := f.agents[0], f.agents[1]
 	epoch, floor := uint64(1), 0
 	for i := range len(way) - 1 {
@@ -32,11 +105,7 @@ func TestNeighbours(t *testing.T) {
 		d.CutoverFloor = floor
 		f.publish(ahead, d)
 		f.acknowledged(ahead, epoch)
-		for _, clients := range []string{"memcached", "redis", "both"} {
-			t.Run(fmt.Sprintf("%v and %v, %s", way[i], way[i+1], clients), func(t *testing.T) {
-				count(t, clients, behind, ahead)
-			})
-		}
+		try(t, fmt.Sprintf("%v and %v", way[i], way[i+1]), behind, ahead)
 		f.publish(behind, d)
 		f.acknowledged(behind, epoch)
 	}
@@ -52,12 +121,11 @@ func count(t *testing.T, clients string, behind, ahead *sidecar) {
 	id := fmt.Sprintf("%026d", rand.Uint64())
 	all := make([]locker, connections)
 	for i := range all {
-		a := []*sidecar{behind, ahead}[i%2]
-		if clients == "redis" || clients == "both" && i%4 > 1 {
-			all[i] = redisLocker{dial(t, a.redis), id, fmt.Sprintf("host|%d", i)}
-		} else {
-			all[i] = memcachedLocker{dial(t, a.memcached), id}
+		name := clients
+		if name == "both" {
+			name = []string{"memcached", "redis"}[i/2%2]
 		}
+		all[i] = lockers[name](t, []*sidecar{behind, ahead}[i%2], id)
 	}
 	if err := all[0].set("n|i:0;"); err != nil {
 		t.Fatal(err)
