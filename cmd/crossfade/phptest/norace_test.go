@@ -1,0 +1,5 @@
+//go:build !race
+
+package phptest
+
+const raceFlag = "-race=false"
