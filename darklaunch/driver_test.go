@@ -257,3 +257,31 @@ func TestRepairOverTombstone(t *testing.T) {
 		}
 	})
 }
+
+// TestMarksLost: old restarts while a mark stands. Whether new is whole is not
+// known any more, and the agent says so until it is told of a verification.
+func TestMarksLost(t *testing.T) {
+	bubble(t, 1, position.ReadNew, func(t *testing.T, r *rig, d []*darklaunch.Door) {
+		time.Sleep(2 * time.Second)
+		r.faults[1].set(func(c memory.Call) memory.Fault {
+			if c.Op == memory.OpHealth {
+				return memory.Fault{}
+			}
+			return memory.Fault{Kind: memory.NotApplied}
+		})
+		set(t, d[0], "one", "x")
+		if r.layers[0].Status().AllDirtyNew {
+			t.Fatal("all dirty before anything happened")
+		}
+		r.evict.Store(true)
+		time.Sleep(2 * time.Second)
+		s := r.layers[0].Status()
+		if !s.AllDirtyNew || s.MarksLost != 1 {
+			t.Errorf("all dirty %v, marks lost %d, want true and 1", s.AllDirtyNew, s.MarksLost)
+		}
+		r.layers[0].Verified()
+		if r.layers[0].Status().AllDirtyNew {
+			t.Error("still all dirty after a verification")
+		}
+	})
+}
