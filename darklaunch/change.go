@@ -6,11 +6,27 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
 // tombstoneTTL is how long a tombstone lives: twice as long as any copy may run.
 func (l *Layer) tombstoneTTL() time.Duration { return 2 * l.o.CopyTimeout }
+
+// buryTTL is how long the tombstone of a client's delete lives. Where new alone
+// takes the delete it must outlive what old still holds, until that is whole.
+func (op *operation) buryTTL() time.Duration {
+	if op.m.Position() != position.ReadNew || op.l.env(op.at)&(rules.OldDown|rules.Behind) == 0 {
+		return op.l.tombstoneTTL()
+	}
+	if age := op.ref.Kind().MaxAge; age > 0 {
+		return max(age, op.l.tombstoneTTL())
+	}
+	return longestLife
+}
+
+// longestLife stands for "without end" where a time to live is needed.
+const longestLife = 365 * 24 * time.Hour
 
 // session is what a write to that side writes: the client's session, or in a
 // copy what the other side held.
@@ -23,6 +39,9 @@ func (op *operation) session(s rules.Side) backends.Session {
 	}
 	from := op.got[s.Other()].Session
 	from.Key = op.key(s)
+	if from.Flags == 0 && !op.l.keepsFlags(s.Other()) {
+		from.Flags = op.ref.Kind().Flags
+	}
 	if from.DeadlineUnknown {
 		// The store cannot say how long it still lives: the longest it can,
 		// until the next write or touch makes it exact.
@@ -56,7 +75,7 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		found, err := st.Delete(ctx, op.key(s))
 		return okNo(found), err
 	case rules.BuryCall:
-		found, err := st.Bury(ctx, op.key(s), op.l.tombstoneTTL())
+		found, err := st.Bury(ctx, op.key(s), op.buryTTL())
 		return okNo(found), err
 	case rules.TouchCall:
 		return op.touch(ctx, st, s)
@@ -86,22 +105,11 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		defer op.releaseGuard()
 		return conflictNo(op.guard.Bury(ctx, op.l.tombstoneTTL()))
 	case rules.PutMarkCall:
-		m := backends.Mark{Agent: op.l.start, Write: op.l.writes.Add(1)}
-		m.Conn, m.RunID = op.l.namedCall(op.hash, op.ref)
-		err := st.PutMark(ctx, op.key(s), m, op.ref.Kind().MaxAge)
-		if err == nil {
-			op.l.marksPut.Add(1)
-			op.l.marksStanding.Add(1)
-		}
-		return rules.OK, err
+		return rules.OK, op.putMarks(ctx, st)
 	case rules.DropMarkCall:
 		err := st.DropMarks(ctx, op.key(s), op.own)
-		if err == nil {
-			for _, m := range op.own {
-				if m.Agent == op.l.start {
-					op.l.marksStanding.Add(-1)
-				}
-			}
+		if _, unknown := backends.IsUnknown(err); err == nil || unknown {
+			op.l.standing(op.hash, op.ref, func(n int) int { return n - len(op.own) })
 		}
 		return rules.OK, err
 	case rules.BehindCall:
@@ -155,6 +163,22 @@ func (op *operation) guardIt(ctx context.Context, st Abilities, s rules.Side) (r
 	return answerOf(&op.target), nil
 }
 
+// putMarks puts our entries beside the session.
+func (op *operation) putMarks(ctx context.Context, st Abilities) error {
+	for _, m := range op.l.namedCalls(op.hash, op.ref) {
+		m.Agent, m.Write = op.l.start, op.l.writes.Add(1)
+		err := st.PutMark(ctx, op.key(rules.Old), m, op.ref.Kind().MaxAge)
+		if _, unknown := backends.IsUnknown(err); err == nil || unknown {
+			op.l.marksPut.Add(1)
+			op.l.standing(op.hash, op.ref, func(n int) int { return n + 1 })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // marks looks at the session's marks in old. Those that this agent put, in this
 // life or an earlier one, are its own to remove.
 func (op *operation) marks(ctx context.Context, st Abilities) (rules.Answer, error) {
@@ -163,6 +187,11 @@ func (op *operation) marks(ctx context.Context, st Abilities) (rules.Answer, err
 		return rules.Err, err
 	}
 	op.own = op.own[:0]
+	if op.m.Op() == rules.Repair && op.l.inDoubt(op.hash, op.ref) {
+		// A call has timed out since this repair was begun, and one of the marks
+		// may be its own: that one must stay.
+		return rules.MarkedCall, nil
+	}
 	a := rules.Clear
 	for _, m := range ms {
 		if a == rules.Clear {
@@ -175,6 +204,9 @@ func (op *operation) marks(ctx context.Context, st Abilities) (rules.Answer, err
 		if m.Agent != op.l.start && m.Conn != "" && op.m.Op() == rules.Repair && !op.l.cannotArrive(ctx, m) {
 			a = rules.MarkedCall
 		}
+	}
+	if len(op.own) == 0 {
+		op.l.standing(op.hash, op.ref, func(int) int { return 0 })
 	}
 	return a, nil
 }

@@ -155,24 +155,19 @@ func (l *Layer) compareOne(ctx context.Context, c comparison) {
 	l.mend(c, class)
 }
 
-// mend lets a confirmed difference be repaired, where old is the one to copy
-// from. In read-new the mark comes first, as for any repair.
+// mend lets a confirmed difference be repaired from old, while the session is
+// fenced: there old is what users see. In read-new it is counted and shown, and
+// left to whoever verifies: old may be the one that lacks a write, which an
+// agent that could not reach it has made in new alone.
 func (l *Layer) mend(c comparison, class string) {
 	if class == "missing_old" || class == "old_regressed" {
 		return
 	}
-	switch c.at.Position {
-	case position.Fenced:
+	// The position is that of now: steps do not wait for comparisons.
+	e := l.eras.hold()
+	defer e.release()
+	if at := e.snap.Decide(c.hash); at.Position == position.Fenced && at.Down == flags.NoneDown {
 		l.soil(c.hash, c.ref, rules.New)
-	case position.ReadNew:
-		if l.o.Old.Evicts && class == "missing_new" {
-			return // a read falls back and refills
-		}
-		op := &operation{l: l, era: l.eras.hold(), at: c.at, ref: c.ref, hash: c.hash, purpose: Compare}
-		defer op.era.release()
-		if op.call(rules.Call{Kind: rules.PutMarkCall, Side: rules.Old}) == rules.OK {
-			l.soil(c.hash, c.ref, rules.New)
-		}
 	}
 }
 

@@ -136,6 +136,11 @@ func (l *Layer) copyBatch(ctx context.Context, refs []kinds.Ref, dir Direction, 
 	if len(writes) > 0 {
 		err = guard.Swap(b.context(ctx, t), b.sessions(writes))
 		b.done()
+		if u, unknown := backends.IsUnknown(err); unknown {
+			for _, i := range writes {
+				l.doubt(b.ops[i].hash, b.ops[i].ref, t, u)
+			}
+		}
 	}
 	for i, op := range b.ops {
 		switch {

@@ -74,6 +74,10 @@ func (d *Door) get(ctx context.Context, r kinds.Ref, exact bool) (backends.Sessi
 // Set writes a session. Of s the data, flags and deadline count. The data is
 // not kept after the call.
 func (d *Door) Set(ctx context.Context, r kinds.Ref, s backends.Session) error {
+	if s.Expired(time.Now()) { // as a delete, with its tombstone
+		_, err := d.Delete(ctx, r)
+		return err
+	}
 	op := operation{ref: r, write: s}
 	reply, err := d.doWrite(ctx, &op, rules.Set)
 	if err == nil && reply != rules.Done {
@@ -100,6 +104,9 @@ func (d *Door) probe(ctx context.Context, r kinds.Ref, _ backends.Session) (stor
 
 // Touch moves the deadline of a session.
 func (d *Door) Touch(ctx context.Context, r kinds.Ref, deadline time.Time) (found bool, err error) {
+	if !deadline.IsZero() && !deadline.After(time.Now()) { // as a delete, with its tombstone
+		return d.Delete(ctx, r)
+	}
 	op := operation{ref: r, deadline: deadline}
 	return d.yesOrNo(ctx, &op, rules.Touch, rules.Missing)
 }

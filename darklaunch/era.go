@@ -53,6 +53,15 @@ func (e *eras) take(s *flags.Snapshot) {
 	}
 }
 
+// renew begins a new era of the same revision.
+func (e *eras) renew() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	last := e.now.Load()
+	e.now.Store(&era{snap: last.snap})
+	e.old = append(e.old, last)
+}
+
 // older counts what is still running of earlier eras.
 func (e *eras) older() int64 {
 	e.mu.Lock()
@@ -72,7 +81,7 @@ func (e *eras) older() int64 {
 // Barrier waits until everything that is running now has ended, copies and
 // queued writes too. What begins meanwhile is not waited for.
 func (l *Layer) Barrier(ctx context.Context) error {
-	l.eras.take(l.eras.now.Load().snap)
+	l.eras.renew()
 	return poll(ctx, func() bool { return l.eras.older() == 0 })
 }
 

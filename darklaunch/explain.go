@@ -121,7 +121,7 @@ func (l *Layer) CopyBackDirty(ctx context.Context) (done, left int) {
 	}
 	var jobs []job
 	l.table.each(func(h flags.Hash, s *session) {
-		if s.dirty[rules.Old] && !s.repairing {
+		if s.dirty[rules.Old] && !s.repairing && len(s.unknown[0])+len(s.unknown[1]) == 0 {
 			s.repairing, s.again[rules.Old] = true, false
 			jobs = append(jobs, job{h, s.ref})
 		}

@@ -63,7 +63,7 @@ func New(o Options) (*Layer, error) {
 	}
 	l := &Layer{
 		o: o, log: o.Log, obs: o.Observer, start: st.Start, state: st,
-		repairs: make(chan struct{}, 1), copies: make(chan struct{}, maxCopies),
+		copies: make(chan struct{}, maxCopies),
 	}
 	l.calls, l.endCalls = context.WithCancel(context.Background())
 	for i := range l.breakers {
@@ -105,7 +105,7 @@ func (l *Layer) Run(ctx context.Context) error {
 	if err := poll(drain, func() bool { return l.eras.now.Load().running.Load() == 0 && l.eras.older() == 0 }); err != nil {
 		l.log.Warn("stopped with writes queued: their sessions are dirty until verified", "queued", l.mirror.length())
 	}
-	l.mirror.close()
+	l.mirror.close() // what is still queued makes its session dirty
 	end()
 	wg.Wait()
 	return nil
@@ -118,7 +118,6 @@ func (l *Layer) take(s *flags.Snapshot) {
 	}
 	l.eras.take(s)
 	l.log.Info("took a revision", "epoch", s.Epoch())
-	l.wakeRepair()
 }
 
 // Close ends what still runs. Calls under way are given up: what they change
@@ -140,13 +139,14 @@ func (l *Layer) Close() error {
 }
 
 // background runs fn until it ends or the layer is closed.
-func (l *Layer) background(fn func(context.Context)) {
+func (l *Layer) background(fn func(context.Context)) (started bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return
+		return false
 	}
 	l.wg.Go(func() { fn(l.calls) })
+	return true
 }
 
 func (l *Layer) side(s rules.Side) *Store {

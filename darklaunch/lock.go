@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
@@ -43,6 +44,9 @@ func (g *grants) holder(name string, o kinds.Owner) (gr grant, known, his bool) 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	gr, known = g.m[name]
+	if known && time.Now().After(gr.until) {
+		return gr, false, false // it has run out: somebody else may hold the lock
+	}
 	his = known && (o.Client != "" && o.Client == gr.owner.Client || o.Client == "" && o.Conn == gr.owner.Conn)
 	return gr, known, his
 }
@@ -75,6 +79,9 @@ func (g *grants) olderThan(epoch uint64, now time.Time) int {
 // Lock asks for the lock of a session. It is granted for ttl, at most for the
 // kind's longest; 0 means the longest. The stored value is unique to the grant.
 func (d *Door) Lock(ctx context.Context, r kinds.Ref, o kinds.Owner, ttl time.Duration) (granted bool, err error) {
+	if r == (kinds.Ref{}) {
+		return false, ErrNoSession
+	}
 	l := d.l
 	if most := r.Kind().LockTTL; ttl <= 0 || ttl > most {
 		ttl = most
@@ -158,6 +165,9 @@ func (d *Door) Unlock(ctx context.Context, r kinds.Ref, o kinds.Owner) (released
 func (l *Layer) foreignGrant(op *operation, client string) (rules.Grants, error) {
 	var where rules.Grants
 	for _, s := range []rules.Side{rules.Old, rules.New} {
+		if s == rules.Old && op.at.Down == flags.OldDownLocks {
+			continue
+		}
 		switch op.at.Position {
 		case position.Off, position.Mirror, position.Fenced:
 			if s == rules.New {
@@ -178,7 +188,7 @@ func (l *Layer) foreignGrant(op *operation, client string) (rules.Grants, error)
 			op.failure = err
 			return 0, op.unavailable()
 		}
-		if found && strings.HasPrefix(value, client+"#") {
+		if i := strings.LastIndexByte(value, '#'); found && i >= 0 && value[:i] == client {
 			op.lock = value
 			where |= rules.GrantOld << s
 		}

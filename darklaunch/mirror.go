@@ -47,12 +47,21 @@ func (m *mirror) close() {
 	}
 }
 
+func (m *mirror) ended() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.closed
+}
+
 // push queues an operation, or tells that it does not fit.
 func (m *mirror) push(op *operation) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	size := int64(len(op.write.Data)) + 256
-	if m.closed || m.operations.Add(1) > m.most {
+	if m.closed {
+		return false
+	}
+	if m.operations.Add(1) > m.most {
 		m.operations.Add(-1)
 		return false
 	}
@@ -91,11 +100,15 @@ func (l *Layer) enqueue(op *operation) {
 	l.table.queuedOne(op.hash, op.ref, -1)
 	l.mirror.dropped.Add(1)
 	l.obs.MirrorDropped()
-	side := rules.New
-	if op.at.Position == position.Cutover {
-		side = rules.Old
+	l.soil(op.hash, op.ref, mirrorTarget(op.at.Position))
+}
+
+// mirrorTarget is the store that a mirrored write goes to.
+func mirrorTarget(p position.Position) rules.Side {
+	if p == position.Cutover {
+		return rules.Old
 	}
-	l.soil(op.hash, op.ref, side)
+	return rules.New
 }
 
 // deliver empties one lane until it is closed.
@@ -104,7 +117,11 @@ func (l *Layer) deliver(lane int) {
 		now := time.Now()
 		l.mirror.lag.Store(int64(now.Sub(op.queued)))
 		op.notAfter = now.Add(l.o.CopyTimeout)
-		op.run()
+		if l.mirror.ended() {
+			l.soil(op.hash, op.ref, mirrorTarget(op.at.Position))
+		} else {
+			op.run()
+		}
 		l.mirror.popped(op)
 		l.table.queuedOne(op.hash, op.ref, -1)
 		op.era.release()

@@ -26,6 +26,7 @@ type operation struct {
 
 	write    backends.Session // what the client writes; Key is filled in for each side
 	deadline time.Time        // of a touch
+	from     time.Time        // when the deadline of calls begins; zero: at each call
 	exact    bool             // the client wants the deadline with the data
 
 	got      [2]backends.Record // what was read from each store
@@ -37,6 +38,7 @@ type operation struct {
 	queued   time.Time       // when it was queued, of a mirrored write
 	lock     string          // the grant's value
 	lockTTL  time.Duration
+	cleans   bool          // it was begun for what is dirty, and may end that
 	slots    chan struct{} // of copies, of which this one holds one
 	effects  rules.Effects // all there were
 	failure  error         // the newest error of a store, to be logged
@@ -61,9 +63,13 @@ func (op *operation) run() rules.Reply {
 // both makes two reads at the same time. The machine may have its reply before
 // the second has answered; that one then ends by itself, at its deadline.
 func (op *operation) both(calls [2]rules.Call) {
+	// One deadline, taken before either is made: a repair removes the mark one
+	// deadline after its swap, and a look that begins late must not see that.
+	op.from = time.Now()
 	second := make(chan readAnswer, 1)
-	go func() { second <- op.read(calls[1]) }()
+	go func(o operation) { second <- o.read(calls[1]) }(*op)
 	first := op.call(calls[0])
+	op.from = time.Time{}
 	op.m.Answer(0, first)
 	if op.m.Calls()[1] != calls[1] {
 		return // no longer waited for
@@ -90,10 +96,10 @@ func (op *operation) take() {
 	if fx&rules.DirtyOld != 0 {
 		l.soil(op.hash, op.ref, rules.Old)
 	}
-	if fx&rules.CleanNew != 0 {
+	if fx&rules.CleanNew != 0 && op.cleans {
 		l.cleanse(op.hash, op.ref, rules.New)
 	}
-	if fx&rules.CleanOld != 0 {
+	if fx&rules.CleanOld != 0 && op.cleans && !l.inDoubt(op.hash, op.ref) {
 		l.cleanse(op.hash, op.ref, rules.Old)
 	}
 	if fx&rules.IsBehind != 0 {
@@ -163,6 +169,9 @@ func (op *operation) essential(c rules.Call) bool {
 	case position.Off, position.Mirror, position.Fenced:
 		return old
 	case position.ReadNew:
+		if !old && op.l.env(op.at)&(rules.OldDown|rules.Behind) != 0 {
+			return true // it is the only one
+		}
 		switch c.Kind {
 		case rules.LockCall, rules.UnlockCall, rules.PutMarkCall:
 			return true
@@ -202,6 +211,9 @@ func (op *operation) call(c rules.Call) rules.Answer {
 		return a
 	}
 	op.failure = err
+	if errors.Is(err, backends.ErrTooLarge) || errors.Is(err, backends.ErrKey) {
+		return rules.Refuses
+	}
 	if u, ok := backends.IsUnknown(err); ok {
 		op.l.doubt(op.hash, op.ref, c.Side, u)
 		return rules.Unknown
@@ -219,7 +231,11 @@ func (l *Layer) timed(op *operation, c rules.Call, fn func(context.Context) erro
 		return errSkipped
 	}
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(l.calls, l.side(c.Side).Timeout)
+	from := began
+	if !op.from.IsZero() {
+		from = op.from
+	}
+	ctx, cancel := context.WithDeadline(l.calls, from.Add(l.side(c.Side).Timeout))
 	err := fn(ctx)
 	cancel()
 	now := time.Now()

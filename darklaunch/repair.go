@@ -22,13 +22,6 @@ const (
 	repairTick  = 100 * time.Millisecond
 )
 
-func (l *Layer) wakeRepair() {
-	select {
-	case l.repairs <- struct{}{}:
-	default:
-	}
-}
-
 // refill copies a session into new that a read found in old only.
 func (l *Layer) refill(from *operation) {
 	if len(from.got[rules.Old].Data) == 0 {
@@ -41,16 +34,20 @@ func (l *Layer) refill(from *operation) {
 	}
 	era := from.era.keep()
 	hash, ref, at := from.hash, from.ref, from.at
-	l.wg.Go(func() {
+	started := l.background(func(context.Context) {
 		defer func() { <-l.copies; era.release() }()
 		l.copyOne(era, hash, ref, at, rules.Refill)
 	})
+	if !started {
+		<-l.copies
+		era.release()
+	}
 }
 
 // copyOne runs a refill, repair or copy of one session.
 func (l *Layer) copyOne(e *era, h flags.Hash, ref kinds.Ref, at flags.Decision, kind rules.Op) *operation {
 	op := &operation{l: l, era: e, at: at, ref: ref, hash: h, purpose: Copy, notAfter: time.Now().Add(l.o.CopyTimeout)}
-	op.slots = l.copies
+	op.slots, op.cleans = l.copies, true
 	op.m = rules.Start(kind, at.Position, l.env(at))
 	op.run()
 	return op
@@ -66,13 +63,19 @@ func (l *Layer) repairer(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-l.repairs:
 		}
-		if l.dirty[rules.New].Load() == 0 {
+		if l.dirty[rules.New].Load() == 0 || !l.mayRepair() {
 			continue
 		}
 		l.repairSome(ctx)
 	}
+}
+
+// mayRepair tells whether any session is where agents repair: elsewhere looking
+// for dirty ones is work for nothing, and mirror must cost nothing.
+func (l *Layer) mayRepair() bool {
+	s := l.eras.now.Load().snap
+	return s.Holds(position.Fenced) || s.Holds(position.ReadNew)
 }
 
 // repairSome starts a repair of every session whose time has come.

@@ -112,50 +112,6 @@ func TestReviewComparatorOutlivesItsRevision(t *testing.T) {
 	})
 }
 
-// A write that times out while a repair of its session is under way: the repair
-// sees its mark as its own and removes it, though the call may still arrive.
-func TestReviewRepairDropsTheMarkOfACallStillOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, 1, position.ReadNew, func(o *darklaunch.Options) {
-			o.Old.Timeout, o.New.Timeout = 200*time.Millisecond, 200*time.Millisecond
-		})
-		d := r.layers[0].Door("library")
-		var late func()
-		guards := 0
-		fault := memory.Fault{Kind: memory.NotApplied} // w1: an error, so that the session is dirty
-		r.faults[1].set(func(c memory.Call) memory.Fault {
-			switch c.Op {
-			case memory.OpRevive:
-				f := fault
-				fault = memory.Fault{}
-				return f
-			case memory.OpGuard:
-				guards++
-				return memory.Fault{Latency: 100 * time.Millisecond}
-			}
-			return memory.Fault{}
-		})
-		must(t, d.Set(bg, ref("one"), hourly("w1")))
-		time.Sleep(50 * time.Millisecond) // the repair waits for its guard
-		fault = memory.Fault{Kind: memory.TimeoutLater, Later: func(apply func()) { late = apply }}
-		must(t, d.Set(bg, ref("one"), hourly("w2")))
-		if late == nil || guards != 1 {
-			t.Fatal("not the history that was meant", guards)
-		}
-		for range 400 { // until the repair has removed the marks, but before the doubt is asked about (1 s)
-			time.Sleep(time.Millisecond)
-		}
-		marks, _ := r.old.Marks(bg, ref("one").OldKey())
-		t.Logf("marks: %d, status %+v", len(marks), r.layers[0].Status())
-		if len(marks) == 0 {
-			t.Error("the mark of w2 was removed while its call to new is still of unknown outcome")
-		}
-		must(t, d.Set(bg, ref("one"), hourly("w3")))
-		late() // w2 arrives in new
-		wantGet(t, "after w3 was acknowledged", d, ref("one"), "w3")
-	})
-}
-
 // In back: a copy reads new, then a write reaches new and not old: the copy's
 // end counts the session as clean, though old lacks the write.
 func TestReviewCopyBackForgetsADirtyingMeanwhile(t *testing.T) {

@@ -24,13 +24,14 @@ type session struct {
 	// again is set when the session is dirtied while it is being repaired.
 	again     [2]bool
 	repairing bool
+	marks     int   // of ours that stand, as far as we know
 	retryAt   int64 // unix nanoseconds: no repair before
 	failures  int   // repairs that were left in a row
 }
 
 func (s *session) idle() bool {
 	return !s.writing && len(s.waiting) == 0 && s.queued == 0 && len(s.drained) == 0 && len(s.unknown[0]) == 0 &&
-		len(s.unknown[1]) == 0 && s.dirty == [2]bool{} && !s.repairing
+		len(s.unknown[1]) == 0 && s.dirty == [2]bool{} && !s.repairing && s.marks == 0
 }
 
 const tableShards = 64
@@ -170,7 +171,6 @@ func (l *Layer) soil(h flags.Hash, ref kinds.Ref, side rules.Side) {
 		s.dirty[side], s.again[side] = true, s.repairing
 		l.dirty[side].Add(1)
 	})
-	l.wakeRepair()
 }
 
 // cleanse notes that the session was repaired, unless it was dirtied meanwhile.
@@ -200,20 +200,41 @@ func (l *Layer) doubt(h flags.Hash, ref kinds.Ref, side rules.Side, u *backends.
 		}
 		l.table.with(h, ref, func(s *session) { delete(s.unknown[side], u) })
 		l.unknown[side].Add(-1)
-		l.wakeRepair()
 	})
 }
 
-// namedCall is the call to new of unknown outcome that a mark must name.
-func (l *Layer) namedCall(h flags.Hash, ref kinds.Ref) (conn, runID string) {
+// inDoubt tells whether a call of this agent for the session may still arrive.
+func (l *Layer) inDoubt(h flags.Hash, ref kinds.Ref) bool {
+	doubt := false
+	l.table.with(h, ref, func(s *session) { doubt = len(s.unknown[0])+len(s.unknown[1]) > 0 })
+	return doubt
+}
+
+// namedCalls are the calls to new of unknown outcome that marks must name: an
+// entry for each, or one that names none.
+func (l *Layer) namedCalls(h flags.Hash, ref kinds.Ref) []backends.Mark {
+	var ms []backends.Mark
 	l.table.with(h, ref, func(s *session) {
 		for u := range s.unknown[rules.New] {
-			conn, runID = u.Conn, u.RunID
-			if conn == "" {
-				conn = "unnamed" // there is one, and nobody else can end it
+			m := backends.Mark{Conn: u.Conn, RunID: u.RunID}
+			if m.Conn == "" {
+				m.Conn = "unnamed" // there is one, and nobody else can end it
 			}
-			return
+			ms = append(ms, m)
 		}
 	})
-	return conn, runID
+	if len(ms) == 0 {
+		ms = append(ms, backends.Mark{})
+	}
+	return ms
+}
+
+// standing changes how many marks of ours stand beside a session, as far as we
+// know.
+func (l *Layer) standing(h flags.Hash, ref kinds.Ref, change func(int) int) {
+	l.table.with(h, ref, func(s *session) {
+		n := max(0, change(s.marks))
+		l.marksStanding.Add(int64(n - s.marks))
+		s.marks = n
+	})
 }

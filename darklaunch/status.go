@@ -53,9 +53,14 @@ type Status struct {
 // revision that this agent has taken.
 func (l *Layer) Status() Status {
 	now := time.Now()
+	// In this order: what ends while this is made is counted here or, as dirt,
+	// marks and unknown calls, below; never nowhere.
+	epoch := l.eras.now.Load().snap.Epoch()
+	older := l.eras.older()
+	locks := l.grants.olderThan(epoch, now)
 	s := Status{
 		Start: l.start, Former: l.state.Former, CleanFrom: l.state.CleanFrom,
-		Epoch:    l.eras.now.Load().snap.Epoch(),
+		Epoch:    epoch,
 		DirtyNew: l.dirty[rules.New].Load(), DirtyOld: l.dirty[rules.Old].Load(),
 		AllDirtyNew: l.allDirty[rules.New].Load(), AllDirtyOld: l.allDirty[rules.Old].Load(),
 		Behind:     l.behind.Load(),
@@ -75,7 +80,7 @@ func (l *Layer) Status() Status {
 	if s.Epoch == 0 {
 		s.Waiting = append(s.Waiting, "no revision of the flags is known")
 	}
-	if n := l.eras.older(); n > 0 {
+	if n := older; n > 0 {
 		s.Older = n
 		s.Waiting = append(s.Waiting, fmt.Sprintf("%d operations, queued writes or copies of an older revision", n))
 	}
@@ -85,7 +90,7 @@ func (l *Layer) Status() Status {
 	if n := s.UnknownNew; n > 0 {
 		s.Waiting = append(s.Waiting, fmt.Sprintf("%d calls to new of unknown outcome", n))
 	}
-	if n := l.grants.olderThan(s.Epoch, now); n > 0 {
+	if n := locks; n > 0 {
 		s.LocksOut = n
 		s.Waiting = append(s.Waiting, fmt.Sprintf("%d locks granted under an older revision", n))
 	}

@@ -112,6 +112,22 @@ func (s *Snapshot) decideBucket(b uint32) Decision {
 	return d
 }
 
+// Holds tells whether any session is in that position.
+func (s *Snapshot) Holds(p position.Position) bool {
+	if s == nil {
+		return false
+	}
+	if s.def.Weights[p] > 0 {
+		return true
+	}
+	for _, at := range s.pins {
+		if at == p {
+			return true
+		}
+	}
+	return false
+}
+
 // Bucket of a session: 0 to 9,999.
 func (s *Snapshot) Bucket(h Hash) int { return int(s.seed.bucket(&h)) }
 

@@ -114,6 +114,10 @@ func (m *Machine) source(a Answer) {
 	}
 	switch a {
 	case Hit:
+		if m.oldMayLack() && m.seen&targetHeld != 0 {
+			m.tell(Left) // shown by whoever verifies, and left
+			return
+		}
 		if dropped(TokenBeforeSource) && m.op == Copy {
 			m.step = copyGuard
 			m.ask(GuardCall, New)
@@ -136,9 +140,22 @@ func (m *Machine) swap() {
 	m.ask(SwapCall, m.target())
 }
 
+// oldMayLack tells whether new may hold a write that old lacks, made by an agent
+// that could not reach old: in settled read-new, where no mark says otherwise.
+func (m *Machine) oldMayLack() bool {
+	return m.op == Copy && m.pos == position.ReadNew && m.env&Settled != 0 && m.seen&isMarked == 0
+}
+
 // absent: the source has no such session. Is it deleted?
 func (m *Machine) absent() {
 	t := m.target()
+	if m.oldMayLack() {
+		if m.seen&targetHeld != 0 {
+			m.effect(EvictedOld)
+		}
+		m.whole()
+		return
+	}
 	evidence := t == Old || // rolling back: new decides
 		m.env&OldEvicts == 0 ||
 		m.seen&isMarked != 0 ||

@@ -50,6 +50,7 @@ const (
 	DirtyBlocksCutover    // sealed to cutover needs nothing marked
 	BehindBlocksSteps     // no step while old is behind
 	RepairWaitsForOwnCall // a repair waits for this agent's unknown call
+	RepairLooksTwice      // and looks again when it looks at the marks that it will remove
 	WritesAreSerial       // one write of a session at a time inside an agent
 	TokensAreUnique       // a token is unique to a modification, not the bytes
 	SwapTestsTombstone    // a copy tests the tombstone together with the write

@@ -112,15 +112,16 @@ const (
 	Clear             // no mark
 	Marked            // at least one mark
 	MarkedCall        // at least one, and one of our own, of an earlier life, names a call that may still arrive
+	Refuses           // the store works, and does not take this session: its size or its key
 	Err               // a read that could not say; a change that did not happen
 	Unknown           // a change that may have happened, or may happen later
 )
 
-var answerNames = [...]string{"-", "ok", "no", "hit", "same", "miss", "gone", "no mark", "marked", "marked with a call under way", "error", "timeout"}
+var answerNames = [...]string{"-", "ok", "no", "hit", "same", "miss", "gone", "no mark", "marked", "marked with a call under way", "refuses", "error", "timeout"}
 
 func (a Answer) String() string { return answerNames[a] }
 
-func (a Answer) failed() bool { return a == Err || a == Unknown }
+func (a Answer) failed() bool { return a == Refuses || a == Err || a == Unknown }
 
 // Reply is what the client is told.
 type Reply uint8

@@ -191,7 +191,7 @@ func (m *Machine) firstFailed(s Side, a Answer) {
 		m.tell(Error)
 		return
 	}
-	if m.pos == position.ReadNew && m.env&Settled != 0 {
+	if m.pos == position.ReadNew && m.env&Settled != 0 && a != Refuses {
 		m.newAlone()
 		return
 	}

@@ -188,6 +188,9 @@ func (s *state) modified(by *proc, side rules.Side) {
 }
 
 func (s *state) marks(p *proc) rules.Answer {
+	if p.m.Op() == rules.Repair && s.unknown(p.agent, rules.New) && !rules.Dropped(rules.RepairLooksTwice) {
+		return rules.MarkedCall // a call has timed out since the repair began
+	}
 	marked := false
 	for a := range s.mark {
 		if s.mark[a] == 0 {

@@ -131,7 +131,11 @@ func (a *agent) run(ctx context.Context) error {
 	behind.Wait()
 	err = errors.Join(err, a.layer.Close())
 	if admin != nil {
-		err = errors.Join(err, admin.Shutdown(drain))
+		last, cancel := context.WithTimeout(base, time.Second)
+		defer cancel()
+		if admin.Shutdown(last) != nil {
+			admin.Close() // somebody holds a connection open
+		}
 	}
 	return err
 }
