@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,6 +24,7 @@ type crowd struct {
 
 	logins atomic.Int64
 	stop   chan struct{}
+	end    sync.Once
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
@@ -97,7 +99,12 @@ func (c *crowd) clicks() (n int64) {
 func (c *crowd) until(clicks int64) {
 	c.t.Helper()
 	p := c.place.Load()
-	poll(c.t, time.Minute, fmt.Sprintf("%d clicks at %s", clicks, p.name), func() bool { return p.clicks.Load() >= clicks })
+	for end := time.Now().Add(time.Minute); p.clicks.Load() < clicks; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.judge()
+			c.t.Fatalf("%d clicks at %s in a minute, want %d", p.clicks.Load(), p.name, clicks)
+		}
+	}
 }
 
 // user is one person: what the browser and the head remember.
@@ -270,12 +277,17 @@ func (c *crowd) loginMany(n int) []user {
 // start lets n users click until finish is called.
 func (c *crowd) start(n int) {
 	c.stop = make(chan struct{})
+	c.t.Cleanup(c.finish)
 	for i := range n {
 		c.wg.Go(func() { c.user(i, rand.New(rand.NewPCG(uint64(i), 7))) })
 	}
 }
 
-func (c *crowd) finish() { close(c.stop); c.wg.Wait() }
+// finish lets everybody click once more, and waits for them.
+func (c *crowd) finish() {
+	c.end.Do(func() { close(c.stop) })
+	c.wg.Wait()
+}
 
 func (c *crowd) user(i int, rng *rand.Rand) {
 	var u *user
@@ -331,7 +343,7 @@ func (c *crowd) judge(hosts ...*host) {
 		c.t.Error(f)
 	}
 	if c.book.Broken() {
-		c.t.Errorf("users noticed: %q", c.book.Findings())
+		c.t.Errorf("users noticed:\n%s", strings.Join(c.book.Findings(), "\n"))
 	}
 	if n := c.book.Refused.Load() + int64(len(c.failed)); n > 0 {
 		c.t.Errorf("%d requests failed", n)

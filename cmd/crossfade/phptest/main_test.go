@@ -120,3 +120,13 @@ func stopped(t testing.TB) func(*localserver.Server, error) *localserver.Server 
 		return s
 	}
 }
+
+// listens tells whether somebody accepts connections there.
+func listens(addr string) bool {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
