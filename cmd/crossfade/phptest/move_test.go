@@ -12,7 +12,7 @@ import (
 func TestPHPMove(t *testing.T) {
 	clicking, idling, quota := 100, 200, int64(550)
 	if long {
-		clicking, quota = 300, 5000
+		clicking, quota = 300, 2500
 	}
 	mc, rd := memcachedServer(t), redisServer(t)
 	f := newFleet(t, 2, setting{sessions: memcachedKeys, old: memcachedAt(mc), new: redisAt(rd)})
