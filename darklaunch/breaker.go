@@ -57,6 +57,14 @@ func (b *breaker) done(now time.Time, ok bool) {
 	}
 }
 
+// undecided is told that a call that was allowed never reached the store: no
+// connection was free. That says nothing of the store.
+func (b *breaker) undecided() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probing = false
+}
+
 func (b *breaker) state(now time.Time) BreakerState {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -75,6 +75,7 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 	case rules.GuardCall:
 		return op.guardIt(ctx, st, s)
 	case rules.SwapCall:
+		defer op.releaseGuard() // it is used up: a repair has a long wait before it
 		if op.target.Gone {
 			// The token was read before the source: what the source holds was
 			// written after the delete that left the tombstone.
@@ -82,6 +83,7 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		}
 		return conflictNo(op.guard.Swap(ctx, op.session(s)))
 	case rules.BuryIfCall:
+		defer op.releaseGuard()
 		return conflictNo(op.guard.Bury(ctx, op.l.tombstoneTTL()))
 	case rules.PutMarkCall:
 		m := backends.Mark{Agent: op.l.start, Write: op.l.writes.Add(1)}
@@ -140,10 +142,7 @@ func (op *operation) touch(ctx context.Context, st Abilities, s rules.Side) (rul
 }
 
 func (op *operation) guardIt(ctx context.Context, st Abilities, s rules.Side) (rules.Answer, error) {
-	if op.guard != nil { // a second try
-		op.guard.Release()
-		op.guard = nil
-	}
+	op.releaseGuard() // of the try before
 	if !time.Now().Before(op.notAfter) {
 		return rules.Err, context.DeadlineExceeded
 	}

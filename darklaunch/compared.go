@@ -51,6 +51,9 @@ func (l *Layer) CompareMany(ctx context.Context, refs []kinds.Ref, dir Direction
 			continue
 		}
 		out[i].Class = l.classify(&recs[rules.Old][i], &recs[rules.New][i])
+		if ending(&recs[rules.Old][i]) || ending(&recs[rules.New][i]) {
+			out[i].Class = "" // the clocks of two stores do not end it at one moment
+		}
 		for s := range recs {
 			out[i].sums[s], out[i].deadlines[s] = l.sum(&recs[s][i]), recs[s][i].Deadline
 		}
@@ -79,6 +82,11 @@ func (l *Layer) readMany(ctx context.Context, refs []kinds.Ref, s rules.Side) ([
 		cancel()
 	}
 	return recs, errs
+}
+
+// ending tells whether a session is at its end, where whole seconds count.
+func ending(r *backends.Record) bool {
+	return r.Found && !r.Deadline.IsZero() && time.Until(r.Deadline) < deadlineSlack
 }
 
 // sum is of what a write changes, the deadline left aside.

@@ -88,14 +88,7 @@ func (d *Door) Add(ctx context.Context, r kinds.Ref, s backends.Session) (stored
 		return d.probe(ctx, r, s)
 	}
 	op := operation{ref: r, write: s}
-	reply, err := d.doWrite(ctx, &op, rules.Add)
-	switch {
-	case err != nil:
-		return false, err
-	case reply == rules.Done, reply == rules.Refused:
-		return reply == rules.Done, nil
-	}
-	return false, op.unavailable()
+	return d.yesOrNo(ctx, &op, rules.Add, rules.Refused)
 }
 
 // probe is an add that leaves nothing, since its deadline is past: PHP's strict
@@ -108,24 +101,22 @@ func (d *Door) probe(ctx context.Context, r kinds.Ref, _ backends.Session) (stor
 // Touch moves the deadline of a session.
 func (d *Door) Touch(ctx context.Context, r kinds.Ref, deadline time.Time) (found bool, err error) {
 	op := operation{ref: r, deadline: deadline}
-	reply, err := d.doWrite(ctx, &op, rules.Touch)
-	switch {
-	case err != nil:
-		return false, err
-	case reply == rules.Done, reply == rules.Missing:
-		return reply == rules.Done, nil
-	}
-	return false, op.unavailable()
+	return d.yesOrNo(ctx, &op, rules.Touch, rules.Missing)
 }
 
 // Delete removes a session: a logout. found tells whether there was one.
 func (d *Door) Delete(ctx context.Context, r kinds.Ref) (found bool, err error) {
 	op := operation{ref: r}
-	reply, err := d.doWrite(ctx, &op, rules.Delete)
+	return d.yesOrNo(ctx, &op, rules.Delete, rules.Missing)
+}
+
+// yesOrNo runs a write that is answered by yes or by no.
+func (d *Door) yesOrNo(ctx context.Context, op *operation, kind rules.Op, no rules.Reply) (bool, error) {
+	reply, err := d.doWrite(ctx, op, kind)
 	switch {
 	case err != nil:
 		return false, err
-	case reply == rules.Done, reply == rules.Missing:
+	case reply == rules.Done, reply == no:
 		return reply == rules.Done, nil
 	}
 	return false, op.unavailable()

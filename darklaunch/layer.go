@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
@@ -33,6 +34,8 @@ type Layer struct {
 	marksPut atomic.Int64
 	// marksStanding counts the marks that were put and not seen to be removed.
 	marksStanding atomic.Int64
+	marksLost     atomic.Int64 // stood when old evicted something or restarted
+	health        [2]atomic.Pointer[backends.Health]
 	behind        atomic.Bool // our old-behind record stands in new
 	dirty         [2]atomic.Int64
 	unknown       [2]atomic.Int64
@@ -83,6 +86,8 @@ func (l *Layer) Run(ctx context.Context) error {
 		wg.Go(func() { l.deliver(i) })
 	}
 	wg.Go(func() { l.repairer(work) })
+	wg.Go(func() { l.watchHealth(work, rules.Old) })
+	wg.Go(func() { l.watchHealth(work, rules.New) })
 	for range compareWorkers {
 		wg.Go(func() { l.comparing(work) })
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,7 @@ type rig struct {
 	t        testing.TB
 	old, new *memory.Store
 	faults   [2]faultHook
+	evict    atomic.Bool // old says that it has thrown something out
 	src      *flags.Static
 	epoch    uint64
 	layers   []*darklaunch.Layer
@@ -76,7 +78,7 @@ func newRig(t testing.TB, agents int, p position.Position, change ...func(*darkl
 	r.cancel = cancel
 	for range agents {
 		o := darklaunch.Options{Migration: migration, Kinds: phpKinds, Flags: r.src, Hasher: hasher,
-			Old: darklaunch.Store{Store: r.old}, New: darklaunch.Store{Store: r.new}}
+			Old: darklaunch.Store{Store: evicting{r.old, &r.evict}}, New: darklaunch.Store{Store: r.new}}
 		for _, c := range change {
 			c(&o)
 		}
@@ -89,6 +91,20 @@ func newRig(t testing.TB, agents int, p position.Position, change ...func(*darkl
 	}
 	t.Cleanup(r.stop)
 	return r
+}
+
+// evicting is a store that says it has evicted a session.
+type evicting struct {
+	*memory.Store
+	evicted *atomic.Bool
+}
+
+func (e evicting) Health(ctx context.Context) (backends.Health, error) {
+	h, err := e.Store.Health(ctx)
+	if e.evicted.Load() {
+		h.Evictions++
+	}
+	return h, err
 }
 
 func (r *rig) stop() {

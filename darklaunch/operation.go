@@ -117,11 +117,15 @@ var fallbacks = []struct {
 	reason string
 }{{rules.ByMiss, "miss"}, {rules.ByError, "error"}, {rules.ByMark, "marked"}, {rules.Unmarked, "unmarked"}}
 
-func (op *operation) release() {
+func (op *operation) releaseGuard() {
 	if op.guard != nil {
 		op.guard.Release()
 		op.guard = nil
 	}
+}
+
+func (op *operation) release() {
+	op.releaseGuard()
 	if op.undo != nil {
 		op.undo.Release()
 		op.undo = nil
@@ -220,7 +224,11 @@ func (l *Layer) timed(op *operation, c rules.Call, fn func(context.Context) erro
 	cancel()
 	now := time.Now()
 	ok := err == nil || errors.Is(err, backends.ErrConflict) || errors.Is(err, backends.ErrTooLarge) || errors.Is(err, backends.ErrKey)
-	b.done(now, ok)
+	if errors.Is(err, backends.ErrBusy) {
+		b.undecided()
+	} else {
+		b.done(now, ok)
+	}
 	l.obs.StoreCall(c.Side, classOf(c.Kind), op.purpose, now.Sub(began))
 	if !ok {
 		l.obs.StoreError(c.Side, errors.Is(err, context.DeadlineExceeded))
@@ -244,6 +252,7 @@ func classOf(k rules.Kind) Class {
 
 // wait lets every read end that began before now.
 func (op *operation) wait() rules.Answer {
+	op.releaseGuard()    // nothing was to be written, or it is written
 	if op.slots != nil { // others may copy meanwhile
 		<-op.slots
 		defer func() { op.slots <- struct{}{} }()

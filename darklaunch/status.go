@@ -38,6 +38,8 @@ type Status struct {
 	// MarksStanding is how many of them were not removed yet, as far as this
 	// life of the agent knows.
 	MarksStanding int64 `json:"marks_standing"`
+	// MarksLost is how many stood when old evicted something or restarted.
+	MarksLost int64 `json:"marks_lost"`
 	// MirrorLag is how long the write waited that was delivered last; 0 when
 	// nothing is queued.
 	MirrorLag    time.Duration `json:"mirror_lag_ns"`
@@ -59,7 +61,7 @@ func (l *Layer) Status() Status {
 		Behind:     l.behind.Load(),
 		UnknownOld: l.unknown[rules.Old].Load(), UnknownNew: l.unknown[rules.New].Load(),
 		Queued: l.mirror.operations.Load(), QueuedBytes: l.mirror.bytes.Load(), Dropped: l.mirror.dropped.Load(),
-		MarksPut: l.marksPut.Load(), MarksStanding: l.marksStanding.Load(),
+		MarksPut: l.marksPut.Load(), MarksStanding: l.marksStanding.Load(), MarksLost: l.marksLost.Load(),
 		BreakerOld: l.breakers[rules.Old].state(now).String(), BreakerNew: l.breakers[rules.New].state(now).String(),
 	}
 	if s.Queued > 0 {

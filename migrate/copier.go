@@ -49,6 +49,8 @@ type suspect struct {
 	err  error
 	// copied is set once the target was made like the source.
 	copied bool
+	// found is set when two looks saw the same difference.
+	found bool
 }
 
 // job begins a job: nobody else copies, every agent has acknowledged the

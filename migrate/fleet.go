@@ -125,7 +125,7 @@ func (m *Migration) acked(ctx context.Context, cur *revision, t *teller, oldDead
 		if r, err = m.meet(ctx, cur, replies); err != nil {
 			return nil, err
 		}
-		var lagging []Lagging
+		lagging := r.leftOut(max(m.lockTTL(), m.copyMost()))
 		for i := range replies {
 			a := &replies[i]
 			if why := lag(cur, a, r.Agents[a.addr], oldDead); why != "" {

@@ -2,16 +2,10 @@ package migrate
 
 import (
 	"context"
-	"errors"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
-	"github.com/seed-41165957/crossfade/darklaunch/flags"
-	"github.com/seed-41165957/crossfade/darklaunch/position"
-	"github.com/seed-41165957/crossfade/darklaunch/rules"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
 
@@ -79,7 +73,6 @@ func TestGates(t *testing.T) {
 		{"down: dirty in old", readNew, says(func(s *agentapi.Status) { s.AllDirtyOld = true }), down, GateCleanOld},
 		{"down: old is behind", readNew, says(func(s *agentapi.Status) { s.Behind = true }), down, GateBehind},
 		{"down: a record in new", readNew, record, down, GateBehind},
-		{"cutover: a mark", func(r *rig) { readNew(r); r.stopAt(position.Sealed, seal) }, mark("00000000000000af"), seal, GateCleanNew},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -103,146 +96,6 @@ func TestGates(t *testing.T) {
 	}
 }
 
-var errStop = errors.New("stopped")
-
-// stopAt stops a step once some session is at p.
-func (r *rig) stopAt(p position.Position, step func(*rig) error) {
-	r.t.Helper()
-	whole := r.m
-	r.m = r.migration()
-	r.m.crash = func(uint64) error {
-		if r.def().Weights[p] > 0 {
-			return errStop
-		}
-		return nil
-	}
-	if err := step(r); !errors.Is(err, errStop) {
-		r.t.Fatalf("not stopped at %v: %v", p, err)
-	}
-	r.m = whole
-}
-
-// TestReversedGate: nobody leaves back before old was made whole.
-func TestReversedGate(t *testing.T) {
-	r := newRig(t, 2)
-	ctx := context.Background()
-	r.readNew(100)
-	r.ramp("cutover", 100)
-	back := func(r *rig) error { _, err := r.m.Rollback(ctx, "read-new", nil); return err }
-	if err := r.agents[0].door().Set(ctx, ref("late"), session("late")); err != nil {
-		t.Fatal(err)
-	}
-	// Stopped in back, before the copy.
-	r.m.crash = func(e uint64) error {
-		if r.def().Weights[position.Back] > 0 {
-			return errStop
-		}
-		return nil
-	}
-	if err := back(r); !errors.Is(err, errStop) {
-		t.Fatal(err)
-	}
-	r.m.crash = nil
-	if _, err := r.m.change(ctx, func(_ *revision, rec *record) error { rec.Reversed = nil; return nil }); err != nil {
-		t.Fatal(err)
-	}
-	cur, _ := r.m.read()
-	n, _, ok := goal{mirror: flags.Buckets, fence: flags.Buckets, readNew: flags.Buckets}.next(cur.def)
-	if !ok || n.Weights[position.Sealed] == 0 {
-		t.Fatalf("what follows back is %s", state(n))
-	}
-	if needs(cur.def, n)&rules.NeedReversed == 0 {
-		t.Error("back to sealed does not need a reverse copy")
-	}
-	no, err := r.m.shut(ctx, cur, n, needs(cur.def, n), r.m.ask(ctx, nil))
-	if err != nil || no == nil || no.Gate != GateReversed {
-		t.Fatalf("got %v %v, want a refusal by gate %s", no, err, GateReversed)
-	}
-	if err := back(r); err != nil {
-		t.Fatal(err)
-	}
-	if got := r.get(r.old, ref("late").OldKey()); got != "late" {
-		t.Errorf("old holds %q", got)
-	}
-	r.at("read-new 100 %")
-}
-
-// TestAgentsStopAStep: an agent that does not answer, that has another
-// configuration, or that still waits stops the step by its name; then the same
-// call goes on.
-func TestAgentsStopAStep(t *testing.T) {
-	ctx := context.Background()
-	short := func(o *Options) { o.Wait = 150 * time.Millisecond }
-	tests := []struct {
-		name string
-		stop func(*rig) (mend func())
-		want string
-	}{
-		{"does not answer", func(r *rig) func() {
-			r.agents[1].quiet(true)
-			return func() { r.agents[1].quiet(false) }
-		}, "does not answer"},
-		{"has not taken it", func(r *rig) func() {
-			r.agents[1].say(func(s *agentapi.Status) { s.Epoch--; s.FlagsError = "the file cannot be read" })
-			return func() { r.agents[1].say(nil) }
-		}, "the file cannot be read"},
-		{"has a lock out", func(r *rig) func() {
-			r.agents[1].say(func(s *agentapi.Status) { s.Acknowledged = false; s.Waiting = []string{"1 locks granted"} })
-			return func() { r.agents[1].say(nil) }
-		}, "1 locks granted"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, 2, short)
-			r.ramp("mirror", 10)
-			mend := tt.stop(r)
-			before := r.def().Epoch
-			_, err := r.m.Ramp(ctx, "mirror", 2000, nil)
-			var w *Waiting
-			if !errors.As(err, &w) || len(w.Agents) != 1 || w.Agents[0].Name != "web-2" || !strings.Contains(w.Agents[0].Why, tt.want) {
-				t.Fatalf("got %v, want web-2 waited for: %s", err, tt.want)
-			}
-			if r.def().Epoch != before {
-				t.Error("a revision was published over an agent that has not acknowledged the last")
-			}
-			mend()
-			r.ramp("mirror", 20)
-			r.at("mirror 20 %, off 80 %")
-		})
-	}
-	t.Run("a lock that is really out", func(t *testing.T) {
-		r := newRig(t, 2, func(o *Options) { o.Wait = 100 * time.Millisecond })
-		r.ramp("mirror", 10)
-		if ok, err := r.agents[1].door().Lock(ctx, lockRef("x"), owner, 0); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-		_, err := r.m.Ramp(ctx, "mirror", 2000, nil)
-		var w *Waiting
-		if !errors.As(err, &w) || !strings.Contains(err.Error(), "web-2") || !strings.Contains(err.Error(), "lock") {
-			t.Fatalf("got %v, want web-2 waited for: a lock", err)
-		}
-		r.m.o.Wait = 5 * time.Second
-		r.ramp("mirror", 20)
-	})
-	t.Run("one agent twice", func(t *testing.T) {
-		r := newRig(t, 1)
-		m := r.migration(func(o *Options) {
-			o.Agents = append(o.Agents, strings.Replace(o.Agents[0], "127.0.0.1", "localhost", 1))
-		})
-		_, err := m.Ramp(ctx, "mirror", 100, nil)
-		refusedBy(t, err, GateAgents)
-	})
-	t.Run("no agents", func(t *testing.T) {
-		r := newRig(t, 0)
-		r.ramp("mirror", 100)
-		_, err := r.m.Backfill(ctx, nil)
-		refusedBy(t, err, GateAgents)
-		if _, err := r.m.Rollback(ctx, "off", nil); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
 // TestOrder: steps that need another one first say which.
 func TestOrder(t *testing.T) {
 	r := newRig(t, 1)
@@ -263,90 +116,4 @@ func TestOrder(t *testing.T) {
 	r.ramp("cutover", 20)
 	refusedBy(t, ramp("read-new", 10), GateOrder)
 	r.at("cutover 20 %, read-new 30 %, fenced 50 %")
-}
-
-// TestTwoOperators: of two who move at once, one is refused, and what stands is
-// what one of them wanted.
-func TestTwoOperators(t *testing.T) {
-	r := newRig(t, 1)
-	ctx := context.Background()
-	r.readNew(10)
-	cur, _ := r.m.read()
-	n, text, _ := goal{mirror: flags.Buckets, fence: flags.Buckets, readNew: 3000}.next(cur.def)
-	if _, err := r.migration().Ramp(ctx, "read-new", 2000, nil); err != nil {
-		t.Fatal(err)
-	}
-	refusedBy(t, r.m.publish(ctx, cur, n, text, nil), GateRevision)
-	r.at("read-new 20 %, fenced 80 %")
-	var wg sync.WaitGroup
-	errs := make([]error, 4)
-	for i := range errs {
-		wg.Go(func() { _, errs[i] = r.migration().Ramp(ctx, "read-new", 3000+1000*i, nil) })
-	}
-	wg.Wait()
-	ok := 0
-	for _, err := range errs {
-		if err == nil {
-			ok++
-			continue
-		}
-		refusedBy(t, err, GateRevision)
-	}
-	if ok == 0 {
-		t.Log("all four were in each other's way: allowed, and nothing is half-done")
-	}
-	r.ramp("read-new", 50)
-	r.at("read-new 50 %, fenced 50 %")
-}
-
-// TestVerificationEnds: what makes a verification worthless.
-func TestVerificationEnds(t *testing.T) {
-	ctx := context.Background()
-	tests := []struct {
-		name string
-		do   func(*rig)
-		good bool
-	}{
-		{"nothing", func(*rig) {}, true},
-		{"a clean restart", func(r *rig) { r.agents[0].restart(true); r.ramp("read-new", 0); r.agents[0].restart(true) }, true},
-		{"an agent that died", func(r *rig) { r.agents[0].restart(false) }, false},
-		{"an agent that died, then ended cleanly", func(r *rig) { r.agents[0].restart(false); r.agents[0].restart(true) }, false},
-		{"down to mirror and up again", func(r *rig) {
-			if _, err := r.m.Rollback(ctx, "mirror", nil); err != nil {
-				r.t.Fatal(err)
-			}
-		}, false},
-		{"mirror below 100 % and up again", func(r *rig) { r.ramp("mirror", 99); r.ramp("mirror", 100) }, false},
-		{"a backfill after it, too", func(r *rig) { r.backfill() }, true},
-		{"somebody else's change of the file", func(r *rig) {
-			cur, _ := r.m.read()
-			d := finish(cur.def, cur.def)
-			data, err := d.MarshalFlagd()
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			save(r.m.o.FlagFile, data)
-		}, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, 2)
-			r.ramp("mirror", 100)
-			r.backfill()
-			r.verify()
-			tt.do(r)
-			_, err := r.m.Ramp(ctx, "read-new", 100, nil)
-			if tt.good {
-				if err != nil {
-					t.Errorf("refused: %v", err)
-				}
-				return
-			}
-			refusedBy(t, err, GateVerified)
-			r.backfill()
-			r.verify()
-			r.ramp("read-new", 1)
-		})
-	}
 }

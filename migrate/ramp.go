@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
@@ -15,6 +16,8 @@ type Result struct {
 	State  string   `json:"state"`
 	Steps  []string `json:"steps"` // revisions that were published
 	Agents int      `json:"agents"`
+
+	refusedAt *revision // where the gate of the next revision was shut
 }
 
 // Ramp takes a stage (mirror, read-new or cutover) to so many of the 10,000
@@ -97,16 +100,44 @@ func (m *Migration) reach(ctx context.Context, to func(flags.Definition) (goal, 
 	if err := m.allowed(cur, g); err != nil {
 		return res, err
 	}
+	res, err = m.toward(ctx, g, progress)
+	if err == nil || res.refusedAt == nil {
+		return res, err
+	}
+	return res, m.unseal(ctx, g, res.refusedAt, err, progress)
+}
+
+func (m *Migration) toward(ctx context.Context, g goal, progress func(Progress)) (Result, error) {
 	return m.walk(ctx, tell(progress), false, func(cur *revision, _ []reply) (flags.Definition, string, bool, error) {
 		n, text, ok := g.next(cur.def)
 		return n, text, ok, nil
 	})
 }
 
+// unseal takes a sealed cohort back to read-new when cutover may not follow:
+// sealed refuses writes while either store fails, and repairs nothing.
+func (m *Migration) unseal(ctx context.Context, g goal, at *revision, why error, progress func(Progress)) error {
+	w := at.def.Weights
+	if w[position.Sealed] == 0 || w[position.Back] > 0 || g.cutover <= w[position.Cutover] || ctx.Err() != nil {
+		return why
+	}
+	ends := w.Ends()
+	_, err := m.toward(ctx, goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], readNew: ends[position.ReadNew], cutover: w[position.Cutover]}, progress)
+	if err != nil {
+		return fmt.Errorf("%w (and its cohort stays sealed: %w)", why, err)
+	}
+	var no *Refusal
+	if errors.As(why, &no) {
+		no.Found += " (the cohort is back in read-new)"
+	}
+	return why
+}
+
 // walk publishes what next says follows, until it says that nothing does. What
 // stands is acknowledged by every agent before next is asked, and at the end.
 func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
 	next func(*revision, []reply) (flags.Definition, string, bool, error)) (res Result, err error) {
+	backs := 0
 	for published := uint64(0); ; {
 		cur, err := m.read()
 		if err != nil {
@@ -126,7 +157,16 @@ func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
 			return res, err
 		}
 		if err := m.before(ctx, cur, n, replies, t); err != nil {
-			return res, err
+			again, ok := m.backAgain(cur, n, err)
+			if !ok || backs == backsMost {
+				res.refusedAt = cur
+				return res, err
+			}
+			backs++
+			n, text = again, "the sealed sessions once more to back: "+gateOf(err)
+			if err := m.gate(ctx, cur, n, replies, t); err != nil {
+				return res, err
+			}
 		}
 		if err := m.publish(ctx, cur, n, text, m.cost(cur, n, replies)); err != nil {
 			return res, err
@@ -135,6 +175,33 @@ func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
 		res.Steps = append(res.Steps, text)
 		t.news("published", "revision %d: %s", n.Epoch, text)
 	}
+}
+
+// backsMost is how often a call makes old whole anew.
+const backsMost = 3
+
+// backAgain is the way out where sessions that were on their way back are
+// sealed, and old turns out not to be whole: a write failed there before every
+// agent had taken sealed, or an agent died. Nothing is copied in sealed.
+func (m *Migration) backAgain(cur *revision, n flags.Definition, why error) (flags.Definition, bool) {
+	w := cur.def.Weights
+	down := w[position.Sealed] > 0 && w[position.Back] == 0 && n.Weights[position.ReadNew] > w[position.ReadNew]
+	r, err := m.recorded(cur)
+	if gate := gateOf(why); !down || err != nil || r.Owed == 0 || gate != GateCleanOld && gate != GateReversed {
+		return n, false
+	}
+	n = cur.def
+	n.Weights[position.Back], n.Weights[position.Sealed] = w[position.Sealed], 0
+	return finish(cur.def, n), true
+}
+
+// gateOf is the gate that refused; empty: it was something else.
+func gateOf(err error) string {
+	var no *Refusal
+	if errors.As(err, &no) {
+		return no.Gate
+	}
+	return ""
 }
 
 // allowed refuses what no revision of the way could mend.

@@ -48,6 +48,9 @@ type life struct {
 	// Quarantine is how long after its start what its last life left behind
 	// (locks, copies) may be out.
 	Quarantine time.Duration `json:"quarantine,omitempty"`
+	// Forgotten is when it was found to be named no more in flags.agents: what
+	// it left behind may be out for as long after that.
+	Forgotten *time.Time `json:"forgotten,omitempty"`
 }
 
 // run is a copy or verification that is over.
@@ -98,6 +101,9 @@ func (m *Migration) recorded(cur *revision) (*record, error) {
 			r.Owed, r.Reversed = cur.def.Epoch, nil
 		}
 	}
+	if paid(cur.def) { // read off the file: a crash may have come before it was written
+		r.Owed, r.Reversed = 0, nil
+	}
 	return r, nil
 }
 
@@ -125,17 +131,26 @@ func (r *record) follow(cur, n flags.Definition) {
 	if unfenced(n) {
 		r.drop(fmt.Sprintf("in revision %d a session was below fenced", n.Epoch))
 	}
-	switch {
-	case owes(cur, n):
+	if owes(cur, n) {
 		r.Owed, r.Reversed = n.Epoch, nil
-	case paid(n):
-		r.Owed, r.Reversed = 0, nil
 	}
 }
 
 // meet notes the lives of agents, and drops what a life that did not end
 // cleanly took with it. It tells whether anything changed.
 func (r *record) meet(cur flags.Definition, replies []reply, locks, copies time.Duration) (changed bool) {
+	for addr, l := range r.Agents {
+		named := slices.ContainsFunc(replies, func(a reply) bool { return a.addr == addr })
+		if named == (l.Forgotten == nil) {
+			continue
+		}
+		changed = true
+		if l.Forgotten = nil; !named {
+			now := time.Now().UTC()
+			l.Forgotten = &now
+		}
+		r.Agents[addr] = l
+	}
 	for i := range replies {
 		a := &replies[i]
 		if a.err != nil {
@@ -167,6 +182,20 @@ func (r *record) meet(cur flags.Definition, replies []reply, locks, copies time.
 		r.Agents[a.addr] = now
 	}
 	return changed
+}
+
+// leftOut are agents that are named no more, and may have left locks or copies.
+func (r *record) leftOut(most time.Duration) (lagging []Lagging) {
+	for addr, l := range r.Agents {
+		if l.Forgotten == nil {
+			continue
+		}
+		if left := time.Until(l.Forgotten.Add(most)); left > 0 {
+			lagging = append(lagging, Lagging{Name: l.Name, Addr: addr,
+				Why: fmt.Sprintf("it is named no more in flags.agents: what it left (locks, copies) may be out for %v more", left.Round(time.Second))})
+		}
+	}
+	return lagging
 }
 
 // counts tells whether a run is good for the agents as they are.

@@ -67,7 +67,7 @@ func (m *Migration) Recover(ctx context.Context, store string, progress func(Pro
 		ends := w.Ends()
 		switch cur.DeclaredDown {
 		case flags.NoneDown:
-			if w[position.Sealed] > 0 && w[position.Back] == 0 {
+			if w[position.Sealed]+w[position.Back] > 0 {
 				// Copied and sealed: on to read-new.
 				n, text, ok = goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], readNew: ends[position.Sealed], cutover: w[position.Cutover]}.next(cur)
 				return n, text, ok, nil
@@ -78,9 +78,6 @@ func (m *Migration) Recover(ctx context.Context, store string, progress func(Pro
 			}
 			if behind == nil {
 				g := goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], readNew: ends[position.ReadNew], cutover: w[position.Cutover]}
-				if w[position.Back] > 0 {
-					return n, "", false, nil
-				}
 				n, text, ok = g.next(cur) // settle it again
 				return n, text, ok, nil
 			}

@@ -2,15 +2,10 @@ package migrate
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,7 +15,6 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
-	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
 
 const migration = "test"
@@ -73,23 +67,6 @@ func (h *hook) call(c memory.Call) memory.Fault {
 
 func (h *hook) set(f memory.Faults) { h.mu.Lock(); h.f = f; h.mu.Unlock() }
 
-// testAgent is an agent in this process.
-type testAgent struct {
-	r      *rig
-	name   string
-	digest string
-	layer  *darklaunch.Layer
-	src    *flags.File
-	server *httptest.Server
-	api    *agentapi.Handler
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-
-	mu     sync.Mutex // guards what follows
-	mutate func(*agentapi.Status)
-	silent bool
-}
-
 func newRig(t testing.TB, agents int, change ...func(*Options)) *rig {
 	r := &rig{t: t, dir: t.TempDir()}
 	r.old = memory.New(memory.Options{Migration: migration, Faults: r.faults[0].call})
@@ -133,89 +110,6 @@ func (r *rig) options() darklaunch.Options {
 	return darklaunch.Options{Migration: migration, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: time.Second,
 		Old: darklaunch.Store{Store: r.old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.new, Timeout: 50 * time.Millisecond},
 		BreakerPeriod: 50 * time.Millisecond}
-}
-
-func (a *testAgent) addr() string { return strings.TrimPrefix(a.server.URL, "http://") }
-
-func (a *testAgent) state() string { return filepath.Join(a.r.dir, a.name) }
-
-func (a *testAgent) run() {
-	a.src = flags.NewFile(filepath.Join(a.r.dir, "flags.json"), flags.FileOptions{StateDir: a.state(), Poll: 5 * time.Millisecond, Migration: migration})
-	o := a.r.options()
-	o.Flags, o.StateDir, o.CompareRatio = a.src, a.state(), 0.5
-	o.CompareRecheck = 20 * time.Millisecond
-	l, err := darklaunch.New(o)
-	if err != nil {
-		a.r.t.Fatal(err)
-	}
-	a.layer = l
-	api := agentapi.New(l, agentapi.Options{Name: a.name, Version: "test", Flags: a.src, Kinds: phpKinds,
-		Digest: func(string) string { return a.digest }})
-	a.mu.Lock()
-	a.api = api
-	a.mu.Unlock()
-	ctx, cancel := context.WithCancel(context.Background())
-	a.cancel = cancel
-	a.wg.Go(func() { a.src.Run(ctx) })
-	a.wg.Go(func() { l.Run(ctx) })
-}
-
-// handler serves whatever life of the agent is running; status may be told
-// otherwise, or nothing said.
-func (a *testAgent) handler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		a.mu.Lock()
-		mutate, silent, api := a.mutate, a.silent, a.api
-		a.mu.Unlock()
-		if silent {
-			panic(http.ErrAbortHandler)
-		}
-		if mutate == nil || q.URL.Path != "/v1/status" {
-			api.ServeHTTP(w, q)
-			return
-		}
-		rec := httptest.NewRecorder()
-		api.ServeHTTP(rec, q)
-		var s agentapi.Status
-		if err := json.Unmarshal(rec.Body.Bytes(), &s); err != nil {
-			a.r.t.Error(err)
-		}
-		mutate(&s)
-		json.NewEncoder(w).Encode(s)
-	})
-}
-
-func (a *testAgent) say(mutate func(*agentapi.Status)) { a.mu.Lock(); a.mutate = mutate; a.mu.Unlock() }
-
-func (a *testAgent) quiet(silent bool) { a.mu.Lock(); a.silent = silent; a.mu.Unlock() }
-
-// stop ends the agent as a signal would.
-func (a *testAgent) stop() {
-	a.cancel()
-	a.wg.Wait()
-	a.layer.Close()
-}
-
-// restart is a new life; after an unclean end it does not know what the last
-// one had not written.
-func (a *testAgent) restart(clean bool) {
-	a.r.t.Helper()
-	a.stop()
-	path := filepath.Join(a.state(), "start.json")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		a.r.t.Fatal(err)
-	}
-	if !strings.Contains(string(data), `"clean":true`) {
-		a.r.t.Fatal("the agent did not end cleanly")
-	}
-	if !clean {
-		data = []byte(strings.Replace(string(data), `"clean":true`, `"clean":false`, 1))
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			a.r.t.Fatal(err)
-		}
-	}
-	a.run()
 }
 
 func (r *rig) ramp(stage string, percent int) {
@@ -306,95 +200,6 @@ func refusedBy(t testing.TB, err error, gate string) *Refusal {
 		t.Errorf("the refusal does not say what was found and what to do: %v", no)
 	}
 	return no
-}
-
-// traffic is clients that write, read, touch and delete sessions of their own,
-// through changing agents, and know what they must read.
-type traffic struct {
-	t      testing.TB
-	r      *rig
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	mu     sync.Mutex // guards ops and bad
-	ops    int
-	errs   int
-	bad    []string
-}
-
-func (r *rig) traffic(clients int) *traffic {
-	tr := &traffic{t: r.t, r: r}
-	ctx, cancel := context.WithCancel(context.Background())
-	tr.cancel = cancel
-	for c := range clients {
-		tr.wg.Go(func() { tr.client(ctx, c) })
-	}
-	return tr
-}
-
-func (tr *traffic) client(ctx context.Context, c int) {
-	rnd := rand.New(rand.NewPCG(uint64(c), 7))
-	want := map[string]string{} // "": deleted or never there
-	sure := map[string]bool{}
-	for n := 0; ctx.Err() == nil; n++ {
-		id := fmt.Sprintf("c%d-%d", c, rnd.IntN(8))
-		d := tr.r.agents[rnd.IntN(len(tr.r.agents))].door()
-		var err error
-		switch rnd.IntN(10) {
-		case 0:
-			if _, err = d.Delete(ctx, ref(id)); err == nil {
-				want[id], sure[id] = "", true
-			}
-		case 1, 2, 3:
-			v := fmt.Sprintf("%d", n)
-			if err = d.Set(ctx, ref(id), backends.Session{Data: []byte(v), Deadline: time.Now().Add(20 * time.Minute)}); err == nil {
-				want[id], sure[id] = v, true
-			}
-		case 4:
-			_, err = d.Touch(ctx, ref(id), time.Now().Add(time.Duration(15+rnd.IntN(10))*time.Minute))
-		default:
-			s, found, e := d.Get(ctx, ref(id))
-			if err = e; err == nil && sure[id] && (found != (want[id] != "") || found && string(s.Data) != want[id]) {
-				tr.note(fmt.Sprintf("client %d read %q %v, want %q, at %s", c, s.Data, found, want[id], state(tr.r.def())))
-			}
-			tr.count(err)
-			time.Sleep(time.Millisecond)
-			continue
-		}
-		if err != nil {
-			sure[id] = false // it may have arrived
-		}
-		tr.count(err)
-		time.Sleep(time.Millisecond)
-	}
-}
-
-func (a *testAgent) door() *darklaunch.Door { return a.layer.Door("library") }
-
-func (tr *traffic) note(text string) { tr.mu.Lock(); tr.bad = append(tr.bad, text); tr.mu.Unlock() }
-
-func (tr *traffic) count(err error) {
-	tr.mu.Lock()
-	tr.ops++
-	if err != nil && !errors.Is(err, darklaunch.ErrNotReady) {
-		tr.errs++
-	}
-	tr.mu.Unlock()
-}
-
-// end stops the clients: no read may have been wrong.
-func (tr *traffic) end() {
-	tr.t.Helper()
-	tr.cancel()
-	tr.wg.Wait()
-	for i, b := range tr.bad {
-		if i < 5 {
-			tr.t.Error(b)
-		}
-	}
-	if tr.ops < 100 {
-		tr.t.Errorf("only %d operations: the traffic stood still", tr.ops)
-	}
-	tr.t.Logf("%d operations, %d errors", tr.ops, tr.errs)
 }
 
 func session(data string) backends.Session {

@@ -141,9 +141,7 @@ func (c *copier) lookAgain(ctx context.Context, list []suspect) {
 		case r.Same(before) || c.rep.Rounds >= verifyRounds/2:
 			// In the later rounds also what is written all the time: a guarded
 			// copy cannot overwrite what is newer.
-			if r.Same(before) && !s.copied {
-				c.rep.Differences[r.Class]++
-			}
+			s.found = r.Same(before) && !s.copied
 			correct = append(correct, s)
 		default:
 			c.again = append(c.again, s)
@@ -163,6 +161,9 @@ func (c *copier) correct(ctx context.Context, list []suspect) {
 	}
 	for i, r := range c.layer.CopyMany(ctx, refs(items), c.dir) {
 		s := list[i]
+		if s.found && !r.Evicted {
+			c.rep.Differences[s.seen.Class]++
+		}
 		switch {
 		case r.Err != nil:
 			s.err = r.Err

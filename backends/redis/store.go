@@ -225,3 +225,12 @@ func life(deadline time.Time) int64 {
 func ttlMillis(ttl time.Duration) int64 {
 	return max(1, int64((ttl+time.Millisecond-1)/time.Millisecond))
 }
+
+// Quiet keeps go-redis from printing to standard error: what it prints is
+// returned as errors too. It acts on the whole process, so only a program's
+// main may call it.
+func Quiet() { goredis.SetLogger(silent{}) }
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}

@@ -8,10 +8,12 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/seed-41165957/crossfade/backends/redis"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/cli"
 )
 
 func main() {
+	redis.Quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -6,6 +6,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
 // state reads the layer and the flags when it is scraped.
@@ -13,8 +14,8 @@ type state struct {
 	layer *darklaunch.Layer
 	src   flags.Source
 
-	dirty, marks, unknown, breaker, ramp               *prometheus.Desc
-	queued, queuedBytes, lag, epoch, revision, contact *prometheus.Desc
+	dirty, marks, lost, unknown, breaker, ramp, conns, parked *prometheus.Desc
+	queued, queuedBytes, lag, epoch, revision, contact        *prometheus.Desc
 }
 
 // Watch adds what is read at each scrape: queues, dirty sessions, breakers, the
@@ -26,6 +27,9 @@ func (m *Metrics) Watch(migration string, layer *darklaunch.Layer, src flags.Sou
 	m.reg.MustRegister(&state{layer: layer, src: src,
 		dirty:       desc("dirty_sessions", "Sessions whose copy in the store is behind or unknown.", "store"),
 		marks:       desc("marks", "Marks that this agent has put and not yet removed.", "store"),
+		lost:        desc("marks_lost_total", "Marks that stood when old evicted something or restarted.", "store"),
+		conns:       desc("store_connections", "Open connections to the store, parked ones included.", "store"),
+		parked:      desc("parked_connections", "Connections held by calls of unknown outcome.", "store"),
 		unknown:     desc("unknown_calls", "Calls that timed out and may still take effect.", "store"),
 		breaker:     desc("breaker_state", "1 for the state that the breaker is in.", "store", "state"),
 		ramp:        desc("ramp_ratio", "How much of the sessions is at least in the stage.", "stage"),
@@ -40,7 +44,7 @@ func (m *Metrics) Watch(migration string, layer *darklaunch.Layer, src flags.Sou
 
 // Describe implements prometheus.Collector.
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.dirty, s.marks, s.unknown, s.breaker, s.ramp, s.queued, s.queuedBytes, s.lag, s.epoch, s.revision, s.contact} {
+	for _, d := range []*prometheus.Desc{s.dirty, s.marks, s.lost, s.conns, s.parked, s.unknown, s.breaker, s.ramp, s.queued, s.queuedBytes, s.lag, s.epoch, s.revision, s.contact} {
 		ch <- d
 	}
 }
@@ -54,6 +58,13 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	gauge(s.dirty, float64(st.DirtyNew), "new")
 	gauge(s.dirty, float64(st.DirtyOld), "old")
 	gauge(s.marks, float64(st.MarksStanding), "old")
+	ch <- prometheus.MustNewConstMetric(s.lost, prometheus.CounterValue, float64(st.MarksLost), "old")
+	for _, side := range []rules.Side{rules.Old, rules.New} {
+		if h, ok := s.layer.Health(side); ok {
+			gauge(s.conns, float64(h.Connections), side.String())
+			gauge(s.parked, float64(h.Parked), side.String())
+		}
+	}
 	gauge(s.unknown, float64(st.UnknownOld), "old")
 	gauge(s.unknown, float64(st.UnknownNew), "new")
 	for _, name := range []string{"closed", "half-open", "open"} {

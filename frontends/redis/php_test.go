@@ -99,10 +99,10 @@ func TestPHPLocks(t *testing.T) {
 	got := named(f.Calls(), "")
 	locks := 0
 	for _, c := range got {
-		switch c {
-		case "lock L 30s":
+		switch {
+		case strings.HasPrefix(c, "lock L "): // 30s, less what has passed since it was read
 			locks++
-		case "get K":
+		case c == "get K":
 		default:
 			t.Errorf("a request without the lock came to %q", c)
 		}

@@ -93,7 +93,7 @@ type Explained struct {
 type Way struct {
 	Op    string   `json:"op"`
 	Calls []string `json:"calls"`
-	After string   `json:"after,omitempty"` // what follows the answer
+	After string   `json:"after,omitempty"` // the store that follows after the answer
 }
 
 type failure struct {

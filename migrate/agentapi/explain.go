@@ -67,9 +67,9 @@ func explained(e darklaunch.Explanation) Explained {
 	for _, w := range e.Ways {
 		way := Way{Op: w.Op, Calls: w.Calls}
 		if w.After {
-			way.After = "then new"
+			way.After = "new"
 			if d.Position == position.Cutover {
-				way.After = "then old"
+				way.After = "old"
 			}
 		}
 		x.Operates = append(x.Operates, way)

@@ -55,14 +55,11 @@ code 3 if a row is not as it must be.`,
 			} else {
 				w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 				for _, r := range rows {
-					mark := "ok"
-					if !r.OK {
-						mark = "NO"
+					if r.OK {
+						fmt.Fprintf(w, "ok\t%s\t%s\n", r.Name, r.Found)
+						continue
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", mark, r.Name, r.Found, r.Want)
-					if r.Mend != "" {
-						fmt.Fprintf(w, "\t\t-> %s\t\n", r.Mend)
-					}
+					fmt.Fprintf(w, "NO\t%s\tfound: %s\n\t\twanted: %s\n\t\tdo: %s\n", r.Name, r.Found, r.Want, r.Mend)
 				}
 				w.Flush()
 			}

@@ -32,6 +32,7 @@ func TestShow(t *testing.T) {
 		{"new is broken", Options{Break: "new"}},
 		{"old is broken", Options{Break: "old"}},
 		{"real servers", Options{Real: true}},
+		{"real servers, new is broken", Options{Real: true, Break: "new"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := short(t, c.o)

@@ -1,0 +1,61 @@
+package darklaunch
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
+)
+
+// healthTick is how often each store is asked how it is.
+const healthTick = time.Second
+
+// watchHealth asks both stores how they are. Old may lose a mark, by eviction
+// or by a restart: then readers of new no longer learn that it is behind, and
+// nothing is known to be clean until a verification.
+func (l *Layer) watchHealth(ctx context.Context, s rules.Side) {
+	h, ok := l.side(s).Store.(backends.Healther)
+	if !ok {
+		return
+	}
+	var last *backends.Health
+	tick := time.NewTicker(healthTick)
+	defer tick.Stop()
+	for {
+		ask, cancel := context.WithTimeout(ctx, l.side(s).Timeout)
+		now, err := h.Health(ask)
+		cancel()
+		if err == nil {
+			l.health[s].Store(&now)
+			if last != nil && s == rules.Old && (now.RunID != last.RunID || now.Evictions != last.Evictions) {
+				l.marksMayBeLost()
+			}
+			last = &now
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// marksMayBeLost: while marks of ours stand, all is dirty.
+func (l *Layer) marksMayBeLost() {
+	n := l.marksStanding.Load()
+	if n <= 0 {
+		return
+	}
+	l.marksLost.Add(n)
+	l.allDirty[rules.New].Store(true)
+	l.log.Warn("old has evicted or restarted while marks stood: all sessions count as dirty until a verification", "marks", n)
+}
+
+// Health is what a store last said of itself; ok is false before it has.
+func (l *Layer) Health(s rules.Side) (h backends.Health, ok bool) {
+	if p := l.health[s].Load(); p != nil {
+		return *p, true
+	}
+	return h, false
+}
