@@ -106,11 +106,17 @@ func (c *crowd) until(clicks int64) {
 	}
 }
 
-// seance looks at all who logged out, and whose ids were changed.
-func (c *crowd) seance() int {
+// seance looks at those who logged out, and whose ids were changed: all, or
+// so many, the last ones and others from any time before.
+func (c *crowd) seance(most int) int {
 	c.mu.Lock()
 	dead := slices.Clone(c.dead)
 	c.mu.Unlock()
+	if len(dead) > most {
+		old := dead[:len(dead)-most/2]
+		rand.Shuffle(len(old), func(i, j int) { old[i], old[j] = old[j], old[i] })
+		dead = dead[len(dead)-most:]
+	}
 	for i := range dead {
 		dead[i].turn = i
 	}

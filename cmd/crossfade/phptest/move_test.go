@@ -2,6 +2,7 @@ package phptest
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 )
@@ -37,7 +38,7 @@ func TestPHPMove(t *testing.T) {
 		leaving = leaving[3:]
 		each(2, fresh, c.logout)
 		fresh = c.loginMany(2)
-		c.seance()
+		c.seance(200) // among a crowd; all at the end
 	}
 	step := func(args ...string) {
 		t.Helper()
@@ -78,7 +79,7 @@ func TestPHPMove(t *testing.T) {
 	for _, late := range [][]user{idle, leaving, fresh} {
 		each(8, late, func(u *user) { c.click(u, "click"); c.look(u) })
 	}
-	dead := c.seance()
+	dead := c.seance(math.MaxInt)
 	c.judge(hosts...)
 	if n := c.clicks(); n < 10_000 {
 		t.Errorf("%d clicks, want 10,000 or more", n)
