@@ -33,7 +33,7 @@ test-walk:
 	CROSSFADE_DEEP=1 $(GO) test -timeout 80m -run Deep -v ./darklaunch/walk
 
 test-php: deps $(BIN)
-	CROSSFADE_LONG=1 $(GO) test -race -timeout 30m -run PHP -v ./cmd/crossfade/...
+	CROSSFADE_LONG=1 $(GO) test -race -timeout 30m -run "PHP|Neighbours|LateUnlock" -v ./cmd/crossfade/...
 
 test-faults: $(BIN)
 	./$(BIN) demo --break new

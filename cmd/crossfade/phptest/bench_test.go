@@ -16,35 +16,30 @@ import (
 // BenchmarkProxy is what a page view pays: sessions of 1 KiB, as many reads as
 // writes, over 16 connections, through an agent and through twemproxy.
 // x-straight is the time of a request by that of one straight to the same
-// server, x-twemproxy by that of one through twemproxy, all in the same run;
-// all programs share this machine's cores.
+// server, x-twemproxy by that of one through twemproxy. They take turns within
+// one run, so that whatever else the machine does meets all alike; all
+// programs share its cores.
 func BenchmarkProxy(b *testing.B) {
 	mc, rd, newer := memcachedServer(b), redisServer(b), redisServer(b)
 	viaMemcached, viaRedis := twemproxy(b, mc, rd)
 	for _, p := range []struct {
 		name            string
-		old, new        string
+		old             string
 		straight, proxy string
 		agent           func(*sidecar) string
-		session         func(b testing.TB, addr, id string) locker
 	}{
-		{"memcached", memcachedAt(mc), redisAt(newer), mc.Addr(), viaMemcached, func(a *sidecar) string { return a.memcached },
-			func(b testing.TB, addr, id string) locker { return memcachedLocker{dial(b, addr), id} }},
-		{"redis", redisAt(rd), redisAt(newer), rd.Addr(), viaRedis, func(a *sidecar) string { return a.redis },
-			func(b testing.TB, addr, id string) locker { return redisLocker{dial(b, addr), id, ""} }},
+		{"memcached", memcachedAt(mc), mc.Addr(), viaMemcached, func(a *sidecar) string { return a.memcached }},
+		{"redis", redisAt(rd), rd.Addr(), viaRedis, func(a *sidecar) string { return a.redis }},
 	} {
 		b.Run(p.name, func(b *testing.B) {
-			f := newFleet(b, 1, setting{sessions: memcachedKeys, old: p.old, new: p.new})
+			f := newFleet(b, 1, setting{sessions: memcachedKeys, old: p.old, new: redisAt(newer)})
 			defer f.stop()
-			reference := func(addr string) func(testing.TB) float64 {
-				return func(b testing.TB) float64 { return request(b, 20_000, addr, p.session) }
-			}
-			straight, proxy := reference(p.straight), reference(p.proxy)
+			straight, proxy := connect(b, p.name, p.straight), connect(b, p.name, p.proxy)
 			b.Run("twemproxy", func(b *testing.B) {
-				was := straight(b)
-				b.ResetTimer()
-				b.ReportMetric(request(b, b.N, p.proxy, p.session)/was, "x-straight")
+				took := turns(b, proxy, straight)
+				b.ReportMetric(took[0]/took[1], "x-straight")
 			})
+			agent := connect(b, p.name, p.agent(f.agents[0]))
 			for _, at := range []struct {
 				position string
 				steps    [][]string
@@ -58,39 +53,63 @@ func BenchmarkProxy(b *testing.B) {
 					f.crossfade(s...)
 				}
 				b.Run(at.position, func(b *testing.B) {
-					one, two := straight(b), proxy(b)
-					b.ResetTimer()
-					our := request(b, b.N, p.agent(f.agents[0]), p.session)
-					b.ReportMetric(our/one, "x-straight")
-					b.ReportMetric(our/two, "x-twemproxy")
+					took := turns(b, agent, straight, proxy)
+					b.ReportMetric(took[0]/took[1], "x-straight")
+					b.ReportMetric(took[0]/took[2], "x-twemproxy")
 				})
 			}
 		})
 	}
 }
 
-// request does n requests, half of them reads, over 16 connections, and gives
-// the time that one takes.
-func request(b testing.TB, n int, addr string, session func(testing.TB, string, string) locker) float64 {
-	const connections = 16
-	value := fmt.Sprintf(`n|s:1012:"%s";`, strings.Repeat("x", 1012)) // 1 KiB
-	errs := make(chan error, connections)
-	all := make([]locker, connections)
+// turns has b.N requests done by the first of ways, and as many by each of the
+// others, in turn. Only the first one is on the clock.
+func turns(b *testing.B, ways ...[]locker) []float64 {
+	const rounds = 10
+	took := make([]float64, len(ways))
+	b.StopTimer()
+	for r := range rounds {
+		n := b.N*(r+1)/rounds - b.N*r/rounds
+		for i, w := range ways {
+			if i == 0 {
+				b.StartTimer()
+			}
+			took[i] += request(b, n, w).Seconds()
+			b.StopTimer()
+		}
+	}
+	return took
+}
+
+// oneKiB is a session.
+var oneKiB = fmt.Sprintf(`n|s:1012:"%s";`, strings.Repeat("x", 1012))
+
+// connect opens 16 connections, each with a session of its own.
+func connect(b *testing.B, protocol, addr string) []locker {
+	b.Helper()
+	all := make([]locker, 16)
 	for i := range all {
-		all[i] = session(b, addr, fmt.Sprintf("%026d", rand.Uint64()))
-		if err := all[i].set(value); err != nil {
+		id := fmt.Sprintf("%026d", rand.Uint64())
+		all[i] = lockers[protocol](b, &sidecar{memcached: addr, redis: addr}, id)
+		if err := all[i].set(oneKiB); err != nil {
 			b.Fatal(err)
 		}
 	}
+	return all
+}
+
+// request does n requests, as many reads as writes, on all connections.
+func request(b *testing.B, n int, all []locker) time.Duration {
+	errs := make(chan error, len(all))
 	began := time.Now()
 	for i, s := range all {
 		go func() {
-			for k := i; k < n; k += connections {
+			for k := i; k < n; k += len(all) {
 				var err error
-				if k/connections%2 == 0 {
+				if k/len(all)%2 == 0 {
 					_, _, err = s.get()
 				} else {
-					err = s.set(value)
+					err = s.set(oneKiB)
 				}
 				if err != nil {
 					errs <- err
@@ -105,7 +124,7 @@ func request(b testing.TB, n int, addr string, session func(testing.TB, string, 
 			b.Error(err)
 		}
 	}
-	return float64(time.Since(began)) / float64(n)
+	return time.Since(began)
 }
 
 // twemproxy starts one in front of both servers.

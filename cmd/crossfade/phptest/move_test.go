@@ -2,6 +2,7 @@ package phptest
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 )
@@ -12,7 +13,7 @@ import (
 func TestPHPMove(t *testing.T) {
 	clicking, idling, quota := 100, 200, int64(550)
 	if long {
-		clicking, quota = 300, 5000
+		clicking, quota = 300, 2500
 	}
 	mc, rd := memcachedServer(t), redisServer(t)
 	f := newFleet(t, 2, setting{sessions: memcachedKeys, old: memcachedAt(mc), new: redisAt(rd)})
@@ -37,7 +38,7 @@ func TestPHPMove(t *testing.T) {
 		leaving = leaving[3:]
 		each(2, fresh, c.logout)
 		fresh = c.loginMany(2)
-		c.seance()
+		c.seance(200) // among a crowd; all at the end
 	}
 	step := func(args ...string) {
 		t.Helper()
@@ -78,7 +79,7 @@ func TestPHPMove(t *testing.T) {
 	for _, late := range [][]user{idle, leaving, fresh} {
 		each(8, late, func(u *user) { c.click(u, "click"); c.look(u) })
 	}
-	dead := c.seance()
+	dead := c.seance(math.MaxInt)
 	c.judge(hosts...)
 	if n := c.clicks(); n < 10_000 {
 		t.Errorf("%d clicks, want 10,000 or more", n)
