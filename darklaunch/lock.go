@@ -44,10 +44,12 @@ func (g *grants) holder(name string, o kinds.Owner) (gr grant, known, his bool) 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	gr, known = g.m[name]
-	if known && time.Now().After(gr.until) {
+	his = known && (o.Client != "" && o.Client == gr.owner.Client || o.Client == "" && o.Conn == gr.owner.Conn)
+	if !his && known && time.Now().After(gr.until) {
 		return gr, false, false // it has run out: somebody else may hold the lock
 	}
-	his = known && (o.Client != "" && o.Client == gr.owner.Client || o.Client == "" && o.Conn == gr.owner.Conn)
+	// His own token may be removed also when it has run out: a store that counts
+	// in seconds may still have it.
 	return gr, known, his
 }
 

@@ -106,7 +106,7 @@ var brokenRules = []brokenRule{
 	{"", rules.EvictedIsNoAnswer, "a miss in an evicting store counts", p1, 1, cfg("read-new, settled", 1, kinds(rules.Get), evicted, errs(0, 1, 0))},
 	{"", rules.AddIsUndone, "an add that new refuses stays in old", p1, 0, cfg("read-new, sealed", 1, kinds(rules.Add), evicted, path(at(position.ReadNew), at(position.Fenced)))},
 	{"", rules.EqualIsNotOurs, "an equal session in new is taken for what the add wrote", p1, 0, cfg("sealed, cutover", 2, kinds(rules.Add), absent)},
-	{"", rules.RepairLooksTwice, "a repair does not look for new doubts before it removes marks", p2, 2, cfg("fenced, read-new", 3, kinds(rules.Set), errs(0, 2, 1))},
+	{"", rules.RepairLooksTwice, "a repair does not look for new doubts before it removes marks", p2, 2, cfg("fenced, read-new", 3, kinds(rules.Set), errs(0, 2, 1), path(at(position.ReadNew)))},
 	{"", rules.SetClearsTombstone, "a set leaves the tombstone", p1, 0, cfg("fenced, read-new", 2, kinds(rules.Set, rules.Delete), func(c *Config) { c.Evictions = 1 })},
 	{"", rules.BehindIsRecorded, "new-only writes leave no record", p1or2or3, 1, cfg("read-new, settled", 1, kinds(rules.Set, rules.Delete), errs(1, 0, 0), path(Phase{Position: position.ReadNew, Env: rules.Settled}, at(position.Fenced)))},
 	{"", rules.BehindBlocksSteps, "a step down while old is behind", p1or2or3, 1, cfg("read-new, settled", 1, kinds(rules.Set, rules.Delete), errs(1, 0, 0), path(Phase{Position: position.ReadNew, Env: rules.Settled}, at(position.Fenced)))},
