@@ -103,8 +103,9 @@ func (f *fleet) flagFile() string { return filepath.Join(f.dir, "flags.json") }
 func (f *fleet) options() darklaunch.Options {
 	return darklaunch.Options{
 		Migration: migration, Kinds: f.kinds, Hasher: f.hasher,
-		Old:         darklaunch.Store{Store: f.pair.old, Timeout: time.Second, Evicts: f.pair.evicts},
-		New:         darklaunch.Store{Store: f.pair.new, Timeout: 250 * time.Millisecond},
+		Old: darklaunch.Store{Store: f.pair.old, Timeout: time.Second, Evicts: f.pair.evicts},
+		// Four times the usual: a busy machine is not what is shown.
+		New:         darklaunch.Store{Store: f.pair.new, Timeout: time.Second},
 		CopyTimeout: 5 * time.Second, CompareRatio: 0.1,
 	}
 }
