@@ -13,6 +13,3 @@ var ErrUnavailable = errors.New("darklaunch: the store that decides did not answ
 // ErrNoSession is returned for the zero Ref: the client's name is that of no
 // kind of session.
 var ErrNoSession = errors.New("darklaunch: the name is that of no kind of session: see sessions in the configuration")
-
-// ErrClosed is returned after Close.
-var ErrClosed = errors.New("darklaunch: layer is closed")
