@@ -267,7 +267,8 @@ func (w *walker) lateCalls(s *state) {
 		}
 		if !l.applied {
 			n := *s
-			p := proc{m: rules.Start(lateOp(l.call.Kind), position.Cutover, 0), agent: l.agent, val: l.val,
+			// A refill writes what its register holds: here what the call would write.
+			p := proc{m: rules.Start(rules.Refill, position.Cutover, 0), agent: l.agent, val: l.val,
 				tokGood: l.tokGood, tokVal: l.tokVal, tokSide: uint8(l.call.Side)}
 			p.reg[l.call.Side.Other()] = l.src
 			n.late[i].applied = true
@@ -279,7 +280,3 @@ func (w *walker) lateCalls(s *state) {
 		w.emit(&n, "late: %s %s of agent %s can no longer arrive", l.call.Kind, l.call.Side, agentName(l.agent))
 	}
 }
-
-// lateOp gives apply an operation whose source is the register, which holds
-// what the given up call would write.
-func lateOp(rules.Kind) rules.Op { return rules.Refill }
