@@ -42,6 +42,10 @@ type Session struct {
 	// DeadlineUnknown is set on what is read from a store that cannot say how
 	// long the session still lives; Deadline is then zero and means nothing.
 	DeadlineUnknown bool
+	// Lagging is set on what is read from a store's slower tier where a faster
+	// one, which had a newer copy perhaps, has lost it (memcached over MySQL
+	// after an eviction): this may be older than the last acknowledged write.
+	Lagging bool
 }
 
 // Expired tells whether the session has ended at now.
@@ -247,4 +251,13 @@ type Health struct {
 // Healther can ask the server how it is.
 type Healther interface {
 	Health(ctx context.Context) (Health, error)
+}
+
+// HostScoped is a store of which each host has its own (session files): the
+// same key may stand for different copies on different hosts, and the one with
+// the later deadline is the session. Without this ability, or where it answers
+// false, all agents see one store. The answer is the same for the store's whole
+// life.
+type HostScoped interface {
+	HostScoped() bool
 }
