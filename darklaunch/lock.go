@@ -105,14 +105,8 @@ func (d *Door) Lock(ctx context.Context, r kinds.Ref, o kinds.Owner, ttl time.Du
 	d.observe(&op, rules.Lock, reply, began)
 	switch reply {
 	case rules.Done:
-		gr := grant{value: op.lock, owner: o, epoch: op.at.Epoch, until: time.Now().Add(ttl), where: rules.GrantOld}
-		switch p := op.m.Position(); {
-		case p == position.Sealed || p == position.Back:
-			gr.where = rules.GrantOld | rules.GrantNew
-		case p == position.Cutover, p == position.ReadNew && l.env(op.at)&rules.LocksInNew != 0:
-			gr.where = rules.GrantNew
-		}
-		l.grants.put(r.OldLock().Name, gr)
+		l.grants.put(r.OldLock().Name, grant{value: op.lock, owner: o, epoch: op.at.Epoch,
+			until: time.Now().Add(ttl), where: op.m.Grants()})
 		return true, nil
 	case rules.Refused:
 		l.obs.LockConflict()

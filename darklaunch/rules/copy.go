@@ -126,6 +126,15 @@ func (m *Machine) source(a Answer) {
 		m.swap()
 	case Same:
 		m.whole()
+	case Lags:
+		if dropped(LaggingIsNoSource) {
+			m.swap()
+			return
+		}
+		// Old has lost its newer copy, or another host has it: what new holds
+		// is not older, and stays. A mark has nothing more to say.
+		m.effect(OldLags)
+		m.whole()
 	default:
 		m.absent()
 	}
@@ -157,10 +166,12 @@ func (m *Machine) absent() {
 		return
 	}
 	evidence := t == Old || // rolling back: new decides
-		m.env&OldEvicts == 0 ||
 		m.seen&isMarked != 0 ||
-		m.pos == position.Mirror || // what users see is old's answer
-		m.pos == position.Fenced && m.op == Copy
+		(m.env&OldEvicts == 0 ||
+			m.pos == position.Mirror || // what users see is old's answer
+			m.pos == position.Fenced && m.op == Copy) &&
+			// Another host may have it, unless this one has just deleted it.
+			(m.env&HostScoped == 0 || m.op == Repair || dropped(HostMissIsNoAnswer))
 	if !evidence && !dropped(EvictedIsNoAnswer) {
 		if m.seen&targetHeld != 0 {
 			m.effect(EvictedOld)

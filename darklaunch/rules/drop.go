@@ -36,6 +36,12 @@ const (
 	RepairIsGuarded         // a repair swaps by the token
 	RepairNeedsMark         // in read-new only what is marked is repaired from old
 	LateUnmark              // the mark goes one read deadline after the swap
+	LaggingIsNoSource       // what may be older is never copied over what the target holds
+	HostHonoursTombstones   // host-scoped: a copy does not clear a tombstone for what another host may hold
+	HostMissIsNoAnswer      // host-scoped: a miss on one host is no evidence
+	HostDoesNotStandIn      // host-scoped: no fallback to old where new fails
+	HostNeedsNew            // host-scoped: read-new acknowledges nothing that new does not have
+	HostLocksBoth           // host-scoped: read-new locks in new too
 	// Of whoever runs the machine: agent, stores, orchestrator.
 	AckWaitsForOperations // an acknowledgement waits for operations begun before it
 	AckWaitsForQueue      // ... and for what was queued
@@ -45,15 +51,20 @@ const (
 	StepsThroughSeal      // read-new to cutover goes through sealed
 	BackThroughSeal       // cutover goes back through back and a reverse copy
 	ReverseCopyFirst      // ... which must be done
+	HostReverseFirst      // host-scoped: so must one before read-new goes back to fenced
 	VerifyBeforeReadNew   // read-new needs a backfill since the fence
 	DirtyBlocksReadNew    // ... and nothing dirty or marked
 	DirtyBlocksCutover    // sealed to cutover needs nothing marked
 	BehindBlocksSteps     // no step while old is behind
 	RepairWaitsForOwnCall // a repair waits for this agent's unknown call
+	RepairWaitsForQueue   // ... and for what this agent has queued for the session
 	RepairLooksTwice      // and looks again when it looks at the marks that it will remove
 	WritesAreSerial       // one write of a session at a time inside an agent
 	TokensAreUnique       // a token is unique to a modification, not the bytes
 	SwapTestsTombstone    // a copy tests the tombstone together with the write
+	HostPurgesFirst       // host-scoped: a backfill begins with an empty new
+	HostSettlesClean      // host-scoped: clients may come through any host once no mark stands
+	HostTombstonesLast    // host-scoped: a tombstone outlives what other hosts hold
 	TombstoneOutlives     // a tombstone outlives every copy and unknown call
 	UndoByToken           // an add is taken back by its token
 	UnlockByToken         // a lock is removed by its token

@@ -21,6 +21,9 @@ func Gate(from position.Position, fromEnv Env, to position.Position, toEnv Env) 
 	n := NeedNoUnknown
 	switch {
 	case from == to: // settling, unsettling, declaring old down, recovering
+		if fromEnv&HostScoped != 0 && toEnv&Settled != 0 && fromEnv&Settled == 0 && !dropped(HostSettlesClean) {
+			n |= NeedCleanNew // from here on clients may come through any host
+		}
 	case from == position.Fenced && to == position.ReadNew:
 		if !dropped(VerifyBeforeReadNew) {
 			n |= NeedVerified
@@ -39,6 +42,9 @@ func Gate(from position.Position, fromEnv Env, to position.Position, toEnv Env) 
 	case from == position.ReadNew && to == position.Fenced:
 		if !dropped(BehindBlocksSteps) {
 			n |= NeedCleanOld | NeedNotBehind
+		}
+		if fromEnv&HostScoped != 0 && !dropped(HostReverseFirst) {
+			n |= NeedReversed // sessions have moved between hosts
 		}
 	case from == position.Sealed && to == position.ReadNew:
 		n |= NeedCleanOld | NeedNotBehind

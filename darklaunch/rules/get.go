@@ -116,13 +116,16 @@ func (m *Machine) unmarkedAnswer() {
 	}
 	sealed := m.pos == position.Sealed && !dropped(SealedDoesNotFallBack)
 	noFallback := sealed || m.env&Behind != 0 && !dropped(NoFallbackWhileBehind)
+	// This host's old may hold an older session than another host's: it may
+	// fill what new lacks, and not stand in for what new holds.
+	hostOnly := m.env&HostScoped != 0 && !dropped(HostDoesNotStandIn)
 	switch {
 	case m.seen&newHit != 0:
 		m.tell(HitNew)
 	case m.seen&newGone != 0 && !dropped(ReadersHonourTombstones):
 		m.tell(Missing)
 	case m.seen&newFailed != 0:
-		if noFallback || !readable {
+		if noFallback || hostOnly || !readable {
 			m.answerIs(New, Err)
 			return
 		}

@@ -52,7 +52,7 @@ func (m *Machine) lockAnswer(c Call, a Answer) {
 	switch m.step {
 	case lockFirst:
 		switch {
-		case a == OK && (m.pos == position.Sealed || m.pos == position.Back) && !dropped(SealedLocksBoth):
+		case a == OK && m.bothLock():
 			m.step = lockSecond
 			m.ask(LockCall, New)
 		case a == OK:
@@ -98,6 +98,30 @@ func (m *Machine) lockAnswer(c Call, a Answer) {
 	case unlockOld:
 		m.unlocked(a)
 	}
+}
+
+// Grants tells in which stores the token of a grant by this machine lies.
+func (m *Machine) Grants() Grants {
+	switch {
+	case m.bothLock():
+		return GrantOld | GrantNew
+	case m.pos == position.Cutover, m.env&LocksInNew != 0:
+		return GrantNew
+	}
+	return GrantOld
+}
+
+// bothLock tells whether new has to grant too: while locks move from one store
+// to the other, and where clients may come through any host although each host
+// has an old of its own.
+func (m *Machine) bothLock() bool {
+	switch m.pos {
+	case position.Sealed, position.Back:
+		return !dropped(SealedLocksBoth)
+	case position.ReadNew:
+		return m.env&HostScoped != 0 && !dropped(HostLocksBoth)
+	}
+	return false
 }
 
 func (m *Machine) unlocked(a Answer) {

@@ -107,6 +107,7 @@ const (
 	No                // not stored, not found, not granted, conflict
 	Hit               // a session
 	Same              // a session, equal to what the copy's target holds, or to what an add wrote
+	Lags              // of a copy's source: a session that may be older than what the target holds
 	Miss              // none
 	Gone              // none, and a tombstone
 	Clear             // no mark
@@ -117,7 +118,7 @@ const (
 	Unknown           // a change that may have happened, or may happen later
 )
 
-var answerNames = [...]string{"-", "ok", "no", "hit", "same", "miss", "gone", "no mark", "marked", "marked with a call under way", "refuses", "error", "timeout"}
+var answerNames = [...]string{"-", "ok", "no", "hit", "same", "hit, older", "miss", "gone", "no mark", "marked", "marked with a call under way", "refuses", "error", "timeout"}
 
 func (a Answer) String() string { return answerNames[a] }
 
@@ -160,6 +161,7 @@ const (
 	Copied                          // a copy wrote or buried something
 	EvictedOld                      // new holds a session that an evicting old no longer has
 	WasThere                        // of a delete: some store had the session
+	OldLags                         // old's session may be older than new's, which stays
 )
 
 // Env is what the machine needs to know when it starts, besides the position.
@@ -173,6 +175,7 @@ const (
 	OldEvicts                  // a miss in old is no evidence of anything
 	Behind                     // this agent's old-behind record stands
 	KeepOld                    // cutover also writes old, after the answer
+	HostScoped                 // each host has an old of its own, which no other agent sees
 )
 
 // Grants, for Unlock: where the grant's token lies.

@@ -236,7 +236,8 @@ func (m *Machine) secondFailed(s Side) {
 	case s == Old: // back
 		m.effect(DirtyOld)
 		m.done()
-	case m.pos == position.Sealed && !dropped(SealedNeedsNew):
+	case m.pos == position.Sealed && !dropped(SealedNeedsNew),
+		m.hostNeedsNew():
 		// Old may have it: a write that was not acknowledged.
 		m.effect(DirtyNew)
 		if m.op == Add {
@@ -254,6 +255,11 @@ func (m *Machine) secondFailed(s Side) {
 // markOrFail makes it known to every reader that new is behind, before the
 // client is told that the write is kept.
 func (m *Machine) markOrFail() {
+	if m.hostNeedsNew() {
+		m.effect(DirtyNew)
+		m.tell(Error)
+		return
+	}
 	if dropped(DirtyInMemory) {
 		m.effect(DirtyNew)
 		m.done()
@@ -262,6 +268,12 @@ func (m *Machine) markOrFail() {
 	m.effect(DirtyNew)
 	m.step = writeMark
 	m.ask(PutMarkCall, Old)
+}
+
+// hostNeedsNew tells whether a mark would be of no use: readers on other hosts
+// do not see it.
+func (m *Machine) hostNeedsNew() bool {
+	return m.pos == position.ReadNew && m.env&HostScoped != 0 && !dropped(HostNeedsNew)
 }
 
 // lookAnswer: new has an id that old had room for. What is it?

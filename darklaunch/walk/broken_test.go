@@ -26,7 +26,7 @@ type brokenRule struct {
 }
 
 func route(name string) []Phase {
-	for _, r := range Routes() {
+	for _, r := range append(Routes(), hostRoutes()...) {
 		if r.Name == name {
 			return r.Path
 		}
@@ -56,9 +56,12 @@ func bothErr(old, new, late int) func(*Config) {
 func crash(c *Config)       { c.Crashes = 1 }
 func evicted(c *Config)     { c.OldEvicts, c.Evicted = true, true }
 func absent(c *Config)      { c.Absent = true }
+func hostScoped(c *Config)  { c.HostScoped = true }
 func byTombstone(c *Config) { c.ByTombstone = true }
 
 func path(ps ...Phase) func(*Config) { return func(c *Config) { c.Path = ps } }
+
+var settledAnyHost = Phase{Position: position.ReadNew, Env: rules.Settled, Free: true}
 
 var (
 	p1      = []Promise{NoLogout}
@@ -118,6 +121,17 @@ var brokenRules = []brokenRule{
 	{"", rules.AckWaitsForCalls, "an acknowledgement does not wait for unknown calls", p2or3, 1, cfg("mirror to read-new", 2, kinds(rules.Set), errs(0, 1, 1), crash)},
 	{"", rules.BarrierBeforeCopy, "the copier does not wait for copies under way", p3, 0, cfg("mirror to read-new", 2, kinds(rules.Delete, rules.Touch), crash)},
 	{"", rules.CrashMakesDirty, "a crash forgets what back owes old", p1or2or3, 1, cfg("cutover to read-new", 1, kinds(rules.Set, rules.Delete), errs(1, 0, 0), crash)},
+	{"", rules.LaggingIsNoSource, "what old's slow tier kept is copied over new", p2, 0, cfg("fenced, read-new", 2, kinds(rules.Set), func(c *Config) { c.Tiers, c.Losses, c.OldEvicts = true, 1, true })},
+	{"", rules.RepairWaitsForQueue, "a repair does not wait for what is queued", p1, 0, cfg("hosts: mirror to read-new", 3, kinds(rules.Set, rules.Delete), hostScoped)},
+	{"", rules.HostPurgesFirst, "hosts: a backfill does not begin with an empty new", p3, 0, cfg("hosts: mirror to read-new", 3, kinds(rules.Set, rules.Delete), hostScoped, crash)},
+	{"", rules.HostHonoursTombstones, "hosts: a copy clears a tombstone", p3, 0, cfg("hosts: mirror to read-new", 1, kinds(rules.Delete), hostScoped)},
+	{"", rules.HostTombstonesLast, "hosts: a tombstone ends before other hosts' copies", p3, 0, cfg("hosts: mirror to read-new", 1, kinds(rules.Delete), hostScoped)},
+	{"", rules.HostMissIsNoAnswer, "hosts: a miss on one host deletes", p1, 0, cfg("hosts: mirror to read-new", 1, kinds(rules.Set), hostScoped, absent)},
+	{"", rules.HostDoesNotStandIn, "hosts: old stands in where new fails", p2or3, 1, cfg("hosts: any host", 1, kinds(rules.Get), hostScoped, errs(0, 1, 0))},
+	{"", rules.HostNeedsNew, "hosts: read-new acknowledges with a mark", p2or3, 1, cfg("hosts: any host", 1, kinds(rules.Set, rules.Delete), hostScoped, errs(0, 1, 0))},
+	{"", rules.HostSettlesClean, "hosts: clients come through any host while marks stand", p2or3, 1, cfg("hosts: fenced to any host", 1, kinds(rules.Set, rules.Delete), hostScoped, errs(0, 1, 0))},
+	{"", rules.HostLocksBoth, "hosts: read-new locks on one host", holders, 0, cfg("hosts: any host", 2, kinds(LockKinds...), hostScoped)},
+	{"", rules.HostReverseFirst, "hosts: read-new to fenced without a reverse copy", p2or3, 0, cfg("hosts: any host to fenced", 1, kinds(rules.Set), hostScoped, path(settledAnyHost, at(position.ReadNew), at(position.Fenced)))},
 	{"", rules.NoCopyWhileSealed, "copies run in sealed", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete))},
 }
 

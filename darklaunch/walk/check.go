@@ -25,6 +25,9 @@ type Violation struct {
 
 func (v *Violation) String() string { return string(v.Promise) + ": " + v.Text }
 
+// deleting: a delete is under way, or was never answered.
+func (l *ledger) deleting() bool { return l.deletes&l.started&^l.acked != 0 }
+
 // missingAllowed: some delete may have been the last write.
 func (l *ledger) missingAllowed(forbidden uint8) bool {
 	return l.deletes&l.started&^forbidden != 0
@@ -37,6 +40,10 @@ func (l *ledger) liveAllowed(forbidden uint8) bool {
 
 // read judges what a read returned: v, or 0 for missing.
 func (l *ledger) read(v, forbidden uint8) *Violation {
+	forbidden &^= l.kept
+	if l.deleting() {
+		forbidden &^= l.hidden
+	}
 	if v == 0 {
 		if !l.missingAllowed(forbidden) {
 			return &Violation{NoLogout, "answered missing, but it lives"}
@@ -71,15 +78,17 @@ func (w *walker) finish(n *state, p *proc, i int) *Violation {
 	if i >= clients {
 		if i-clients == copier && r == rules.Finished {
 			if p.m.Op() == rules.CopyBack {
-				n.reversed = true
-				for a := range n.behind { // old is whole: the records go
-					n.behind[a] = false
-				}
+				n.reversed |= 1 << p.host
 				for a := range n.agents {
-					n.agents[a].dirtyOld, n.agents[a].oldAgain = n.agents[a].oldAgain, false
+					if w.host(uint8(a)) == p.host {
+						n.agents[a].dirtyOld, n.agents[a].oldAgain = n.agents[a].oldAgain, false
+					}
+				}
+				if n.reversed == w.cfg.hosts() { // old is whole: the records go
+					n.behind = [agents]bool{}
 				}
 			} else {
-				n.verified = true
+				n.verified |= 1 << p.host
 			}
 		}
 		return nil
@@ -104,7 +113,7 @@ func (w *walker) finish(n *state, p *proc, i int) *Violation {
 		return judgeAdd(w, l, p, r)
 	case rules.Lock:
 		if r == rules.Done {
-			return l.granted(p, w)
+			return l.granted(p)
 		}
 	case rules.Unlock:
 		if r == rules.Done {
@@ -131,6 +140,9 @@ func judgeGet(l *ledger, p *proc, forbidden uint8) *Violation {
 func (l *ledger) ack(v, before uint8) {
 	l.acked |= bit(v)
 	l.superseded |= before &^ bit(v)
+	if l.deletes&bit(v) != 0 {
+		l.kept &^= before
+	}
 }
 
 func judgeAdd(w *walker, l *ledger, p *proc, r rules.Reply) *Violation {
@@ -147,8 +159,9 @@ func judgeAdd(w *walker, l *ledger, p *proc, r rules.Reply) *Violation {
 	case rules.Refused:
 		l.refused |= bit(p.val)
 		// A refusal returns nothing, and is the price of a failing store, and of
-		// sealed, where either store's having the id refuses it.
-		priced := p.m.Position() == position.Sealed || w.cfg.Faults > 0
+		// sealed, where either store's having the id refuses it, and of what another
+		// host still holds.
+		priced := p.m.Position() == position.Sealed || w.cfg.Faults > 0 || w.cfg.HostScoped
 		if !l.liveAllowed(p.snap|bit(p.val)) && !priced {
 			return &Violation{NoResurrection, "an add was refused for what was deleted"}
 		}
@@ -156,17 +169,10 @@ func judgeAdd(w *walker, l *ledger, p *proc, r rules.Reply) *Violation {
 	return nil
 }
 
-func (l *ledger) granted(p *proc, w *walker) *Violation {
+func (l *ledger) granted(p *proc) *Violation {
 	g := &l.grant[p.val-1]
 	g.agent, g.rev, g.out = p.agent, p.rev, true
-	switch pos := p.m.Position(); {
-	case (pos == position.Sealed || pos == position.Back) && !rules.Dropped(rules.SealedLocksBoth):
-		g.where = rules.GrantOld | rules.GrantNew
-	case pos == position.Cutover, w.env[p.rev]&rules.LocksInNew != 0:
-		g.where = rules.GrantNew
-	default:
-		g.where = rules.GrantOld
-	}
+	g.where = p.m.Grants()
 	l.held |= bit(p.val)
 	if l.held != bit(p.val) {
 		return &Violation{OneHolder, "two hold the lock"}
@@ -181,7 +187,11 @@ func (n *state) probe(w *walker) *Violation {
 		return nil // lock walks have no sessions to look at
 	}
 	for a := range uint8(agents) {
-		p := proc{agent: a, tokSide: nobody}
+		if !n.reachable(w, a) {
+			continue
+		}
+		p := proc{agent: a, tok: nobody}
+		p.host = w.host(a)
 		p.m = rules.Start(rules.Get, w.cfg.Path[n.agents[a].rev].Position, w.envOf(n, a))
 		for p.m.Running() {
 			for j, c := range p.m.Calls() {

@@ -10,6 +10,7 @@ import (
 type Phase struct {
 	Position position.Position
 	Env      rules.Env // Settled, OldDown, LocksInNew, Recovering, KeepOld
+	Free     bool      // with HostScoped: clients may come to any agent
 	OldDead  bool      // old answers nothing while this is the newest revision
 }
 
@@ -31,6 +32,13 @@ type Config struct {
 	// ByTombstone: the stores have no token for an absent key; a swap there
 	// tests, together with the write, that it is absent and has no tombstone.
 	ByTombstone bool
+	// HostScoped: each agent's host has an old of its own. Clients come to A
+	// alone until a phase that is Free; B's old holds an older copy.
+	HostScoped bool
+	// Tiers: old is a fast tier over a slow one, which may lack its last writes.
+	// Losses is how often the fast one loses the session.
+	Tiers  bool
+	Losses int
 	// Evictions is how often new throws the session out.
 	Evictions int
 }

@@ -18,8 +18,8 @@ func (w *walker) revisions(s *state) {
 	if int(s.rev)+1 < len(w.cfg.Path) && s.gate(w, w.cfg.Path[s.rev], w.cfg.Path[s.rev+1]) {
 		n := *s
 		n.rev++
-		if ph := w.cfg.Path[n.rev]; ph.Position == position.Back || ph.Env&rules.Recovering != 0 {
-			n.reversed = false
+		if ph := w.cfg.Path[n.rev]; ph.Position == position.Back || ph.Env&rules.Recovering != 0 || ph.Free {
+			n.reversed = 0
 		}
 		w.emit(&n, "orchestrator: publishes %s", w.cfg.Path[n.rev])
 	}
@@ -75,7 +75,7 @@ func (s *state) gate(w *walker, from, to Phase) bool {
 	if s.tasks[copier].m.Active() && !rules.Dropped(rules.NoCopyWhileSealed) {
 		return false
 	}
-	need := rules.Gate(from.Position, from.Env, to.Position, to.Env)
+	need := rules.Gate(from.Position, w.cfg.env(from), to.Position, w.cfg.env(to))
 	dirtyNew, marked, behind := false, false, false
 	for a := range s.agents {
 		dirtyNew = dirtyNew || s.agents[a].dirtyNew
@@ -84,11 +84,11 @@ func (s *state) gate(w *walker, from, to Phase) bool {
 	}
 	switch {
 	case need&rules.NeedNoUnknown != 0 && s.anyLate() && !rules.Dropped(rules.AckWaitsForCalls):
-	case need&rules.NeedVerified != 0 && !s.verified:
+	case need&rules.NeedVerified != 0 && s.verified&^purged != w.cfg.hosts():
 	case need&rules.NeedCleanNew != 0 && (dirtyNew || marked):
 	case need&rules.NeedCleanOld != 0 && s.dirtyOld():
 	case need&rules.NeedNotBehind != 0 && behind:
-	case need&rules.NeedReversed != 0 && !s.reversed:
+	case need&rules.NeedReversed != 0 && s.reversed != w.cfg.hosts():
 	default:
 		return true
 	}
@@ -118,7 +118,7 @@ func (s *state) anyLate() bool {
 func (w *walker) locks(s *state) {
 	for g := uint8(1); g <= s.ledger.grants; g++ {
 		r := &s.ledger.grant[g-1]
-		stands := s.lock[0] == g || s.lock[1] == g
+		stands := s.lock[oldOfA] == g || s.lock[inNew] == g || s.lock[oldOfB] == g
 		if !r.out && !stands || s.locking(g) {
 			continue
 		}
@@ -174,16 +174,16 @@ func (w *walker) crash(s *state, a uint8, pending bool) {
 	if pending { // what was on its way may still arrive
 		p := n.pendingChange(a)
 		c := p.m.Calls()[0]
-		n.late[n.freeLate()] = late{call: c, agent: a, val: p.val, src: p.source(c.Side), tokGood: p.tokGood, tokVal: p.tokVal}
+		n.late[n.freeLate()] = late{call: c, agent: a, host: p.host, val: p.val, src: p.source(c.Side), tokGood: p.tokGood, tokVal: p.tokVal}
 	}
 	ag := &n.agents[a]
 	// What was queued, or dirty in memory without a mark, is forgotten: nothing
 	// is known to be verified any more.
 	if (s.queued(a, nobody) || ag.dirtyNew) && !rules.Dropped(rules.CrashMakesDirty) {
-		n.verified = false
+		n.verified = 0
 	}
 	if ag.dirtyOld && !rules.Dropped(rules.CrashMakesDirty) {
-		n.reversed = false
+		n.reversed = 0
 	}
 	*ag = agent{rev: ag.rev}
 	for i := range n.clients {
@@ -202,11 +202,21 @@ func (w *walker) crash(s *state, a uint8, pending bool) {
 
 // expiry lets new evict, and tombstones end: they outlive every copy and every unknown call.
 func (w *walker) expiry(s *state) {
-	if s.evictions > 0 && s.val[rules.New] != 0 {
+	if s.losses > 0 && s.val[oldOfA] != 0 && !s.lost {
+		n := *s
+		n.losses--
+		n.lost, n.val[oldOfA] = true, n.row
+		n.modified(nil, oldOfA)
+		// As without Crossfade: what it had alone is lost, and older writes are
+		// all that is left.
+		n.ledger.kept = n.ledger.started &^ n.ledger.deletes
+		w.emit(&n, "old's fast tier loses the session, the slow one has %s", heldName(n.row))
+	}
+	if s.evictions > 0 && s.val[inNew] != 0 {
 		n := *s
 		n.evictions--
-		n.val[rules.New] = 0
-		n.modified(nil, rules.New)
+		n.val[inNew] = 0
+		n.modified(nil, inNew)
 		w.emit(&n, "new throws the session out")
 	}
 	for side := range s.tomb {
@@ -214,13 +224,16 @@ func (w *walker) expiry(s *state) {
 			continue
 		}
 		if !rules.Dropped(rules.TombstoneOutlives) {
+			if w.cfg.HostScoped && s.val[oldOfA]|s.val[oldOfB] != 0 && !rules.Dropped(rules.HostTombstonesLast) {
+				continue // as long as a copy on any host lives
+			}
 			if s.anyLate() || s.copying() || s.behind[0] || s.behind[1] {
 				continue
 			}
 		}
 		n := *s
 		n.tomb[side] = false
-		w.emit(&n, "tombstone in %s ends", rules.Side(side))
+		w.emit(&n, "tombstone in %s ends", place(side))
 	}
 }
 

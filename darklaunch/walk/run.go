@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
 // Options are how a walk is run. The zero value works.
@@ -118,11 +116,7 @@ func (x *explorer) states() int {
 func (x *explorer) walker() *walker {
 	w := &walker{cfg: x.cfg}
 	for _, p := range x.cfg.Path {
-		e := p.Env
-		if x.cfg.OldEvicts {
-			e |= rules.OldEvicts
-		}
-		w.env = append(w.env, e)
+		w.env = append(w.env, x.cfg.env(p))
 	}
 	return w
 }

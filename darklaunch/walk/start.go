@@ -21,6 +21,9 @@ func (w *walker) starts(s *state) {
 		return
 	}
 	for a := range uint8(agents) {
+		if !s.reachable(w, a) {
+			continue
+		}
 		for _, k := range w.cfg.Kinds {
 			w.start(s, slot, a, k)
 		}
@@ -42,7 +45,7 @@ func (w *walker) start(s *state, slot int, a uint8, op rules.Op) {
 	n.ops--
 	ag := &n.agents[a]
 	l := &n.ledger
-	p := proc{agent: a, rev: ag.rev}
+	p := proc{agent: a, host: w.host(a), rev: ag.rev}
 	switch {
 	case op == rules.Lock:
 		l.grants++
@@ -63,6 +66,16 @@ func (w *walker) start(s *state, slot int, a uint8, op rules.Op) {
 	p.snap = l.acked
 	if !op.Writes() || op == rules.Touch || op == rules.Add {
 		p.snap = l.superseded
+	}
+	if l.deleting() && (op == rules.Get || op == rules.Touch) {
+		p.snap &^= l.hidden
+	}
+	if op == rules.Delete {
+		for i := range n.clients {
+			if r := &n.clients[i]; r.m.Op() == rules.Get || r.m.Op() == rules.Touch {
+				r.snap &^= l.hidden
+			}
+		}
 	}
 	if op == rules.Add {
 		p.early = l.acked // an add is judged as a read and as a write
@@ -124,7 +137,7 @@ func (w *walker) startUnlocks(s *state, slot int, a uint8) {
 		n.ledger.held &^= bit(g)
 		ag := &n.agents[a]
 		pos := w.cfg.Path[ag.rev].Position
-		n.clients[slot] = proc{agent: a, rev: ag.rev, val: g, m: rules.StartUnlock(pos, s.ledger.grant[g-1].where)}
+		n.clients[slot] = proc{agent: a, host: w.host(a), rev: ag.rev, val: g, m: rules.StartUnlock(pos, s.ledger.grant[g-1].where)}
 		w.emit(&n, "client at %s (%s): unlock %d", agentName(a), pos, g)
 	}
 }
@@ -143,7 +156,7 @@ func (w *walker) background(s *state) {
 			m := &n.agents[a]
 			copy(m.queue[:], m.queue[1:])
 			m.queue[queueSize-1] = queued{}
-			n.tasks[a] = proc{agent: a, rev: q.rev, val: q.val, m: rules.Start(q.op, w.cfg.Path[q.rev].Position, w.env[q.rev])}
+			n.tasks[a] = proc{agent: a, host: w.host(a), rev: q.rev, val: q.val, m: rules.Start(q.op, w.cfg.Path[q.rev].Position, w.env[q.rev])}
 			w.emit(&n, "%s: delivers %s%s", agentName(a), q.op, writeName(q.op, q.val))
 		}
 		if ag.refill && pos == position.ReadNew {
@@ -169,30 +182,57 @@ func (w *walker) background(s *state) {
 	if !s.tasks[copier].m.Active() && s.allAcked(w) && (!s.copying() || rules.Dropped(rules.BarrierBeforeCopy)) {
 		ph := w.cfg.Path[s.rev]
 		switch {
-		case (ph.Position == position.Fenced || rules.Dropped(rules.NoCopyWhileSealed) && ph.Position == position.Sealed) && (!s.verified || rules.Dropped(rules.NoCopyWhileSealed)):
-			n := *s
-			w.copy(&n, rules.Copy)
-		case (ph.Position == position.Back || ph.Env&rules.Recovering != 0) && (!s.reversed || s.dirtyOld()):
-			n := *s
-			for a := range n.agents {
-				n.agents[a].oldAgain = false
+		case (ph.Position == position.Fenced || rules.Dropped(rules.NoCopyWhileSealed) && ph.Position == position.Sealed) && (s.verified&^purged != w.cfg.hosts() || rules.Dropped(rules.NoCopyWhileSealed)):
+			if w.cfg.HostScoped && s.verified&purged == 0 && !rules.Dropped(rules.HostPurgesFirst) {
+				n := *s
+				n.verified |= purged
+				n.remove(&n.tasks[copier], inNew)
+				w.emit(&n, "copier: removes what new holds")
+				break
 			}
-			w.copy(&n, rules.CopyBack)
+			w.copies(s, rules.Copy, s.verified&^purged)
+		case (ph.Position == position.Back || ph.Env&rules.Recovering != 0) && (s.reversed != w.cfg.hosts() || s.dirtyOld()):
+			w.copies(s, rules.CopyBack, s.reversed)
 		}
 	}
 }
 
 func (s *state) mayRepair(a uint8) bool {
+	if s.queued(a, nobody) && !rules.Dropped(rules.RepairWaitsForQueue) {
+		return false
+	}
 	return rules.Dropped(rules.RepairWaitsForOwnCall) || !s.unknown(a, rules.Old) && !s.unknown(a, rules.New)
 }
 
 func (w *walker) task(n *state, a uint8, op rules.Op) {
 	rev := n.agents[a].rev
-	n.tasks[a] = proc{agent: a, rev: rev, m: rules.Start(op, w.cfg.Path[rev].Position, w.env[rev])}
+	n.tasks[a] = proc{agent: a, host: w.host(a), rev: rev, m: rules.Start(op, w.cfg.Path[rev].Position, w.env[rev])}
 	w.emit(n, "%s: begins a %s", agentName(a), op)
 }
 
-func (w *walker) copy(n *state, op rules.Op) {
-	n.tasks[copier] = proc{agent: nobody, rev: n.rev, m: rules.Start(op, w.cfg.Path[n.rev].Position, w.env[n.rev])}
-	w.emit(n, "copier: begins a %s", op)
+// copies lets the copier begin on a host: one where it has not been, or any
+// once it has been everywhere.
+func (w *walker) copies(s *state, op rules.Op, done uint8) {
+	for h := range uint8(agents) {
+		if w.cfg.hosts()&(1<<h) == 0 || done != w.cfg.hosts() && done&(1<<h) != 0 {
+			continue
+		}
+		n := *s
+		if op == rules.CopyBack {
+			for a := range n.agents {
+				if w.host(uint8(a)) == h {
+					n.agents[a].oldAgain = false
+				}
+			}
+		}
+		n.tasks[copier] = proc{agent: nobody, host: h, rev: n.rev, m: rules.Start(op, w.cfg.Path[n.rev].Position, w.env[n.rev])}
+		w.emit(&n, "copier%s: begins a %s", hostName(w, h), op)
+	}
+}
+
+func hostName(w *walker, h uint8) string {
+	if !w.cfg.HostScoped {
+		return ""
+	}
+	return " on " + agentName(h) + "'s host"
 }

@@ -10,10 +10,14 @@ import (
 // state is one state of the model. It holds bytes only: no pointers, no
 // padding, so that it can be compared and hashed as it lies in memory.
 type state struct {
-	// The stores, indexed by rules.Side.
-	val  [2]uint8 // which write the session is of, 0: none
-	tomb [2]bool
-	lock [2]uint8 // which grant, 0: free
+	// The stores, indexed by place.
+	val  [places]uint8 // which write the session is of, 0: none
+	tomb [places]bool
+	lock [places]uint8 // which grant, 0: free
+	// row is what old's slower tier holds, with Config.Tiers; lost is set when
+	// old answers from it.
+	row  uint8
+	lost bool
 	// What agents keep in a store.
 	mark   [agents]uint8 // in old, an entry for each agent: number of the write, markCall
 	behind [agents]bool  // in new
@@ -25,10 +29,10 @@ type state struct {
 	ledger  ledger
 
 	rev      uint8 // the newest revision
-	verified bool  // a backfill and verification ran since the fence
-	reversed bool  // the same in rollback
+	verified uint8 // hosts (bits) on which a backfill and verification ran since the fence
+	reversed uint8 // the same in rollback
 
-	ops, faultsOld, faultsNew, faults, lates, crashes, evictions uint8 // what is left
+	ops, faultsOld, faultsNew, faults, lates, crashes, evictions, losses uint8 // what is left
 }
 
 // markCall in a mark entry: it names a call of unknown outcome.
@@ -59,19 +63,21 @@ type proc struct {
 	rev      uint8    // the agent's revision when it began
 	val      uint8    // which write it is, or which grant
 	reg      [2]uint8 // what was read from each store
-	tokSide  uint8
-	tokGood  bool  // nothing has modified the session there since
-	tokVal   uint8 // what stood there
-	tokGone  bool  // a tombstone stood there
-	seenMark uint8 // our entry, as it was seen
-	snap     uint8 // reads: writes that may not be returned; writes: what was acknowledged before
-	early    uint8 // repairs (bits) that wait for this read to end
+	host     uint8    // whose old it sees
+	tok      place    // where the token is for
+	tokGood  bool     // nothing has modified the session there since
+	tokVal   uint8    // what stood there
+	tokGone  bool     // a tombstone stood there
+	seenMark uint8    // our entry, as it was seen
+	snap     uint8    // reads: writes that may not be returned; writes: what was acknowledged before
+	early    uint8    // repairs (bits) that wait for this read to end
 }
 
 // late is a call that was given up.
 type late struct {
 	call    rules.Call
 	agent   uint8
+	host    uint8
 	val     uint8
 	src     uint8 // what a swap would write
 	tokGood bool
@@ -87,6 +93,8 @@ type ledger struct {
 	started    uint8
 	acked      uint8
 	superseded uint8 // acknowledged before a later acknowledged write began
+	kept       uint8 // which may be all that is left since old's fast tier was lost
+	hidden     uint8 // older ones that only another host has: a delete under way may uncover them
 	refused    uint8 // adds that were told that the id exists
 	placed     uint8 // which are adds
 	adds       uint8 // how many adds were told that the id was free
@@ -124,20 +132,32 @@ func (s *state) canonical() {
 func (s *state) begin(c *Config) {
 	l := &s.ledger
 	l.writes, l.started, l.acked = 1, 1, 1
-	if c.Absent {
+	switch {
+	case c.Absent:
 		l.deletes = 1
-	} else {
-		if !c.Evicted {
-			s.val[rules.Old] = 1
-		}
-		if c.Path[0].inNew() {
-			s.val[rules.New] = 1
+	case c.HostScoped:
+		// The session was on host B, and is on host A now.
+		l.writes, l.started, l.acked, l.superseded = 2, 3, 3, 1
+		l.hidden = 1
+		s.val[oldOfB], s.val[oldOfA] = 1, 2
+	case !c.Evicted:
+		s.val[oldOfA] = 1
+	}
+	if c.Path[0].inNew() {
+		s.verified = c.hosts()
+		if !c.Absent {
+			s.val[inNew] = l.writes
 		}
 	}
-	s.verified = c.Path[0].inNew()
-	s.reversed = c.Path[0].Position != position.Back && c.Path[0].Env&rules.Recovering == 0
+	if c.Tiers {
+		s.row = s.val[oldOfA]
+	}
+	if c.Path[0].Position != position.Back && c.Path[0].Env&rules.Recovering == 0 {
+		s.reversed = c.hosts()
+	}
 	s.ops = uint8(c.Ops)
 	s.faultsOld, s.faultsNew, s.faults = uint8(c.FaultsOld), uint8(c.FaultsNew), uint8(c.Faults)
 	s.lates, s.crashes = uint8(c.Late), uint8(c.Crashes)
 	s.evictions = uint8(c.Evictions)
+	s.losses = uint8(c.Losses)
 }

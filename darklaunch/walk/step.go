@@ -133,10 +133,16 @@ func (w *walker) call(s *state, i, j int, c rules.Call, o outcome) {
 	}
 	switch o {
 	case answered:
+		held := n.val[inNew]
 		a = w.apply(&n, p, c)
+		if a == rules.OK && c == (rules.Call{Kind: rules.SwapCall, Side: rules.New}) && s.lost && n.val[inNew] == s.row && s.row < held {
+			w.violated(&n, &Violation{NoLostWrite, fmt.Sprintf("w%d, which old's slow tier had kept, was put over w%d", n.val[inNew], held)},
+				"%s: %s", n.who(i), c.Kind)
+			return
+		}
 	case lostApplied, lostPending:
 		a = rules.Unknown
-		l := late{call: c, agent: p.agent, val: p.val, src: p.source(c.Side), tokGood: p.tokGood, tokVal: p.tokVal}
+		l := late{call: c, agent: p.agent, host: p.host, val: p.val, src: p.source(c.Side), tokGood: p.tokGood, tokVal: p.tokVal}
 		if o == lostApplied {
 			w.apply(&n, p, c)
 			l.applied = true
@@ -269,7 +275,7 @@ func (w *walker) lateCalls(s *state) {
 			n := *s
 			// A refill writes what its register holds: here what the call would write.
 			p := proc{m: rules.Start(rules.Refill, position.Cutover, 0), agent: l.agent, val: l.val,
-				tokGood: l.tokGood, tokVal: l.tokVal, tokSide: uint8(l.call.Side)}
+				tokGood: l.tokGood, tokVal: l.tokVal, host: l.host, tok: l.place()}
 			p.reg[l.call.Side.Other()] = l.src
 			n.late[i].applied = true
 			w.apply(&n, &p, l.call)

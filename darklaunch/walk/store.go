@@ -6,14 +6,17 @@ import (
 
 // apply is a store: it lets the call take effect, at this instant, and answers.
 func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
-	side := c.Side
+	side := p.place(c.Side)
 	switch c.Kind {
 	case rules.ReadCall:
-		p.reg[side] = s.val[side]
+		p.reg[c.Side] = s.val[side]
 		switch {
 		case s.val[side] != 0:
-			if p.copies() && p.tokSide != uint8(side) && p.tokVal == s.val[side] {
+			if p.copies() && p.tok != side && p.tokVal == s.val[side] {
 				return rules.Same
+			}
+			if w.lags(s, p, c.Side) {
+				return rules.Lags
 			}
 			if p.m.Op() == rules.Add && s.ledger.placed&bit(s.val[side]) != 0 {
 				return rules.Same // what adds write is alike: an empty session
@@ -24,13 +27,13 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		}
 		return rules.Miss
 	case rules.MarkCall:
-		return s.marks(p)
+		return w.marks(s, p)
 	case rules.SetCall:
-		s.put(p, side, p.source(side))
+		s.put(p, side, p.source(c.Side))
 		return rules.OK
 	case rules.ReviveCall:
 		s.tomb[side] = false
-		s.put(p, side, p.source(side))
+		s.put(p, side, p.source(c.Side))
 		return rules.OK
 	case rules.DeleteCall:
 		if s.val[side] == 0 {
@@ -56,7 +59,7 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		s.tomb[side] = false
 		s.put(p, side, p.val)
 		if c.Kind == rules.AddUndoCall {
-			p.tokSide, p.tokGood, p.tokVal = uint8(side), true, p.val
+			p.tok, p.tokGood, p.tokVal = side, true, p.val
 		}
 		return rules.OK
 	case rules.UndoCall:
@@ -65,7 +68,7 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		}
 		return s.remove(p, side)
 	case rules.GuardCall:
-		p.tokSide, p.tokGood, p.tokVal = uint8(side), true, s.val[side]
+		p.tok, p.tokGood, p.tokVal = side, true, s.val[side]
 		p.tokGone = s.tomb[side]
 		switch {
 		case s.val[side] != 0:
@@ -79,7 +82,7 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 			return rules.No
 		}
 		s.tomb[side] = false
-		s.put(p, side, p.reg[side.Other()])
+		s.put(p, side, p.reg[c.Side.Other()])
 		return rules.OK
 	case rules.BuryIfCall:
 		if !p.good(w.cfg, s, side) {
@@ -140,7 +143,7 @@ func (p *proc) source(side rules.Side) uint8 {
 func (p *proc) copies() bool { return p.m.Op() >= rules.Refill }
 
 // good tells whether the token still stands for what is there.
-func (p *proc) good(c *Config, s *state, side rules.Side) bool {
+func (p *proc) good(c *Config, s *state, side place) bool {
 	if rules.Dropped(rules.TokensAreUnique) {
 		return s.val[side] == p.tokVal
 	}
@@ -153,14 +156,23 @@ func (p *proc) good(c *Config, s *state, side rules.Side) bool {
 	return p.tokGood
 }
 
-func (s *state) put(p *proc, side rules.Side, v uint8) {
+func (s *state) put(p *proc, side place, v uint8) {
 	s.val[side] = v
+	if side == oldOfA {
+		s.lost = false
+		if s.row == 0 {
+			s.row = v // its first write; then none for as long as the walk lasts
+		}
+	}
 	s.modified(p, side)
 }
 
-func (s *state) remove(p *proc, side rules.Side) rules.Answer {
+func (s *state) remove(p *proc, side place) rules.Answer {
 	had := s.val[side] != 0
 	s.val[side] = 0
+	if side == oldOfA {
+		s.row, s.lost = 0, false
+	}
 	s.modified(p, side)
 	if had {
 		return rules.OK
@@ -169,31 +181,31 @@ func (s *state) remove(p *proc, side rules.Side) rules.Answer {
 }
 
 // modified spoils every token of the session in that store but the modifier's.
-func (s *state) modified(by *proc, side rules.Side) {
+func (s *state) modified(by *proc, side place) {
 	for i := range s.clients {
-		if p := &s.clients[i]; p != by && p.tokSide == uint8(side) {
+		if p := &s.clients[i]; p != by && p.tok == side {
 			p.tokGood = false
 		}
 	}
 	for i := range s.tasks {
-		if p := &s.tasks[i]; p != by && p.tokSide == uint8(side) {
+		if p := &s.tasks[i]; p != by && p.tok == side {
 			p.tokGood = false
 		}
 	}
 	for i := range s.late {
-		if l := &s.late[i]; l.call.Side == side {
+		if l := &s.late[i]; l.place() == side {
 			l.tokGood = false
 		}
 	}
 }
 
-func (s *state) marks(p *proc) rules.Answer {
+func (w *walker) marks(s *state, p *proc) rules.Answer {
 	if p.m.Op() == rules.Repair && s.unknown(p.agent, rules.New) && !rules.Dropped(rules.RepairLooksTwice) {
 		return rules.MarkedCall // a call has timed out since the repair began
 	}
 	marked := false
 	for a := range s.mark {
-		if s.mark[a] == 0 {
+		if s.mark[a] == 0 || !w.sees(p, uint8(a)) {
 			continue
 		}
 		marked = true

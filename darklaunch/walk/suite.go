@@ -100,7 +100,45 @@ func Cut() []Config {
 		c.Evictions = 1
 		cs = append(cs, c)
 	}
+	for _, r := range Routes() {
+		if len(r.Path) > 4 || r.OldOnly {
+			continue
+		}
+		c := r.config("2 operations, old's fast tier lost", SessionKinds, 2)
+		c.Tiers, c.Losses, c.OldEvicts = true, 1, true
+		c.faults(r, 1, 1)
+		cs = append(cs, c)
+	}
+	for _, r := range hostRoutes() {
+		c := r.config("3 operations", SessionKinds, 3)
+		c.HostScoped = true
+		cs = append(cs, c)
+		c = r.config("2 operations, a fault anywhere, late call", SessionKinds, 2)
+		c.HostScoped = true
+		c.faults(r, 1, 1)
+		cs = append(cs, c)
+		c = r.config("locks, 4 operations, a fault anywhere", LockKinds, 4)
+		c.HostScoped = true
+		c.faults(r, 1, 1)
+		cs = append(cs, c)
+	}
 	return append(cs, Routes()[4].config("4 operations", SessionKinds, 4))
+}
+
+// hostRoutes are the walks where each host has an old of its own: the way to
+// where clients may come through any host, and back.
+func hostRoutes() []Route {
+	mirror, fenced, readNew, sealed := at(position.Mirror), at(position.Fenced), at(position.ReadNew), at(position.Sealed)
+	cutover, back := at(position.Cutover), at(position.Back)
+	free := func(p Phase) Phase { p.Free = true; return p }
+	settled := free(Phase{Position: position.ReadNew, Env: rules.Settled})
+	return []Route{
+		{Name: "hosts: mirror to read-new", Path: []Phase{mirror, fenced, readNew}},
+		{Name: "hosts: fenced to any host", Path: []Phase{fenced, readNew, settled}},
+		{Name: "hosts: any host", Path: []Phase{settled, free(readNew)}},
+		{Name: "hosts: any host to cutover", Path: []Phase{free(readNew), free(sealed), free(cutover)}},
+		{Name: "hosts: any host to fenced", Path: []Phase{free(readNew), readNew, sealed, back, sealed, readNew, fenced}},
+	}
 }
 
 // Deep is the suite of the long run, after Cut.

@@ -59,5 +59,15 @@ func (p Phase) String() string {
 			t += ", " + e.name
 		}
 	}
+	if p.Free {
+		t += ", from any host"
+	}
 	return t
+}
+
+func heldName(v uint8) string {
+	if v == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("w%d", v)
 }
