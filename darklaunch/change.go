@@ -10,17 +10,18 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
-// tombstoneTTL is how long a tombstone lives: twice as long as any copy may run.
-func (l *Layer) tombstoneTTL() time.Duration { return 2 * l.o.CopyTimeout }
-
-// buryTTL is how long the tombstone of a client's delete lives. Where new alone
-// takes the delete it must outlive what old still holds, until that is whole.
-func (op *operation) buryTTL() time.Duration {
-	if op.m.Position() != position.ReadNew || op.l.env(op.at)&(rules.OldDown|rules.Behind) == 0 {
-		return op.l.tombstoneTTL()
+// buryTTL is how long a tombstone lives: twice as long as any copy may run. It
+// must outlive what old still holds where new alone takes the delete, and what
+// other hosts hold where each has an old of its own.
+func (op *operation) buryTTL(s rules.Side) time.Duration {
+	env := op.l.env(op.at)
+	alone := op.m.Position() == position.ReadNew && env&(rules.OldDown|rules.Behind) != 0
+	hosts := env&rules.HostScoped != 0 && s == rules.New
+	if !alone && !hosts {
+		return 2 * op.l.o.CopyTimeout
 	}
 	if age := op.ref.Kind().MaxAge; age > 0 {
-		return max(age, op.l.tombstoneTTL())
+		return max(age, 2*op.l.o.CopyTimeout)
 	}
 	return longestLife
 }
@@ -75,7 +76,7 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		found, err := st.Delete(ctx, op.key(s))
 		return okNo(found), err
 	case rules.BuryCall:
-		found, err := st.Bury(ctx, op.key(s), op.buryTTL())
+		found, err := st.Bury(ctx, op.key(s), op.buryTTL(s))
 		return okNo(found), err
 	case rules.TouchCall:
 		return op.touch(ctx, st, s)
@@ -103,7 +104,7 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		return conflictNo(op.guard.Swap(ctx, op.session(s)))
 	case rules.BuryIfCall:
 		defer op.releaseGuard()
-		return conflictNo(op.guard.Bury(ctx, op.l.tombstoneTTL()))
+		return conflictNo(op.guard.Bury(ctx, op.buryTTL(s)))
 	case rules.PutMarkCall:
 		return rules.OK, op.putMarks(ctx, st)
 	case rules.DropMarkCall:

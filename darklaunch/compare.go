@@ -194,10 +194,17 @@ func (l *Layer) classify(older, newer *backends.Record) string {
 	switch {
 	case !older.Found && !newer.Found:
 		return ""
+	case l.hosts && (newer.Gone || newer.Found && !(older.Found && l.later(&older.Session, &newer.Session))):
+		return "" // another host has had it since
 	case !newer.Found:
 		return "missing_new"
 	case !older.Found:
 		return "missing_old"
+	case older.Lagging && !l.later(&older.Session, &newer.Session):
+		if bytes.Equal(older.Data, newer.Data) {
+			return ""
+		}
+		return "old_regressed"
 	case !bytes.Equal(older.Data, newer.Data):
 		return "value"
 	case l.flagsDiffer(older.Flags, newer.Flags):
@@ -226,6 +233,20 @@ func deadlinesDiffer(a, b *backends.Session) bool {
 	}
 	d := a.Deadline.Sub(b.Deadline)
 	return d > deadlineSlack || d < -deadlineSlack
+}
+
+// later tells whether a was written, or touched, after b: its deadline is later
+// by more than what the stores round: seconds in a slower tier, nothing to speak
+// of in session files.
+func (l *Layer) later(a, b *backends.Session) bool {
+	if a.DeadlineUnknown || b.DeadlineUnknown || b.Deadline.IsZero() {
+		return false
+	}
+	rounded := time.Second
+	if l.hosts {
+		rounded = 10 * time.Millisecond
+	}
+	return a.Deadline.IsZero() || a.Deadline.Sub(b.Deadline) > rounded
 }
 
 // keepsFlags tells whether a store has room for the client's flags.

@@ -41,6 +41,9 @@ type CopyResult struct {
 	Whole bool
 	// Wrote is set when that took a write, or a burial.
 	Wrote bool
+	// Lags is set when old's session may be older than what new holds, which
+	// stays: the class old_regressed.
+	Lags bool
 	// Evicted is set when new holds a session that an evicting old has no more:
 	// no evidence that it was deleted, so it stays.
 	Evicted bool
@@ -77,6 +80,7 @@ func (op *operation) copied(dir Direction) CopyResult {
 		Whole:   op.m.Reply() == rules.Finished,
 		Wrote:   op.effects&rules.Copied != 0,
 		Evicted: op.effects&rules.EvictedOld != 0,
+		Lags:    op.effects&rules.OldLags != 0,
 	}
 	if !r.Whole {
 		r.Err = op.failure
@@ -220,8 +224,12 @@ func (b *batch) decide(targets, sources []backends.Record) (writes, left []int) 
 			case c.Kind == rules.ReadCall && c.Side == t.Other():
 				op.got[t.Other()] = sources[i]
 				a := answerOf(&sources[i])
-				if a == rules.Hit && targets[i].Found && b.l.equal(&targets[i].Session, &sources[i].Session) {
+				switch {
+				case a != rules.Hit:
+				case targets[i].Found && b.l.equal(&targets[i].Session, &sources[i].Session):
 					a = rules.Same
+				case op.lags(t.Other(), &sources[i]):
+					a = rules.Lags
 				}
 				op.m.Answer(0, a)
 				continue

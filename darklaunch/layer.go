@@ -21,6 +21,7 @@ type Layer struct {
 	log   *slog.Logger
 	obs   Observer
 	start string // this life's start id
+	hosts bool   // old is host-scoped
 	state stateFile
 
 	eras     eras
@@ -64,6 +65,9 @@ func New(o Options) (*Layer, error) {
 	l := &Layer{
 		o: o, log: o.Log, obs: o.Observer, start: st.Start, state: st,
 		copies: make(chan struct{}, maxCopies),
+	}
+	if h, ok := o.Old.Store.(backends.HostScoped); ok {
+		l.hosts = h.HostScoped()
 	}
 	l.calls, l.endCalls = context.WithCancel(context.Background())
 	for i := range l.breakers {
@@ -190,6 +194,9 @@ func (l *Layer) env(d flags.Decision) rules.Env {
 	}
 	if l.o.Old.Evicts {
 		e |= rules.OldEvicts
+	}
+	if l.hosts {
+		e |= rules.HostScoped
 	}
 	if l.behind.Load() {
 		e |= rules.Behind

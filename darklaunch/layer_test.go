@@ -36,6 +36,7 @@ var phpKinds = func() *kinds.Set {
 
 // rig is a fleet of agents over two stores, steered by one source of flags.
 type rig struct {
+	hostOld  []*memory.Store // of each agent, where they have their own
 	t        testing.TB
 	old, new *memory.Store
 	faults   [2]faultHook

@@ -303,6 +303,8 @@ func (op *operation) read(c rules.Call) readAnswer {
 		r.answer = rules.Err
 	case r.rec.Found && op.sameAsTarget(c.Side, &r.rec):
 		r.answer = rules.Same
+	case r.rec.Found && op.lags(c.Side, &r.rec):
+		r.answer = rules.Lags
 	}
 	return r
 }
@@ -340,4 +342,17 @@ func (op *operation) sameAsTarget(s rules.Side, rec *backends.Record) bool {
 		return op.target.Found && op.l.equal(&op.target.Session, &rec.Session)
 	}
 	return false
+}
+
+// lags tells whether what a copy's source holds may be older than what its
+// target holds, or than the delete that left a tombstone there: it came from
+// old's slower tier, or another host has had the session since.
+func (op *operation) lags(s rules.Side, rec *backends.Record) bool {
+	if s != rules.Old || op.m.Op() != rules.Copy && op.m.Op() != rules.Repair {
+		return false
+	}
+	if op.l.hosts && op.target.Gone && op.m.Op() == rules.Copy {
+		return true
+	}
+	return op.target.Found && (rec.Lagging || op.l.hosts) && !op.l.later(&rec.Session, &op.target.Session)
 }

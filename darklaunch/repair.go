@@ -87,7 +87,7 @@ func (l *Layer) repairSome(ctx context.Context) {
 	var jobs []job
 	now := time.Now().UnixNano()
 	l.table.each(func(h flags.Hash, s *session) {
-		if s.dirty[rules.New] && !s.repairing && len(s.unknown[0]) == 0 && len(s.unknown[1]) == 0 && s.retryAt <= now && len(jobs) < 1000 {
+		if s.dirty[rules.New] && !s.repairing && s.queued == 0 && len(s.unknown[0]) == 0 && len(s.unknown[1]) == 0 && s.retryAt <= now && len(jobs) < 1000 {
 			s.repairing, s.again[rules.New] = true, false
 			jobs = append(jobs, job{h, s.ref})
 		}

@@ -78,6 +78,8 @@ func (c *copier) copy(ctx context.Context, items []item) {
 			c.again = append(c.again, suspect{ref: items[i].ref, hash: items[i].hash, err: r.Err})
 		case r.Evicted:
 			c.rep.Evicted++
+		case r.Lags:
+			c.rep.Regressed++
 		case r.Wrote:
 			c.rep.Copied++
 			c.rep.Differences[r.Class]++

@@ -16,6 +16,9 @@ type Report struct {
 	Copied int64 `json:"copied"`
 	// Same needed nothing.
 	Same int64 `json:"same"`
+	// Regressed are older in old than in new, since old has lost their newest
+	// copy: they stay.
+	Regressed int64 `json:"regressed,omitempty"`
 	// Evicted are in new, and no longer in an old that evicts: they stay.
 	Evicted int64 `json:"evicted,omitempty"`
 	// Races differed once, since somebody was writing them.
@@ -39,7 +42,7 @@ type Left struct {
 const leftMost = 100
 
 func (r *Report) counts() map[string]int64 {
-	c := map[string]int64{"sessions": r.Sessions, "copied": r.Copied, "same": r.Same, "evicted": r.Evicted,
+	c := map[string]int64{"sessions": r.Sessions, "copied": r.Copied, "same": r.Same, "evicted": r.Evicted, "regressed": r.Regressed,
 		"skipped": r.Skipped, "races": r.Races, "unresolved": r.Unresolved}
 	for class, n := range r.Differences {
 		c[class] = n

@@ -170,6 +170,9 @@ func (c *copier) correct(ctx context.Context, list []suspect) {
 		case r.Evicted:
 			c.rep.Evicted++
 			continue
+		case r.Lags:
+			c.rep.Regressed++
+			continue
 		case c.rep.Rounds > verifyRounds/2 && !r.Wrote:
 			c.rep.Races++ // the guarded look found the two alike
 			continue

@@ -68,6 +68,9 @@ func (a *app) report(r migrate.Report) {
 	if r.Races > 0 {
 		a.printf(", %d written meanwhile", r.Races)
 	}
+	if r.Regressed > 0 {
+		a.printf(", %d that are older in old", r.Regressed)
+	}
 	if r.Evicted > 0 {
 		a.printf(", %d that old has evicted", r.Evicted)
 	}
