@@ -16,6 +16,11 @@ var ErrTooLarge = errors.New("backends: session too large")
 // ErrKey is returned for a name that the store cannot hold.
 var ErrKey = errors.New("backends: malformed key")
 
+// ErrRevoked is returned by a write to a session that somebody has deleted
+// behind the store's back (its row, by SQL): nothing was written, and the store
+// holds it no more.
+var ErrRevoked = errors.New("backends: session was deleted by others")
+
 // ErrClosed is returned by calls after Close.
 var ErrClosed = errors.New("backends: store is closed")
 

@@ -22,6 +22,13 @@ func GoneKey(migration string, k Key) Key { return sibling(migration, "gone", k)
 // MarkKey names the set of marks of a session, as GoneKey does its tombstone.
 func MarkKey(migration string, k Key) Key { return sibling(migration, "mark", k) }
 
+// SyncKey names the marker that the session was written to the slower tier of
+// its store lately; RowKey the one that it stands there.
+func SyncKey(migration string, k Key) Key { return sibling(migration, "sync", k) }
+
+// RowKey: see SyncKey.
+func RowKey(migration string, k Key) Key { return sibling(migration, "row", k) }
+
 // BehindKey names the record by which an agent says that old lacks writes of
 // its own; it stands in new. start is the agent's start id.
 func BehindKey(migration, start string) Key {

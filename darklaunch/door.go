@@ -125,13 +125,27 @@ func (d *Door) yesOrNo(ctx context.Context, op *operation, kind rules.Op, no rul
 		return false, err
 	case reply == rules.Done, reply == no:
 		return reply == rules.Done, nil
+	case errors.Is(op.failure, backends.ErrRevoked):
+		return false, nil // there is none any more
 	}
 	return false, op.unavailable()
 }
 
-// doWrite runs a write: one at a time for a session, after what is queued of it
-// where both stores are written before the answer.
+// doWrite runs a write. Where old finds that somebody has deleted the session
+// behind its back, the other store has to lose it too.
 func (d *Door) doWrite(ctx context.Context, op *operation, kind rules.Op) (rules.Reply, error) {
+	reply, err := d.writeOnce(ctx, op, kind)
+	if errors.Is(op.failure, backends.ErrRevoked) && kind != rules.Delete {
+		if _, err := d.Delete(ctx, op.ref); err != nil {
+			return rules.Error, fmt.Errorf("a session that was deleted by others is not gone yet: %w", err)
+		}
+	}
+	return reply, err
+}
+
+// writeOnce runs one at a time for a session, after what is queued of it where
+// both stores are written before the answer.
+func (d *Door) writeOnce(ctx context.Context, op *operation, kind rules.Op) (rules.Reply, error) {
 	l := d.l
 	op.hash, op.purpose = l.o.Hasher.SumString(op.ref.ID), Request
 	// The caller's slice is his again after the answer, and a store that did
@@ -184,7 +198,7 @@ func (op *operation) unavailable() error {
 	switch {
 	case op.failure == nil:
 		return ErrUnavailable
-	case errors.Is(op.failure, backends.ErrTooLarge), errors.Is(op.failure, backends.ErrKey):
+	case refuses(op.failure):
 		return op.failure
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, op.failure)

@@ -211,7 +211,7 @@ func (op *operation) call(c rules.Call) rules.Answer {
 		return a
 	}
 	op.failure = err
-	if errors.Is(err, backends.ErrTooLarge) || errors.Is(err, backends.ErrKey) {
+	if refuses(err) {
 		return rules.Refuses
 	}
 	if u, ok := backends.IsUnknown(err); ok {
@@ -219,6 +219,11 @@ func (op *operation) call(c rules.Call) rules.Answer {
 		return rules.Unknown
 	}
 	return rules.Err
+}
+
+// refuses tells whether a store that works does not take this session.
+func refuses(err error) bool {
+	return errors.Is(err, backends.ErrTooLarge) || errors.Is(err, backends.ErrKey) || errors.Is(err, backends.ErrRevoked)
 }
 
 var errSkipped = errors.New("darklaunch: skipped, the breaker is open")
@@ -239,7 +244,7 @@ func (l *Layer) timed(op *operation, c rules.Call, fn func(context.Context) erro
 	err := fn(ctx)
 	cancel()
 	now := time.Now()
-	ok := err == nil || errors.Is(err, backends.ErrConflict) || errors.Is(err, backends.ErrTooLarge) || errors.Is(err, backends.ErrKey)
+	ok := err == nil || errors.Is(err, backends.ErrConflict) || refuses(err)
 	if errors.Is(err, backends.ErrBusy) {
 		b.undecided()
 	} else {

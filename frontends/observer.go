@@ -86,7 +86,7 @@ type observed struct {
 func (v observed) report(op string, start time.Time, ok bool, yes, no string, err error) {
 	result := no
 	switch {
-	case errors.Is(err, backends.ErrTooLarge), errors.Is(err, backends.ErrKey):
+	case errors.Is(err, backends.ErrTooLarge), errors.Is(err, backends.ErrKey), errors.Is(err, backends.ErrRevoked):
 		result = ResultRefused
 	case err != nil:
 		result = ResultError

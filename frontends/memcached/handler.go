@@ -112,6 +112,8 @@ func (h *handler) fail(err error, r kinds.Ref) error {
 		return h.answer(tooLarge)
 	case errors.Is(err, backends.ErrKey):
 		return h.answer(badLine)
+	case errors.Is(err, backends.ErrRevoked):
+		return h.answer("NOT_STORED" + crlf)
 	}
 	return h.answer("SERVER_ERROR " + frontends.ErrorText(err, r) + crlf)
 }

@@ -1,0 +1,125 @@
+package hybrid
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+)
+
+// Set writes memcached, and the table if that is due.
+func (s *Store) Set(ctx context.Context, sess backends.Session) error {
+	return s.write(ctx, sess, s.cache.Set, s.rows.Set)
+}
+
+// Revive is Set, and clears the tombstone.
+func (s *Store) Revive(ctx context.Context, sess backends.Session) error {
+	return s.write(ctx, sess, s.cache.Revive, s.rows.Revive)
+}
+
+type setter func(context.Context, backends.Session) error
+
+func (s *Store) write(ctx context.Context, sess backends.Session, cache, rows setter) error {
+	fast, cancel := half(ctx)
+	err := cache(fast, sess)
+	cancel()
+	switch {
+	case s.o.ReadOnly || unknown(err) || answered(err):
+		return err
+	case err != nil:
+		return rows(ctx, sess) // memcached is not there: nothing was written to it
+	}
+	ended := sess.Expired(time.Now())
+	if ended {
+		return rows(ctx, sess)
+	}
+	due, err := s.due(ctx, sess.Key, sess.Deadline)
+	if err != nil || !due {
+		s.stats.put.Add(1)
+		return err
+	}
+	return s.sync(ctx, sess.Key, sess.Deadline, func() error {
+		return rows(ctx, sess)
+	})
+}
+
+// Touch moves the deadline in memcached, and in the table if that is due. What
+// memcached has lost is touched in the table.
+func (s *Store) Touch(ctx context.Context, k backends.Key, deadline time.Time) (bool, error) {
+	fast, cancel := half(ctx)
+	found, err := s.cache.Touch(fast, k, deadline)
+	cancel()
+	switch {
+	case s.o.ReadOnly || unknown(err) || answered(err):
+		return found, err
+	case err != nil || !found:
+		found, rowErr := s.rows.Touch(ctx, k, deadline)
+		if rowErr == nil && !found {
+			return false, err // memcached may have it
+		}
+		return found, rowErr
+	}
+	if !deadline.IsZero() && !deadline.After(time.Now()) {
+		_, err := s.rows.Touch(ctx, k, deadline)
+		return true, err
+	}
+	due, err := s.due(ctx, k, deadline)
+	if err != nil || !due {
+		return true, err
+	}
+	err = s.sync(ctx, k, deadline, func() error {
+		// Guarded, since a delete goes to memcached first: what it has taken from
+		// there must not come back as a row.
+		g, err := s.rows.Guard(ctx, k, time.Now().Add(guardFor))
+		if err != nil {
+			return err
+		}
+		defer g.Release()
+		sess, found, err := s.cache.Get(ctx, k)
+		if err != nil || !found {
+			return err
+		}
+		sess.Deadline, sess.DeadlineUnknown = deadline, false
+		if g.Record().Gone {
+			return g.Revive(ctx, sess)
+		}
+		return g.Swap(ctx, sess)
+	})
+	if errors.Is(err, backends.ErrRevoked) {
+		return false, err
+	}
+	return true, err
+}
+
+// guardFor bounds the guard of a row.
+const guardFor = 5 * time.Second
+
+// Delete removes the session from memcached, then from the table: see Touch.
+// Before that go the markers: a session made anew under the same id must be
+// written to the table, and not be taken for one whose row was deleted.
+func (s *Store) Delete(ctx context.Context, k backends.Key) (bool, error) {
+	return s.remove(ctx, k, func(ctx context.Context) (bool, error) { return s.cache.Delete(ctx, k) })
+}
+
+// Bury is Delete, and leaves a tombstone in memcached.
+func (s *Store) Bury(ctx context.Context, k backends.Key, ttl time.Duration) (bool, error) {
+	return s.remove(ctx, k, func(ctx context.Context) (bool, error) { return s.cache.Bury(ctx, k, ttl) })
+}
+
+func (s *Store) remove(ctx context.Context, k backends.Key, cache func(context.Context) (bool, error)) (bool, error) {
+	if s.o.ReadOnly {
+		return cache(ctx)
+	}
+	fast, cancel := half(ctx)
+	defer cancel()
+	if err := s.forget(fast, k); err != nil {
+		return false, err
+	}
+	found, err := cache(fast)
+	if err != nil {
+		return false, err
+	}
+	row, err := s.rows.Delete(ctx, k)
+	return found || row, err
+}
