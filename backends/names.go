@@ -22,6 +22,9 @@ func GoneKey(migration string, k Key) Key { return sibling(migration, "gone", k)
 // MarkKey names the set of marks of a session, as GoneKey does its tombstone.
 func MarkKey(migration string, k Key) Key { return sibling(migration, "mark", k) }
 
+// MarksPrefix is what the names of all marks begin with.
+func MarksPrefix(migration string) string { return ownPrefix + migration + ":mark:" }
+
 // SyncKey names the marker that the session was written to the slower tier of
 // its store lately; RowKey the one that it stands there.
 func SyncKey(migration string, k Key) Key { return sibling(migration, "sync", k) }

@@ -26,6 +26,10 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 	if err != nil {
 		return Report{}, err
 	}
+	err = c.emptied(ctx)
+	if err != nil {
+		return c.rep, c.end(ctx, err)
+	}
 	c.stage("backfill", c.size(ctx, rules.Old))
 	err = c.scan(ctx, rules.Old, map[flags.Hash]struct{}{}, c.copy)
 	if err == nil {
@@ -39,7 +43,7 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 	}
 	_, err = m.change(ctx, func(now *revision, r *record) error {
 		if now.digest() == cur.digest() {
-			r.Backfilled = c.run()
+			r.Backfilled = r.ran(m, c, backfilledOf)
 		}
 		return nil
 	})

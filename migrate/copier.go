@@ -31,6 +31,7 @@ type copier struct {
 	o     darklaunch.Options
 	layer *darklaunch.Layer
 	began map[string]string // the agents: address and start id
+	names []string          // of the agents
 
 	rep   Report
 	mu    sync.Mutex // guards rep's maps and lists, and again
@@ -88,6 +89,10 @@ func (c *copier) begin(ctx context.Context) error {
 	}
 	for _, a := range replies {
 		c.began[a.addr] = a.status.Start
+		c.names = append(c.names, a.name())
+	}
+	if err := c.known(); err != nil {
+		return err
 	}
 	c.t.tell(Progress{Phase: "waiting for what agents are copying"})
 	if err := c.m.each(func(_ int, a *agentapi.Client) error { return a.Barrier(ctx) }); err != nil {

@@ -33,6 +33,9 @@ func (m *Migration) cost(cur *revision, n flags.Definition, replies []reply) (ba
 	case w[position.ReadNew] > 0:
 		say("no copy: old decides every write and holds every session")
 		if n.Settled > 0 {
+			if m.hosts() {
+				say("each host has an old of its own: give clients back to their hosts first; then a reverse copy on every host brings what moved (sealed, back, sealed, read-new)")
+			}
 			say("if old fails meanwhile, new takes writes alone: then taking it back needs old to be made whole (crossfade recover old)")
 		}
 	case w[position.Fenced]+w[position.Mirror] > 0:

@@ -16,7 +16,7 @@ import (
 // refuses. replies are those with which the revision was acknowledged; the ones
 // of the last look come back.
 func (m *Migration) gate(ctx context.Context, cur *revision, n flags.Definition, replies []reply, t *teller) error {
-	need := needs(cur.def, n)
+	need := needs(cur.def, n, m.env())
 	deadline := time.Now().Add(m.o.Grace)
 	for {
 		no, err := m.shut(ctx, cur, n, need, replies)
@@ -64,6 +64,11 @@ func (m *Migration) shut(ctx context.Context, cur *revision, n flags.Definition,
 	if has(rules.NeedNoUnknown) && s.unknown > 0 {
 		return refuse(GateUnknown, "see that the store answers: the agent then ends the doubt by itself", "calls of unknown outcome: %s", s.who(s.unknownAt)), nil
 	}
+	if has(rules.NeedCleanNew) && m.hosts() {
+		if no, err := m.markedHosts(ctx); no != nil || err != nil {
+			return no, err
+		}
+	}
 	if has(rules.NeedCleanNew) {
 		if s.dirtyNew > 0 {
 			return refuse(GateCleanNew, "see that new answers: agents repair what is dirty while it is fenced or in read-new; all dirty ends with crossfade verify",
@@ -96,6 +101,9 @@ func (m *Migration) shut(ctx context.Context, cur *revision, n flags.Definition,
 func (r *record) verified(replies []reply) *Refusal {
 	const do = "run crossfade backfill, then crossfade verify"
 	if r.Verified == nil {
+		if left := r.lacking(verifiedOf); left != "" && r.Invalid == "" {
+			return refuse(GateVerified, "run crossfade backfill, then crossfade verify, on each of them", "each host has an old of its own, and these are not verified: %s", left)
+		}
 		if r.Invalid != "" {
 			return refuse(GateVerified, do, "no verification counts: %s", r.Invalid)
 		}
@@ -111,7 +119,11 @@ func (r *record) verified(replies []reply) *Refusal {
 func (r *record) reversed(replies []reply) *Refusal {
 	const do = "run crossfade rollback --to read-new, or crossfade recover old: it copies and verifies before it goes on"
 	switch {
+	case r.Owed == 0 && r.Roamed:
+		return refuse(GateReversed, "run crossfade rollback: it goes by way of back, with a reverse copy on each host", "sessions have moved between hosts since read-new was settled, and each has an old of its own")
 	case r.Owed == 0:
+	case r.Reversed == nil && r.lacking(reversedOf) != "":
+		return refuse(GateReversed, "run the same command on each of them", "each host has an old of its own, and these lack a reverse copy: %s", r.lacking(reversedOf))
 	case r.Reversed == nil || r.Reversed.Epoch < r.Owed:
 		return refuse(GateReversed, do, "since revision %d old lacks writes, and no reverse copy was verified", r.Owed)
 	default:

@@ -12,6 +12,8 @@ import (
 type goal struct {
 	mirror, fence, readNew, cutover int
 	keepOld                         bool
+	// viaBack: below read-new the way goes by back, with a reverse copy.
+	viaBack bool
 }
 
 // next is the revision that follows cur on the way to the goal, and what it
@@ -41,10 +43,16 @@ func (g goal) next(cur flags.Definition) (n flags.Definition, text string, ok bo
 		n, text, ok = s.move(position.Sealed, position.Cutover, back, min(seal, g.cutover))
 		n.KeepOld = g.keepOld
 		return n, text, ok
+	case seal > back && g.viaBack && g.readNew < read:
+		return s.move(position.Sealed, position.Back, back, seal)
 	case seal > back && cur.Settled > back:
 		return s.settle(back, "unsettle")
 	case seal > back:
 		return s.move(position.Sealed, position.ReadNew, back, seal)
+	case read > g.readNew && g.viaBack && cur.Settled > 0:
+		return s.settle(0, "unsettle")
+	case read > g.readNew && g.viaBack:
+		return s.move(position.ReadNew, position.Sealed, cut, read)
 	case read > g.readNew && cur.Settled > g.readNew:
 		return s.settle(g.readNew, "unsettle")
 	case read > g.readNew:

@@ -28,6 +28,9 @@ type Options struct {
 	// Flags is filled in here. It is called once, at the first need; the stores
 	// stay the caller's to close.
 	Layer func() (darklaunch.Options, error)
+	// Host is this host's agent, where each host has an old of its own
+	// (backends.HostScoped); empty: old is one for all.
+	Host string
 	// KeepOld: sessions in cutover are also written to old.
 	KeepOld bool
 	// Wait bounds the wait for each acknowledgement. Default 10 minutes.

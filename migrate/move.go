@@ -10,7 +10,7 @@ import (
 
 // needs is what the rules ask before n may follow cur: of every stretch of
 // buckets, by where it is and where it goes.
-func needs(cur, n flags.Definition) rules.Needs {
+func needs(cur, n flags.Definition, always rules.Env) rules.Needs {
 	edges := []int{0, flags.Buckets}
 	for _, d := range []flags.Definition{cur, n} {
 		ends := d.Weights.Ends()
@@ -21,7 +21,7 @@ func needs(cur, n flags.Definition) rules.Needs {
 	edges = slices.Compact(edges)
 	var all rules.Needs
 	for _, first := range edges[:len(edges)-1] {
-		all |= rules.Gate(at(cur, first), env(cur, first), at(n, first), env(n, first))
+		all |= rules.Gate(at(cur, first), env(cur, first)|always, at(n, first), env(n, first)|always)
 	}
 	if n.Weights == cur.Weights && n.Settled < cur.Settled && n.DeclaredDown == cur.DeclaredDown {
 		// Taking settled back begins a step that will ask for this. Refused only
@@ -33,7 +33,7 @@ func needs(cur, n flags.Definition) rules.Needs {
 		if !ok {
 			to = from
 		}
-		all |= rules.Gate(from, env(cur, flags.Buckets), to, env(n, flags.Buckets))
+		all |= rules.Gate(from, env(cur, flags.Buckets)|always, to, env(n, flags.Buckets)|always)
 	}
 	return all
 }

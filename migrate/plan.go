@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -53,13 +54,17 @@ func (m *Migration) plan(ctx context.Context, to func(flags.Definition) (goal, e
 		return p, err
 	}
 	replies := m.ask(ctx, r)
+	g.viaBack = r.Roamed
 	for d := cur.def; ; {
+		if d.Weights[position.Back] > 0 {
+			g.viaBack = false // it is being paid
+		}
 		n, text, more := g.next(d)
 		if !more {
 			p.Back = m.cost(cur, d, replies)
 			return p, nil
 		}
-		need := needs(d, n)
+		need := needs(d, n, m.env())
 		p.Revisions = append(p.Revisions, Revision{Epoch: n.Epoch, Text: text, Needs: needTexts(need, copiesBack(d))})
 		if len(p.Revisions) == 1 && p.Refused == "" && !slices.ContainsFunc(replies, func(a reply) bool { return a.err != nil }) &&
 			!(need&rules.NeedReversed != 0 && copiesBack(d)) {

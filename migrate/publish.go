@@ -49,7 +49,7 @@ func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definiti
 	if err != nil {
 		return err
 	}
-	r.follow(cur.def, n)
+	r.follow(cur.def, n, m.hosts())
 	r.Steps = append(r.Steps, stepMade{Epoch: n.Epoch, At: time.Now().UTC(), Text: text, Reason: m.o.Reason, Back: back})
 	r.Steps = slices.Clone(r.Steps[max(0, len(r.Steps)-stepsKept):])
 	if cur.data != nil && !slices.Contains(r.Published, cur.digest()) {

@@ -109,6 +109,11 @@ func (m *Migration) reach(ctx context.Context, to func(flags.Definition) (goal, 
 
 func (m *Migration) toward(ctx context.Context, g goal, progress func(Progress)) (Result, error) {
 	return m.walk(ctx, tell(progress), false, func(cur *revision, _ []reply) (flags.Definition, string, bool, error) {
+		r, err := m.recorded(cur)
+		if err != nil {
+			return flags.Definition{}, "", false, err
+		}
+		g.viaBack = r.Roamed
 		n, text, ok := g.next(cur.def)
 		return n, text, ok, nil
 	})
@@ -245,7 +250,7 @@ func (m *Migration) before(ctx context.Context, cur *revision, n flags.Definitio
 		}
 		return nil
 	}
-	if needs(cur.def, n)&rules.NeedReversed != 0 && copiesBack(cur.def) {
+	if needs(cur.def, n, m.env())&rules.NeedReversed != 0 && copiesBack(cur.def) {
 		r, err := m.recorded(cur)
 		if err != nil {
 			return err
@@ -256,6 +261,7 @@ func (m *Migration) before(ctx context.Context, cur *revision, n flags.Definitio
 			all = all || replies[i].status.AllDirtyOld
 		}
 		switch {
+		case m.hosts() && !all && r.Hosts[m.o.Host] != nil && r.Hosts[m.o.Host].Reversed != nil: // another host's turn
 		case r.reversed(replies) != nil, all:
 			_, err = m.reverse(ctx, cur, t)
 		case dirty: // since the reverse copy

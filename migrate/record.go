@@ -36,6 +36,12 @@ type record struct {
 	// copy; 0: it has not. Reversed is the copy that did.
 	Owed     uint64 `json:"owed,omitempty"`
 	Reversed *run   `json:"reversed,omitempty"`
+	// Hosts is what was done on each host, by its agent's name, where each has an
+	// old of its own; Purged that new held nothing before. Roamed is set once
+	// clients may come through any host: a host's old may lack what is theirs.
+	Hosts  map[string]*hostRuns `json:"hosts,omitempty"`
+	Purged bool                 `json:"purged,omitempty"`
+	Roamed bool                 `json:"roamed,omitempty"`
 	// Invalid says why what was verified does not count any more.
 	Invalid string     `json:"invalid,omitempty"`
 	Steps   []stepMade `json:"steps"`
@@ -98,7 +104,7 @@ func (m *Migration) recorded(cur *revision) (*record, error) {
 	if cur.data != nil && !slices.Contains(r.Published, cur.digest()) {
 		r.drop("the flag file was changed by something else")
 		if cur.def.CutoverFloor > 0 {
-			r.Owed, r.Reversed = cur.def.Epoch, nil
+			r.owe(cur.def.Epoch)
 		}
 	}
 	if paid(cur.def) { // read off the file: a crash may have come before it was written
@@ -112,7 +118,18 @@ func (r *record) drop(why string) {
 	if r.Verified != nil || r.Backfilled != nil {
 		r.Invalid = why
 	}
-	r.Verified, r.Backfilled = nil, nil
+	r.Verified, r.Backfilled, r.Purged = nil, nil, false
+	for _, h := range r.Hosts {
+		h.Verified, h.Backfilled = nil, nil
+	}
+}
+
+// owe notes that old has to be made whole.
+func (r *record) owe(epoch uint64) {
+	r.Owed, r.Reversed = epoch, nil
+	for _, h := range r.Hosts {
+		h.Reversed = nil
+	}
 }
 
 func (m *Migration) saveRecord(r *record) error {
@@ -127,12 +144,15 @@ func (m *Migration) saveRecord(r *record) error {
 }
 
 // follow notes what a revision does to what was verified.
-func (r *record) follow(cur, n flags.Definition) {
+func (r *record) follow(cur, n flags.Definition, hosts bool) {
+	if hosts && n.Settled > 0 {
+		r.Roamed = true
+	}
 	if unfenced(n) {
 		r.drop(fmt.Sprintf("in revision %d a session was below fenced", n.Epoch))
 	}
 	if owes(cur, n) {
-		r.Owed, r.Reversed = n.Epoch, nil
+		r.owe(n.Epoch)
 	}
 }
 
@@ -165,7 +185,7 @@ func (r *record) meet(cur flags.Definition, replies []reply, locks, copies time.
 		if known && was.Start != a.status.Start {
 			now.Quarantine = locks
 			if clean := a.status.CleanFrom == was.Start; clean {
-				for _, done := range []*run{r.Backfilled, r.Verified, r.Reversed} {
+				for _, done := range r.runs() {
 					if done != nil && done.Agents[a.addr] == was.Start {
 						done.Agents[a.addr] = now.Start
 					}
@@ -175,13 +195,22 @@ func (r *record) meet(cur flags.Definition, replies []reply, locks, copies time.
 				why := fmt.Sprintf("agent %s ended without saying so, and took with it what it had not written yet", now.Name)
 				r.drop(why)
 				if cur.Weights[position.Back] > 0 || cur.DeclaredDown == flags.OldRecovering {
-					r.Reversed = nil
+					r.owe(r.Owed)
 				}
 			}
 		}
 		r.Agents[a.addr] = now
 	}
 	return changed
+}
+
+// runs are all that may count.
+func (r *record) runs() []*run {
+	all := []*run{r.Backfilled, r.Verified, r.Reversed}
+	for _, h := range r.Hosts {
+		all = append(all, h.Backfilled, h.Verified, h.Reversed)
+	}
+	return all
 }
 
 // leftOut are agents that are named no more, and may have left locks or copies.

@@ -27,7 +27,9 @@ type Report struct {
 	// corrected, but for the unresolved.
 	Differences map[string]int64 `json:"differences"`
 	Rounds      int              `json:"rounds,omitempty"`
-	Unresolved  int64            `json:"unresolved"`
+	// HostsLeft are the agents on whose hosts it has to be run too.
+	HostsLeft  []string `json:"hosts_left,omitempty"`
+	Unresolved int64    `json:"unresolved"`
 	// Left are the hashes of some of the unresolved, and why.
 	Left []Left `json:"left,omitempty"`
 }

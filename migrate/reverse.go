@@ -39,7 +39,9 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 		if now.digest() != cur.digest() {
 			return refuse(GateRevision, "run it again", "somebody else has published revision %d", now.def.Epoch)
 		}
-		r.Reversed = c.run()
+		if r.Reversed = r.ran(m, c, reversedOf); r.Reversed != nil {
+			r.Roamed = false
+		}
 		return nil
 	})
 	if err != nil {

@@ -43,6 +43,7 @@ type rig struct {
 	t        testing.TB
 	dir      string
 	old, new *memory.Store
+	own      map[string]*memory.Store // each host's old, by its agent's name
 	faults   [2]hook
 	hasher   *flags.Hasher
 	agents   []*testAgent
@@ -68,7 +69,11 @@ func (h *hook) call(c memory.Call) memory.Fault {
 func (h *hook) set(f memory.Faults) { h.mu.Lock(); h.f = f; h.mu.Unlock() }
 
 func newRig(t testing.TB, agents int, change ...func(*Options)) *rig {
-	r := &rig{t: t, dir: t.TempDir()}
+	return newRigOf(&rig{t: t, dir: t.TempDir()}, agents, change...)
+}
+
+func newRigOf(r *rig, agents int, change ...func(*Options)) *rig {
+	t := r.t
 	r.old = memory.New(memory.Options{Migration: migration, Faults: r.faults[0].call})
 	r.new = memory.New(memory.Options{Migration: migration, Faults: r.faults[1].call})
 	r.hasher, _ = flags.NewHasher(make([]byte, 32))
@@ -90,7 +95,7 @@ func newRig(t testing.TB, agents int, change ...func(*Options)) *rig {
 
 func (r *rig) migration(change ...func(*Options)) *Migration {
 	o := Options{Migration: migration, FlagFile: filepath.Join(r.dir, "flags.json"), Kinds: phpKinds,
-		Digest: func(string) string { return "same" }, Layer: func() (darklaunch.Options, error) { return r.options(), nil },
+		Digest: func(string) string { return "same" }, Layer: func() (darklaunch.Options, error) { return r.options(""), nil },
 		Wait: 10 * time.Second, Grace: 300 * time.Millisecond, Recheck: 20 * time.Millisecond, Batch: 50}
 	for _, a := range r.agents {
 		o.Agents = append(o.Agents, a.addr())
@@ -106,11 +111,20 @@ func (r *rig) migration(change ...func(*Options)) *Migration {
 	return m
 }
 
-func (r *rig) options() darklaunch.Options {
+func (r *rig) options(host string) darklaunch.Options {
+	var old backends.Store = r.old
+	if s := r.own[host]; s != nil {
+		old = hostOwn{s}
+	}
 	return darklaunch.Options{Migration: migration, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: time.Second,
-		Old: darklaunch.Store{Store: r.old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.new, Timeout: 50 * time.Millisecond},
+		Old: darklaunch.Store{Store: old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.new, Timeout: 50 * time.Millisecond},
 		BreakerPeriod: 50 * time.Millisecond}
 }
+
+// hostOwn is a host's own old.
+type hostOwn struct{ *memory.Store }
+
+func (hostOwn) HostScoped() bool { return true }
 
 func (r *rig) ramp(stage string, percent int) {
 	r.t.Helper()

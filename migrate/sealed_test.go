@@ -63,10 +63,10 @@ func TestReversedGate(t *testing.T) {
 	if !ok || n.Weights[position.Sealed] == 0 {
 		t.Fatalf("what follows back is %s", state(n))
 	}
-	if needs(cur.def, n)&rules.NeedReversed == 0 {
+	if needs(cur.def, n, 0)&rules.NeedReversed == 0 {
 		t.Error("back to sealed does not need a reverse copy")
 	}
-	no, err := r.m.shut(ctx, cur, n, needs(cur.def, n), r.m.ask(ctx, nil))
+	no, err := r.m.shut(ctx, cur, n, needs(cur.def, n, 0), r.m.ask(ctx, nil))
 	if err != nil || no == nil || no.Gate != GateReversed {
 		t.Fatalf("got %v %v, want a refusal by gate %s", no, err, GateReversed)
 	}

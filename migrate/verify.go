@@ -48,10 +48,13 @@ func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report
 		if now.digest() != cur.digest() {
 			return refuse(GateRevision, "run crossfade verify again", "somebody else has published revision %d", now.def.Epoch)
 		}
-		r.Verified, r.Invalid = c.run(), ""
+		if m.hosts() && !r.Purged {
+			return refuse(GateVerified, "run crossfade backfill on each host, then crossfade verify", "new may hold sessions that were deleted on another host: no backfill has begun with an empty new")
+		}
+		r.Verified, r.Invalid = r.ran(m, c, verifiedOf), ""
 		return nil
 	})
-	if err != nil {
+	if err != nil || len(c.rep.HostsLeft) > 0 {
 		return c.rep, err
 	}
 	return c.rep, m.each(func(_ int, a *agentapi.Client) error { return a.Verified(ctx) })

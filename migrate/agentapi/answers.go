@@ -36,6 +36,11 @@ type Repaired struct {
 	Left int `json:"left"` // sessions still dirty in old
 }
 
+// Marks is the answer to GET /v1/marks.
+type Marks struct {
+	Marks int `json:"marks"` // sessions marked in the agent's old
+}
+
 // Held is what one store held of a session: never the data.
 type Held struct {
 	Found    bool       `json:"found"`

@@ -112,6 +112,13 @@ func (c *Client) Restored(ctx context.Context) error {
 	return c.call(ctx, c.o.Timeout, http.MethodPost, "restored", nil, nil)
 }
 
+// Marks counts the sessions that are marked in the agent's old.
+func (c *Client) Marks(ctx context.Context) (int, error) {
+	var m Marks
+	err := c.call(ctx, workTimeout, http.MethodGet, "marks", nil, &m)
+	return m.Marks, err
+}
+
 // CopyBackDirty lets the agent copy to old what it holds dirty there.
 func (c *Client) CopyBackDirty(ctx context.Context) (r Repaired, err error) {
 	err = c.call(ctx, workTimeout, http.MethodPost, "copy-back-dirty", nil, &r)

@@ -53,6 +53,7 @@ func New(l *darklaunch.Layer, o Options) *Handler {
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.HandleFunc("GET /v1/status", h.status)
 	mux.HandleFunc("GET /v1/divergences", h.divergences)
+	mux.HandleFunc("GET /v1/marks", h.marks)
 	mux.HandleFunc("POST /v1/barrier", h.barrier)
 	mux.HandleFunc("POST /v1/verified", func(w http.ResponseWriter, _ *http.Request) { l.Verified(); answer(w, struct{}{}) })
 	mux.HandleFunc("POST /v1/restored", func(w http.ResponseWriter, _ *http.Request) { l.Restored(); answer(w, struct{}{}) })
@@ -133,6 +134,15 @@ func (h *Handler) barrier(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, struct{}{})
+}
+
+func (h *Handler) marks(w http.ResponseWriter, r *http.Request) {
+	n, err := h.l.CountMarks(r.Context())
+	if err != nil {
+		fail(w, http.StatusBadGateway, "old does not say which sessions are marked: ask again")
+		return
+	}
+	answer(w, Marks{n})
 }
 
 func (h *Handler) copyBack(w http.ResponseWriter, r *http.Request) {
