@@ -39,6 +39,8 @@ var hints = []struct {
 	{unix.EMFILE, "raise the agent's limit of open files: LimitNOFILE= in its unit"},
 	{unix.ENFILE, "raise the host's limit of open files: sysctl fs.file-max"},
 	{unix.ENOENT, "make the folder, and its levels where the save path has a depth: PHP's ext/session/mod_files.sh"},
+	{unix.EISDIR, "remove the folder that stands in place of a session file"},
+	{unix.ENXIO, "remove what stands in place of a session file and is none"},
 	{unix.ENOTDIR, "see that the session folder and its levels are folders"},
 	{unix.ELOOP, "remove the symbolic link that stands in place of a session file: PHP refuses it too"},
 	{unix.EIO, "look at the disk: dmesg"},

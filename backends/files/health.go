@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -96,28 +97,27 @@ func (s *Store) sweep(ctx context.Context) error {
 		return nil
 	}
 	defer s.sweeping.Unlock()
-	enough := errors.New("enough")
 	folders := []int{s.own.gone, s.own.marks, s.own.locks, s.own.temps}
-	s.swept = (s.swept + 1) % len(folders)
-	dir, n := folders[s.swept], 0
-	err := s.list(ctx, dir, ".", func(dir int, name string) (string, bool) {
-		n++
-		if n > sweepStep { // an empty name ends it
-			return "", n == sweepStep+1
+	if s.cursor == nil { // the next folder, from its beginning
+		s.swept = (s.swept + 1) % len(folders)
+		d, err := s.openList(ctx, folders[s.swept], ".")
+		if err != nil {
+			return err
 		}
-		return name, true
-	}, func(names []string) error {
-		for _, name := range names {
-			if name == "" {
-				return enough
-			}
-			if err := s.sweepOne(ctx, dir, name); err != nil {
-				return err
-			}
+		s.cursor = d
+	}
+	d := s.cursor
+	names, err := do(ctx, s, nil, func(*attempt) ([]string, error) { return d.Readdirnames(sweepStep) })
+	if err != nil {
+		s.cursor = nil
+		d.Close()
+	}
+	for _, name := range names {
+		if err := s.sweepOne(ctx, folders[s.swept], name); err != nil {
+			return err
 		}
-		return nil
-	})
-	if err == enough {
+	}
+	if err == io.EOF {
 		return nil
 	}
 	return err

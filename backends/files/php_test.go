@@ -235,9 +235,12 @@ func TestPHPExcludes(t *testing.T) {
 		"get":    func(ctx context.Context) error { _, _, err := s.Get(ctx, key("a")); return err },
 		"set":    func(ctx context.Context) error { return s.Set(ctx, in(time.Hour, "a", "n|i:9;")) },
 		"delete": func(ctx context.Context) error { _, err := s.Delete(ctx, key("a")); return err },
-		"touch":  func(ctx context.Context) error { _, err := s.Touch(ctx, key("a"), time.Now().Add(time.Hour)); return err },
-		"bury":   func(ctx context.Context) error { _, err := s.Bury(ctx, key("a"), time.Minute); return err },
-		"swap":   func(ctx context.Context) error { return guard.Swap(ctx, in(time.Hour, "a", "n|i:9;")) },
+		"touch": func(ctx context.Context) error {
+			_, err := s.Touch(ctx, key("a"), time.Now().Add(time.Hour))
+			return err
+		},
+		"bury": func(ctx context.Context) error { _, err := s.Bury(ctx, key("a"), time.Minute); return err },
+		"swap": func(ctx context.Context) error { return guard.Swap(ctx, in(time.Hour, "a", "n|i:9;")) },
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		start := time.Now()

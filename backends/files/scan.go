@@ -97,13 +97,7 @@ func (s *Store) liveAt(dir int, file string, now time.Time) bool {
 // list gives what keep makes of the names in a folder, in batches. keep runs at
 // the disk, fn does not.
 func (s *Store) list(ctx context.Context, dir int, path string, keep func(dir int, file string) (string, bool), fn func([]string) error) error {
-	d, err := do(ctx, s, nil, func(*attempt) (*os.File, error) {
-		fd, err := unix.Openat(dir, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return nil, failed("list the session folder", err)
-		}
-		return os.NewFile(uintptr(fd), "session folder"), nil
-	})
+	d, err := s.openList(ctx, dir, path)
 	if err != nil {
 		return err
 	}
@@ -134,4 +128,14 @@ func (s *Store) list(ctx context.Context, dir int, path string, keep func(dir in
 			return err
 		}
 	}
+}
+
+func (s *Store) openList(ctx context.Context, dir int, path string) (*os.File, error) {
+	return do(ctx, s, nil, func(*attempt) (*os.File, error) {
+		fd, err := unix.Openat(dir, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, failed("list the session folder", err)
+		}
+		return os.NewFile(uintptr(fd), "session folder"), nil
+	})
 }

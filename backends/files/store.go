@@ -45,6 +45,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,7 +98,8 @@ type Store struct {
 	stop    chan struct{} // closed by Close
 
 	sweeping sync.Mutex
-	swept    int // guarded by sweeping: the folder that was swept last
+	swept    int      // guarded by sweeping: the folder that is swept …
+	cursor   *os.File // … and how far; nil: the next one's turn
 
 	mu   sync.Mutex
 	held map[string]*held // guarded by mu: locks that this process holds, by id
@@ -191,6 +193,11 @@ func (s *Store) Close() error {
 	case <-ended:
 	case <-time.After(time.Second):
 		return nil
+	}
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	if s.cursor != nil {
+		s.cursor.Close()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
