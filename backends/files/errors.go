@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-41165957/crossfade/backends"
 )
 
 // errHeld ends an attempt: somebody else has the flock. It is tried again.
@@ -13,8 +15,8 @@ var errHeld = errors.New("backends/files: locked by another process")
 // errAbandoned ends an attempt whose caller has left before anything changed.
 var errAbandoned = errors.New("backends/files: the caller has left")
 
-// Error is a call that the filesystem refused; nothing was changed. It names no
-// session, and its text ends with what to do.
+// Error is a call that the filesystem refused; nothing was changed, unless a
+// backends.Unknown wraps it. It names no session, and ends with what to do.
 type Error struct {
 	Op   string // what was tried
 	Err  error  // usually a syscall.Errno
@@ -59,6 +61,17 @@ func failed(op string, err error) error {
 		}
 	}
 	return &Error{op, err, hint}
+}
+
+// doubt is the error of a change that the disk refused in its middle: what
+// stands is not known, and nothing of it will come later.
+func doubt(err error) error {
+	if _, unknown := backends.IsUnknown(err); err == nil || unknown {
+		return err
+	}
+	u := backends.NewUnknown(err, "disk", "", nil)
+	u.Resolve()
+	return u
 }
 
 // errForeign is a file that PHP would refuse.

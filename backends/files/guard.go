@@ -137,25 +137,17 @@ func (g *guard) swap(ctx context.Context, ss []backends.Session, revive bool) er
 	return g.change(ctx, true, revive, func(files []*file) error {
 		for i := range ss {
 			p, _ := g.store.place(ss[i].Key.Name)
-			if made, err := g.store.write(p, files[at[i]], &ss[i], revive); err != nil {
-				return partly(err, i)
-			} else {
-				made.close()
+			made, err := g.store.write(p, files[at[i]], &ss[i], revive)
+			if err != nil && i > 0 {
+				return doubt(err) // some are written
 			}
+			if err != nil {
+				return err
+			}
+			made.close()
 		}
 		return nil
 	})
-}
-
-// partly is the error of a batch of which done sessions are written: their
-// number is told to nobody, so the outcome is unknown, and it is over.
-func partly(err error, done int) error {
-	if done == 0 {
-		return err
-	}
-	u := backends.NewUnknown(err, "batch", "", nil)
-	u.Resolve()
-	return u
 }
 
 // Bury removes the session and leaves a tombstone.
@@ -171,7 +163,7 @@ func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {
 		if err != nil {
 			return err
 		}
-		return g.store.remove(p, files[0])
+		return doubt(g.store.remove(p, files[0]))
 	})
 }
 

@@ -96,7 +96,7 @@ func (s *Store) set(ctx context.Context, sess backends.Session, revive bool) err
 func (s *Store) write(p place, f *file, sess *backends.Session, revive bool) (made *file, err error) {
 	now, err := s.put(p, f, sess)
 	if err == nil && revive {
-		err = s.own.clear(p.id)
+		err = doubt(s.own.clear(p.id))
 	}
 	if now == f || err != nil {
 		if now != f {

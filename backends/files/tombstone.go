@@ -43,6 +43,6 @@ func (s *Store) Bury(ctx context.Context, k backends.Key, ttl time.Duration) (bo
 		if err := s.own.dig(p.id, ttl); err != nil {
 			return false, err
 		}
-		return found, s.remove(p, f)
+		return found, doubt(s.remove(p, f))
 	})
 }

@@ -40,14 +40,14 @@ func (f *file) overwrite(data []byte, at unix.Timespec) error {
 		}
 	}
 	if err := writeAll(f.fd, data, 0); err != nil {
-		return failed("write a session", err)
+		return doubt(failed("write a session", err))
 	}
 	if int64(len(data)) < size {
 		if err := retry(func() error { return unix.Ftruncate(f.fd, int64(len(data))) }); err != nil {
-			return failed("write a session", err)
+			return doubt(failed("write a session", err))
 		}
 	}
-	return setTime(f.fd, at)
+	return doubt(setTime(f.fd, at))
 }
 
 // undo puts back length and mtime; the content was not touched yet.
