@@ -318,3 +318,54 @@ func TestSweep(t *testing.T) {
 		t.Errorf("a young temporary file was removed")
 	}
 }
+
+// TestDamagedRecord: it stands in the way of its own session, as an error and
+// never as none, and of nothing else.
+func TestDamagedRecord(t *testing.T) {
+	dir := t.TempDir()
+	open(t, dir, Options{})
+	for _, kind := range []string{"gone", "marks", "locks"} {
+		must(t, os.WriteFile(filepath.Join(dir, ".crossfade-test", kind, recordName("a")), nil, 0o600))
+	}
+	s := open(t, dir, Options{})
+	for range 8 { // all folders are swept
+		if _, err := s.Health(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := backends.Key{Name: "a"}
+	_, readErr := s.Read(t.Context(), k)
+	_, marksErr := s.Marks(t.Context(), k)
+	granted, lockErr := s.Lock(t.Context(), k, "x", time.Minute)
+	for what, err := range map[string]error{"read": readErr, "marks": marksErr, "lock": lockErr} {
+		if !errors.Is(err, errDamaged) || granted {
+			t.Errorf("%s: got %v, want that the record is damaged", what, err)
+		}
+	}
+	must(t, s.Set(t.Context(), session("b", "x")))
+}
+
+// TestReplacedBetween: PHP's collector unlinks without a flock. A file that lost
+// its name between open and flock is not the session any more.
+func TestReplacedBetween(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	must(t, s.Set(t.Context(), session("a", "old")))
+	p, err := s.place("a")
+	must(t, err)
+	for _, what := range []string{"nothing", "unlink", "another"} {
+		f, err := s.openFile(p, unix.O_RDWR)
+		must(t, err)
+		if what != "nothing" {
+			must(t, os.Remove(filepath.Join(dir, "sess_a")))
+		}
+		if what != "unlink" {
+			must(t, s.Set(t.Context(), session("a", "new")))
+		}
+		if same, err := f.again(p); err != nil || same != (what == "nothing") {
+			t.Errorf("%s: got same %v, %v", what, same, err)
+		}
+		f.close()
+		must(t, s.Set(t.Context(), session("a", "old")))
+	}
+}

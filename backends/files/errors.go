@@ -78,6 +78,11 @@ func doubt(err error) error {
 var errForeign = &Error{"open a session", errors.New("the file belongs to another user, or is no file"),
 	"set owner to the user that PHP runs as, and remove what does not belong to it"}
 
+// errDamaged is a record that a host without power left half-written. It stands
+// in the way of its session alone, until somebody has looked.
+var errDamaged = &Error{"read a record", errors.New("it is damaged"),
+	"remove what is empty or damaged in gone, marks and locks of " + ownPrefix + "* in the session folder"}
+
 var errHuge = &Error{"read a session", errors.New("the file is larger than 16 MiB"), "remove it, or see what the application puts there"}
 
 // retry repeats what a signal interrupted.

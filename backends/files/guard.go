@@ -71,7 +71,11 @@ func (s *Store) guard(ctx context.Context, ks []backends.Key, notAfter time.Time
 		for i, k := range ks {
 			p, _ := s.place(k.Name)
 			settle(&files[i].st)
-			if g.recs[i], g.graves[i], err = s.record(k, p, files[i], time.Now()); err != nil {
+			now := time.Now()
+			if g.recs[i], err = s.record(k, p, files[i], now); err != nil {
+				return nil, err
+			}
+			if g.graves[i], err = s.own.grave(p.id, now); err != nil {
 				return nil, err
 			}
 			g.versions[i] = versionOf(&files[i].st)

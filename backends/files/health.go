@@ -128,7 +128,11 @@ func (s *Store) sweepOne(ctx context.Context, dir int, name string) error {
 	var id []string
 	if dir != s.own.temps {
 		var r lockRecord
-		if found, err := load(dir, name, &r); err != nil || !found || !ended(&r) {
+		found, err := load(dir, name, &r)
+		if err == errDamaged {
+			return nil // not for a sweep to judge
+		}
+		if err != nil || !found || !ended(&r) {
 			return err
 		}
 		id = []string{r.Name}

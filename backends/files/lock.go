@@ -200,7 +200,7 @@ func (s *Store) takeLocks() error {
 		for _, name := range names {
 			var r lockRecord
 			found, err := load(s.own.locks, name, &r)
-			if err != nil {
+			if err != nil && err != errDamaged { // it refuses its own lock only
 				return err
 			}
 			p, err := s.place(r.ID)

@@ -121,7 +121,7 @@ func load(dir int, name string, v any) (found bool, err error) {
 		return false, failed("read a record", err)
 	}
 	if json.Unmarshal(b, v) != nil {
-		return false, &Error{"read a record", errors.New("it is damaged"), "remove what is empty or damaged in " + ownPrefix + "*/gone, marks and locks"}
+		return false, errDamaged
 	}
 	return true, nil
 }

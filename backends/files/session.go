@@ -32,26 +32,23 @@ func (s *Store) look(ctx context.Context, k backends.Key) (backends.Record, erro
 			return backends.Record{}, err
 		}
 		defer f.close()
-		r, _, err := s.record(k, p, f, time.Now())
-		return r, err
+		return s.record(k, p, f, time.Now())
 	})
 }
 
 // record is what stands for k: f's session, or whether there is a tombstone.
-func (s *Store) record(k backends.Key, p place, f *file, now time.Time) (r backends.Record, g grave, err error) {
+func (s *Store) record(k backends.Key, p place, f *file, now time.Time) (r backends.Record, err error) {
 	r.Key = k
-	if g, err = s.own.grave(p.id, now); err != nil {
-		return r, g, err
-	}
 	if f == nil || !s.live(&f.st, now) {
+		g, err := s.own.grave(p.id, now)
 		r.Gone = g.stands()
-		return r, g, nil
+		return r, err
 	}
 	if r.Data, err = f.read(); err != nil {
-		return backends.Record{}, g, err
+		return backends.Record{}, err
 	}
 	r.Found, r.Deadline = true, s.deadline(&f.st)
-	return r, g, nil
+	return r, nil
 }
 
 // ReadMany is Read for each key, not for all at one moment.
