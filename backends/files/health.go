@@ -59,7 +59,7 @@ func fileSystem(dir int) (string, error) {
 // network filesystem's are its server's).
 func (s *Store) probe() error {
 	if s.fs == "nfs" {
-		return s.unfit("its change times are the server's, and PHP's flock does not reach other hosts' clients alike")
+		return s.unfit("its change times are its server's clock, and two writes may have the same")
 	}
 	var before, after unix.Timespec
 	unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &before)
