@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/files"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/darklaunch"
@@ -111,6 +112,9 @@ func checkStore(ctx context.Context, side string, s config.Store, c *config.Conf
 		reach.OK, reach.Found = true, "memory: inside the agent, for trials"
 		return []row{reach}
 	}
+	if s.Files != nil {
+		return checkFiles(ctx, side, s.Files, c)
+	}
 	st, err := parts.OpenStore(side, s, c.Migration, c.Timeouts)
 	if err != nil {
 		reach.Found, reach.Mend = err.Error(), "correct "+side+" in the configuration"
@@ -141,6 +145,15 @@ func checkStore(ctx context.Context, side string, s config.Store, c *config.Conf
 		}
 	}
 	return []row{reach, able, evict}
+}
+
+func checkFiles(ctx context.Context, side string, f *config.Files, c *config.Config) (rows []row) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	for _, f := range files.Preflight(ctx, parts.FilesOptions(f, c.Migration)) {
+		rows = append(rows, row{Name: side + " files: " + f.Name, OK: f.OK, Found: f.Found, Want: f.Want, Mend: f.Mend})
+	}
+	return rows
 }
 
 func checkFlags(c *config.Config) row {

@@ -71,9 +71,11 @@ type Store struct {
 // Memory is a store inside the process, for trials.
 type Memory struct{}
 
-// Files is PHP's files handler's folder.
+// Files is the folder of PHP's own files handler.
 type Files struct {
-	Dir string `yaml:"dir"`
+	Dir         string   `yaml:"dir"`          // session.save_path
+	MaxLifetime Duration `yaml:"max_lifetime"` // session.gc_maxlifetime
+	Owner       string   `yaml:"owner"`
 }
 
 // Memcached is a ring of memcached servers.

@@ -112,12 +112,16 @@ func TestRefuses(t *testing.T) {
 		{"unknown key of memory", "{memory: {}}", "{memory: {size: 1}}", "c.yaml:4: old.memory.size: unknown key: accepted are none"},
 		{"key twice", "migration: shop", "migration: shop\nmigration: shop", "already defined"},
 		{"migration", "shop", "Shop", "c.yaml:1: migration: \"Shop\": accepted is"},
-		{"no store", "old: {memory: {}}", "old: {}", "c.yaml:4: old: names 0 stores: accepted is exactly one of memory, memcached, redis"},
+		{"no store", "old: {memory: {}}", "old: {}", "c.yaml:4: old: names 0 stores: accepted is exactly one of memory, files, memcached, redis"},
 		{"two stores", "{memory: {}}", `{memory: {}, redis: {addrs: ["a:1"]}}`, "c.yaml:4: old: names 2 stores"},
 		{"bare memory", "{memory: {}}", "{memory: }", "c.yaml:4: old.memory: is empty"},
-		{"hybrid", "old: {memory: {}}", `old: {hybrid: {memcached: {servers: ["a:1"]}}}`, "c.yaml:4: old.hybrid: not built in this version: accepted are memory, memcached, redis"},
+		{"hybrid", "old: {memory: {}}", `old: {hybrid: {memcached: {servers: ["a:1"]}}}`, "c.yaml:4: old.hybrid: not built in this version: accepted are memory, files, memcached, redis"},
 		{"mysql", "old: {memory: {}}", `old: {mysql: {hosts: ["a:1"]}}`, "old.mysql: not built"},
-		{"files", "old: {memory: {}}", `old: {files: {dir: x}}`, "old.files: not built"},
+		{"files without a path", "old: {memory: {}}", `old: {files: {dir: x, max_lifetime: 24m}}`, "c.yaml:4: old.files.dir: \"x\": accepted is PHP's session.save_path"},
+		{"files without a lifetime", "old: {memory: {}}", `old: {files: {dir: "2;/x"}}`, "c.yaml:4: old.files.max_lifetime: 0s: accepted is PHP's session.gc_maxlifetime"},
+		{"files' owner", "old: {memory: {}}", `old: {files: {dir: /x, max_lifetime: 24m, owner: "www data"}}`, "c.yaml:4: old.files.owner"},
+		{"files' unknown key", "old: {memory: {}}", `old: {files: {dir: /x, path: /y}}`, "c.yaml:4: old.files.path: unknown key: accepted are dir, max_lifetime, owner"},
+		{"files as new", `new: {redis: {addrs: ["10.0.0.1:6379"]}}`, `new: {files: {dir: /x, max_lifetime: 24m}}`, "c.yaml:5: new.files: is of one host: accepted is files as old"},
 		{"dynamodb", "old: {memory: {}}", `old: {dynamodb: {table: x}}`, "old.dynamodb: not built"},
 		{"no servers", "old: {memory: {}}", "old: {memcached: {servers: []}}", "old.memcached.servers: is empty"},
 		{"hash", "old: {memory: {}}", `old: {memcached: {servers: ["a:1"], hash: md5}}`, "ketama_weighted"},
@@ -266,5 +270,27 @@ func TestDigest(t *testing.T) {
 	}
 	if err := new(Config).Validate(); err == nil {
 		t.Error("an empty Config is valid")
+	}
+}
+
+// TestFiles: PHP's save path in its forms; the reference file's comment too.
+func TestFiles(t *testing.T) {
+	for _, dir := range []string{"/var/lib/php/sessions", "2;/x", "2;0660;/x"} {
+		c, err := Parse("c.yaml", []byte(strings.Replace(least, "old: {memory: {}}", `old: {files: {dir: "`+dir+`", max_lifetime: 24m, owner: www-data}}`, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := c.Old.Files; f.Dir != dir || f.MaxLifetime.Std() != 24*time.Minute || f.Owner != "www-data" {
+			t.Errorf("got %+v", f)
+		}
+	}
+	raw, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range reflect.TypeFor[Files]().NumField() {
+		if key := reflect.TypeFor[Files]().Field(i).Tag.Get("yaml"); !strings.Contains(string(raw), "#     "+key+": ") {
+			t.Errorf("the reference file does not show files.%s", key)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/files"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 )
 
@@ -37,6 +38,7 @@ func (c *Config) Kinds() []kinds.Kind {
 var (
 	migrationName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 	agentName     = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	userName      = regexp.MustCompile(`^[A-Za-z0-9._-]{0,64}$`) // empty: the default
 )
 
 type checker struct {
@@ -175,7 +177,7 @@ func (k *checker) kinds() {
 	}
 }
 
-const built = "memory, memcached, redis"
+const built = "memory, files, memcached, redis"
 
 func (k *checker) store(side string, s Store) {
 	set := 0
@@ -185,7 +187,7 @@ func (k *checker) store(side string, s Store) {
 		ok   bool
 	}{
 		{"memory", s.Memory != nil, true}, {"memcached", s.Memcached != nil, true}, {"redis", s.Redis != nil, true},
-		{"files", s.Files != nil, false}, {"mysql", s.MySQL != nil, false},
+		{"files", s.Files != nil, true}, {"mysql", s.MySQL != nil, false},
 		{"hybrid", s.Hybrid != nil, false}, {"dynamodb", s.DynamoDB != nil, false},
 	} {
 		if f.set {
@@ -207,11 +209,29 @@ func (k *checker) store(side string, s Store) {
 			k.bad(side+".memcached.hash", "%q: accepted are ketama (libmemcached's own) and ketama_weighted (libketama, twemproxy)", m.Hash)
 		}
 	}
+	if f := s.Files; f != nil {
+		k.files(side+".files", side, f)
+	}
 	if r := s.Redis; r != nil {
 		k.servers(side+".redis.addrs", r.Addrs, true)
 		if r.Database < 0 || r.Database > 0 && len(r.Addrs) > 1 {
 			k.bad(side+".redis.database", "%d: accepted is 0 or more, and 0 in a cluster", r.Database)
 		}
+	}
+}
+
+func (k *checker) files(path, side string, f *Files) {
+	if side == "new" {
+		k.bad(path, "is of one host: accepted is files as old")
+	}
+	if err := files.CheckSavePath(f.Dir); err != nil {
+		k.bad(path+".dir", "%q: accepted is PHP's session.save_path: /dir, N;/dir or N;MODE;/dir", f.Dir)
+	}
+	if f.MaxLifetime.Std() < time.Second {
+		k.bad(path+".max_lifetime", "%v: accepted is PHP's session.gc_maxlifetime, 1s or more, as 24m", f.MaxLifetime)
+	}
+	if !userName.MatchString(f.Owner) {
+		k.bad(path+".owner", "%q: accepted is the name or number of the user that PHP runs as", f.Owner)
 	}
 }
 

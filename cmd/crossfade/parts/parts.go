@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/files"
 	"github.com/seed-41165957/crossfade/backends/memcached"
 	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/backends/redis"
@@ -32,11 +33,13 @@ func Version() string {
 }
 
 // OpenStore makes the store that the configuration names. Nothing is asked of
-// its server yet. name is "old" or "new", for errors.
+// its server yet; files are looked at, and their folder must be there. name is "old" or "new", for errors.
 func OpenStore(name string, c config.Store, migration string, t config.Timeouts) (backends.Store, error) {
 	switch {
 	case c.Memory != nil:
 		return memory.New(memory.Options{Migration: migration, Evict: false}), nil
+	case c.Files != nil:
+		return files.New(FilesOptions(c.Files, migration))
 	case c.Memcached != nil && len(c.Memcached.Servers) == 1:
 		return memcached.New(c.Memcached.Servers[0], memcached.Options{Migration: migration, DialTimeout: t.Dial.Std()}), nil
 	case c.Redis != nil && len(c.Redis.Addrs) == 1:
@@ -50,7 +53,12 @@ func OpenStore(name string, c config.Store, migration string, t config.Timeouts)
 		}
 		return redis.New(o), nil
 	}
-	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, memcached and redis, of one server", name)
+	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, files, and memcached and redis of one server", name)
+}
+
+// FilesOptions are those of the files store that the configuration names.
+func FilesOptions(c *config.Files, migration string) files.Options {
+	return files.Options{SavePath: c.Dir, MaxLifetime: c.MaxLifetime.Std(), Owner: c.Owner, Migration: migration}
 }
 
 // Evicts asks a store whether it may throw out live sessions. One that does
