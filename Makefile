@@ -2,7 +2,7 @@
 GO      ?= go
 BIN     := bin/crossfade
 # What the tests start. Debian's names; other systems: see README.
-NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker
+NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy
 PHP_EXT := memcached:php-memcached redis:php-redis
 
 .PHONY: build demo test test-all test-walk test-php lint bench deps clean
@@ -33,7 +33,7 @@ test-walk:
 	CROSSFADE_DEEP=1 $(GO) test -timeout 80m -run Deep -v ./darklaunch/walk
 
 test-php: deps $(BIN)
-	CROSSFADE_LONG=1 $(GO) test -race -timeout 30m -run "PHP|Neighbours|LateUnlock" -v ./cmd/crossfade/...
+	CROSSFADE_LONG=1 $(GO) test -race -timeout 30m -run "PHP|Sticky|Neighbours|LateUnlock" -v ./cmd/crossfade/...
 
 test-faults: $(BIN)
 	./$(BIN) demo --break new

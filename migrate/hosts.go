@@ -18,7 +18,7 @@ import (
 
 // Where each host has an old of its own (session files), a copy, a verification
 // and a reverse copy are run on each host, and count once every host has run
-// them. docs/decisions/0006-each-hosts-own-old.md says why.
+// them. docs/decisions/0007-each-hosts-own-old.md says why.
 
 // hostRuns are what was done on one host.
 type hostRuns struct {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -75,6 +76,9 @@ func (a *app) report(r migrate.Report) {
 		a.printf(", %d that old has evicted", r.Evicted)
 	}
 	a.printf(", %d unresolved\n", r.Unresolved)
+	if len(r.HostsLeft) > 0 {
+		a.printf("each host has an old of its own: run it there too: %s\n", strings.Join(r.HostsLeft, ", "))
+	}
 	var classes []string
 	for c := range r.Differences {
 		classes = append(classes, c)

@@ -74,6 +74,9 @@ func (a *app) open(s stepFlags) (*opened, error) {
 			return l, errors.Join(err1, err2)
 		},
 	}
+	if c.Old.Files != nil { // each host has its own
+		opt.Host = c.Agent.Name
+	}
 	if c.Listen.AdminTokenFile.Set() {
 		opt.Client = agentapi.ClientOptions{Token: c.Listen.AdminTokenFile.Read}
 	}

@@ -73,7 +73,7 @@ type Memory struct{}
 
 // Files is the folder of PHP's own files handler.
 type Files struct {
-	Dir         string   `yaml:"dir"`          // session.save_path
+	Dir         string   `yaml:"dir" json:"-"` // session.save_path; each host's own, so no part of the digest
 	MaxLifetime Duration `yaml:"max_lifetime"` // session.gc_maxlifetime
 	Owner       string   `yaml:"owner"`
 }

@@ -53,8 +53,10 @@ type sidecar struct {
 
 // setting is what differs between tests.
 type setting struct {
-	sessions string // yaml, below sessions:
-	old, new string // yaml of one store
+	sessions string   // yaml, below sessions:
+	old, new string   // yaml of one store
+	own      []string // yaml of old for each agent, where each host has its own
+	sockets  bool     // Redis clients come by a Unix socket
 	// apart gives each agent a flag file of its own, so that a test can hold
 	// them in neighbouring positions.
 	apart bool
@@ -74,6 +76,9 @@ func newFleet(t testing.TB, n int, s setting) *fleet {
 	var admins []string
 	for i := range n {
 		a := &sidecar{name: fmt.Sprintf("web-%d", i+1), memcached: port(t), redis: port(t), admin: port(t)}
+		if s.sockets {
+			a.redis = "unix:" + filepath.Join(f.dir, a.name+".sock")
+		}
 		a.config, a.flagFile = filepath.Join(f.dir, a.name+".yaml"), filepath.Join(f.dir, "flags.json")
 		if s.apart {
 			a.flagFile = filepath.Join(f.dir, a.name+".json")
@@ -81,7 +86,10 @@ func newFleet(t testing.TB, n int, s setting) *fleet {
 		f.agents, admins = append(f.agents, a), append(admins, a.admin)
 		f.publish(a, only(s.at, 1))
 	}
-	for _, a := range f.agents {
+	for i, a := range f.agents {
+		if s.own != nil {
+			s.old = s.own[i]
+		}
 		// new's timeout is not the default of 250 ms: this machine runs
 		// everything at once, and a stall of its own is not what is tried here.
 		text := fmt.Sprintf(`migration: phptest
@@ -182,12 +190,15 @@ func (f *fleet) acknowledged(a *sidecar, epoch uint64) {
 }
 
 // crossfade runs one command line, and fails the test unless it ends with 0.
-func (f *fleet) crossfade(args ...string) {
+func (f *fleet) crossfade(args ...string) { f.t.Helper(); f.crossfadeAt(0, args...) }
+
+// crossfadeAt runs it with one host's configuration.
+func (f *fleet) crossfadeAt(i int, args ...string) {
 	f.t.Helper()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, f.bin, append(args, "--config", f.agents[0].config, "--wait", "60s")...)
+	cmd := exec.CommandContext(ctx, f.bin, append(args, "--config", f.agents[i].config, "--wait", "60s")...)
 	// It ends with this test, also when that is killed: the kernel asks which
 	// thread has started it.
 	runtime.LockOSThread()

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -25,6 +26,9 @@ type host struct {
 	done     chan error
 	said     output
 	inflight atomic.Int64
+	// jar, of a balancer that keeps each browser on one host, has its cookie for
+	// each login.
+	jar *sync.Map
 }
 
 // supervise ends the whole process group when its standard input closes: also
@@ -127,6 +131,11 @@ func (h *host) ask(op, cookie, user string) (r reply, err error) {
 	if cookie != "" {
 		q.AddCookie(&http.Cookie{Name: "PHPSESSID", Value: cookie})
 	}
+	if h.jar != nil {
+		if v, ok := h.jar.Load(user); ok {
+			q.AddCookie(v.(*http.Cookie))
+		}
+	}
 	a, err := web.Do(q)
 	if err != nil {
 		return r, err
@@ -140,6 +149,9 @@ func (h *host) ask(op, cookie, user string) (r reply, err error) {
 		return r, fmt.Errorf("%s answered %s to %s: %.300s", h.name, a.Status, op, body)
 	}
 	for _, c := range a.Cookies() {
+		if c.Name == stickyCookie && h.jar != nil {
+			h.jar.Store(user, c)
+		}
 		if c.Name == "PHPSESSID" && c.Value != r.cookie {
 			r.before, r.cookie = r.cookie, c.Value
 		}
