@@ -56,7 +56,7 @@ type setting struct {
 	sessions string   // yaml, below sessions:
 	old, new string   // yaml of one store
 	own      []string // yaml of old for each agent, where each host has its own
-	sockets  bool     // Redis clients come by a Unix socket
+	sockets  bool     // clients come by Unix sockets
 	// apart gives each agent a flag file of its own, so that a test can hold
 	// them in neighbouring positions.
 	apart bool
@@ -77,7 +77,7 @@ func newFleet(t testing.TB, n int, s setting) *fleet {
 	for i := range n {
 		a := &sidecar{name: fmt.Sprintf("web-%d", i+1), memcached: port(t), redis: port(t), admin: port(t)}
 		if s.sockets {
-			a.redis = "unix:" + filepath.Join(f.dir, a.name+".sock")
+			a.redis, a.memcached = "unix:"+filepath.Join(f.dir, a.name+".sock"), "unix:"+filepath.Join(f.dir, a.name+"-mc.sock")
 		}
 		a.config, a.flagFile = filepath.Join(f.dir, a.name+".yaml"), filepath.Join(f.dir, "flags.json")
 		if s.apart {
