@@ -66,6 +66,13 @@ func RedisSentinel(ctx context.Context, opts SetOptions) (*Set, error) {
 		return nil, errors.Join(err, s.Stop())
 	}
 	s.Data = append(s.Data, second)
+	// A replica without its first copy may be promoted all the same, empty.
+	err = until(ctx, second, "the replica's first copy", func() bool {
+		return strings.Contains(cli(ctx, second, opts.CLI, "INFO", "replication"), "master_link_status:up")
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
 	for range 3 {
 		w, err := sentinel(ctx, first.port, opts)
 		if err != nil {
