@@ -111,7 +111,7 @@ func checkStore(ctx context.Context, side string, s config.Store, c *config.Conf
 		reach.OK, reach.Found = true, "memory: inside the agent, for trials"
 		return []row{reach}
 	}
-	st, err := parts.OpenStore(side, s, c.Migration, c.Timeouts)
+	st, err := parts.OpenStore(side, s, c)
 	if err != nil {
 		reach.Found, reach.Mend = err.Error(), "correct "+side+" in the configuration"
 		return []row{reach}
