@@ -140,6 +140,9 @@ func checkStore(ctx context.Context, side string, s config.Store, c *config.Conf
 			}
 		}
 	}
+	if h.Note != "" {
+		evict.Found += "; " + h.Note
+	}
 	return []row{reach, able, evict}
 }
 
