@@ -78,7 +78,10 @@ func (s *Store) getWithFlags(ctx context.Context, k backends.Key) (backends.Sess
 		keys := []string{k.Name, s.flagsKey(k)}
 		cmd = c.EvalSha(ctx, scriptGet.sha, keys)
 		if goredis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-			cmd = c.Eval(ctx, scriptGet.text, keys)
+			// Loaded first: after ASK only the first command goes through, and the
+			// next try finds the script.
+			c.ScriptLoad(ctx, scriptGet.text)
+			cmd = c.EvalSha(ctx, scriptGet.sha, keys)
 		}
 		return cmd.Err()
 	})

@@ -128,15 +128,14 @@ func (n *node) retire() {
 }
 
 func (n *node) close() error {
-	n.retired.Store(true)
+	was := n.retired.Swap(true)
 	for _, p := range n.pools() {
 		p.close()
 	}
-	err := n.reads.Close()
-	if e := n.control.Close(); err == nil {
-		err = e
+	if was {
+		return nil // the clients are closed
 	}
-	return err
+	return errors.Join(n.reads.Close(), n.control.Close())
 }
 
 func (n *node) pools() []*pool { return []*pool{n.changes, n.guards, n.undos} }

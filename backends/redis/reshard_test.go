@@ -40,6 +40,58 @@ func moveSlot(t *testing.T, slot int64, from, to *goredis.Client, fromID, toID s
 	ok(from.Do(ctx, "cluster", "setslot", slot, "node", toID).Err())
 }
 
+// TestAsk: a key that has gone ahead of its slot is read and changed where it is.
+func TestAsk(t *testing.T) {
+	set := clustered.get(t)
+	ctx := t.Context()
+	s := open(t, clusterOptions(set))
+	name := "{asked}a"
+	if err := s.Set(ctx, session(name, "x")); err != nil {
+		t.Fatal(err)
+	}
+	var from, to *goredis.Client
+	for _, n := range set.Data[:3] {
+		if c := direct(t, n.Addr()); c.Get(ctx, name).Err() == nil {
+			from = c
+		} else {
+			to = c
+		}
+	}
+	slot := from.ClusterKeySlot(ctx, name).Val()
+	fromID, toID := from.Do(ctx, "cluster", "myid").Val(), to.Do(ctx, "cluster", "myid").Val()
+	host, port, _ := strings.Cut(to.Options().Addr, ":")
+	for _, cmd := range []*goredis.Cmd{to.Do(ctx, "cluster", "setslot", slot, "importing", fromID), from.Do(ctx, "cluster", "setslot", slot, "migrating", toID),
+		from.Do(ctx, "migrate", host, port, name, 0, 1000)} {
+		if err := cmd.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if got, found, err := s.Get(short, key(name)); err != nil || !found || string(got.Data) != "x" {
+		t.Errorf("get: %q, %v, %v", got.Data, found, err)
+	}
+	if err := s.Set(short, session(name, "y")); err != nil {
+		t.Errorf("set: %v", err)
+	}
+	if found, err := s.Touch(short, key(name), time.Time{}); err != nil || !found {
+		t.Errorf("touch: %v, %v", found, err)
+	}
+	if err := s.Set(short, session("{asked}new", "z")); err != nil {
+		t.Errorf("set of what was nowhere: %v", err)
+	}
+	for _, c := range []*goredis.Client{to, from} {
+		if err := c.Do(ctx, "cluster", "setslot", slot, "node", toID).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{name: "y", "{asked}new": "z"} {
+		if got, _, err := s.Get(ctx, key(name)); err != nil || string(got.Data) != want {
+			t.Errorf("%s: got %q, %v, want %q", name, got.Data, err, want)
+		}
+	}
+}
+
 // TestSlotMovesUnderWriters moves one slot to and fro while its sessions are
 // written in every way. Each key has one writer, which reads what it wrote:
 // nothing acknowledged is lost, nothing refused is done, nothing is unknown.
