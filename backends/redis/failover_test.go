@@ -244,6 +244,10 @@ func TestDemotedPrimaryIsNotUsed(t *testing.T) {
 	if err := set.Data[0].Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	// It would take writes, and lose them.
+	if out := set.Ask(t.Context(), set.Data[0], "CONFIG", "SET", "replica-read-only", "no"); out != "OK\n" {
+		t.Fatal(out)
+	}
 	if out := set.Ask(t.Context(), set.Data[0], "REPLICAOF", set.Data[1].Addr()[:9], "1"); out != "OK\n" {
 		t.Fatal(out)
 	}

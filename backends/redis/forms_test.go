@@ -1,6 +1,8 @@
 package redis_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -36,6 +38,44 @@ func forms(t *testing.T, o redis.Options, deviations map[string]string) {
 			t.Parallel()
 			backendtest.Run(t, func(*testing.T) backends.Store { return redis.New(o) },
 				backendtest.Options{Deviations: deviations, MaxConnections: 200})
+		})
+	}
+}
+
+// frozen is all data servers of a set as one.
+type frozen struct{ *localserver.Set }
+
+func (f frozen) each(do func(*localserver.Server) error) (err error) {
+	for _, s := range f.Data {
+		err = errors.Join(err, do(s))
+	}
+	return err
+}
+
+func (f frozen) Addr() string                  { return f.Data[0].Addr() }
+func (f frozen) Freeze() error                 { return f.each((*localserver.Server).Freeze) }
+func (f frozen) Thaw() error                   { return f.each((*localserver.Server).Thaw) }
+func (f frozen) Kill() error                   { return errors.ErrUnsupported }
+func (f frozen) Restart(context.Context) error { return errors.ErrUnsupported }
+
+// TestStalls: servers stand still, and nobody replaces them so soon.
+func TestStalls(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		start   func(context.Context, localserver.SetOptions) (*localserver.Set, error)
+		set     localserver.SetOptions
+		options func(*localserver.Set) redis.Options
+		not     map[string]string
+	}{
+		"sentinel": {localserver.RedisSentinel, localserver.SetOptions{Sentinel: []string{"sentinel down-after-milliseconds " + localserver.Master + " 30000"}}, sentinelOptions, nil},
+		"cluster":  {localserver.RedisCluster, localserver.SetOptions{Args: []string{"--cluster-node-timeout", "30000"}}, clusterOptions, apart},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := startSet(t, tt.start, tt.set)
+			o := tt.options(set)
+			o.KeepFlags = true
+			backendtest.Run(t, func(*testing.T) backends.Store { return redis.New(o) },
+				backendtest.Options{Server: frozen{set}, Replaced: true, Deviations: tt.not, MaxConnections: 200})
 		})
 	}
 }
