@@ -44,6 +44,9 @@ type Set struct {
 	cli       []string
 }
 
+// probe is a key that is there for a moment.
+const probe = "localserver:probe"
+
 // Master is the name under which the Sentinels of a Set watch.
 const Master = "mymaster"
 
@@ -66,13 +69,17 @@ func RedisSentinel(ctx context.Context, opts SetOptions) (*Set, error) {
 		return nil, errors.Join(err, s.Stop())
 	}
 	s.Data = append(s.Data, second)
-	// A replica without its first copy may be promoted all the same, empty.
-	err = until(ctx, second, "the replica's first copy", func() bool {
-		return strings.Contains(cli(ctx, second, opts.CLI, "INFO", "replication"), "master_link_status:up")
+	// A replica without its first copy may be promoted all the same, empty; and
+	// after one over the socket it is sent nothing until it has acknowledged,
+	// which it does once a second: a write must have come through.
+	err = until(ctx, second, "the replica to follow", func() bool {
+		cli(ctx, first, opts.CLI, "SET", probe, "1")
+		return strings.TrimSpace(cli(ctx, second, opts.CLI, "GET", probe)) == "1"
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
+	cli(ctx, first, opts.CLI, "DEL", probe)
 	for range 3 {
 		w, err := sentinel(ctx, first.port, opts)
 		if err != nil {

@@ -26,7 +26,11 @@ const (
 //
 // A primary that was cut off goes on answering until it hears of its successor.
 // What is written there is lost; we stop within sentinelEvery of the failover
-// where a Sentinel with the new epoch can be reached.
+// where a Sentinel with the new epoch can be reached. What a primary has
+// acknowledged and not yet replicated when it dies is lost too: usually some
+// milliseconds' writes, and up to a second's right after a replica's full copy
+// without disk, which is sent nothing until it has acknowledged (seen with
+// 7.0.15). Health's run id changes then, which is how agents hear of it.
 type sentinel struct {
 	refresher
 	retirees
