@@ -26,18 +26,32 @@ func moveSlot(t *testing.T, slot int64, from, to *goredis.Client, fromID, toID s
 	}
 	ok(to.Do(ctx, "cluster", "setslot", slot, "importing", fromID).Err())
 	ok(from.Do(ctx, "cluster", "setslot", slot, "migrating", toID).Err())
+	finishSlot(t, slot, from, to, toID)
+}
+
+// finishSlot moves the keys that are left, of other tests too, and the slot.
+func finishSlot(t *testing.T, slot int64, from, to *goredis.Client, toID any) {
+	t.Helper()
+	ctx := t.Context()
 	host, port, _ := strings.Cut(to.Options().Addr, ":")
 	for {
 		keys, err := from.ClusterGetKeysInSlot(ctx, int(slot), 1).Result()
-		ok(err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if len(keys) == 0 {
 			break
 		}
-		ok(from.Do(ctx, "migrate", host, port, keys[0], 0, 1000).Err())
+		if err := from.Do(ctx, "migrate", host, port, keys[0], 0, 1000).Err(); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	ok(to.Do(ctx, "cluster", "setslot", slot, "node", toID).Err())
-	ok(from.Do(ctx, "cluster", "setslot", slot, "node", toID).Err())
+	for _, c := range []*goredis.Client{to, from} {
+		if err := c.Do(ctx, "cluster", "setslot", slot, "node", toID).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestAsk: a key that has gone ahead of its slot is read and changed where it is.
@@ -80,11 +94,7 @@ func TestAsk(t *testing.T) {
 	if err := s.Set(short, session("{asked}new", "z")); err != nil {
 		t.Errorf("set of what was nowhere: %v", err)
 	}
-	for _, c := range []*goredis.Client{to, from} {
-		if err := c.Do(ctx, "cluster", "setslot", slot, "node", toID).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	finishSlot(t, slot, from, to, toID)
 	for name, want := range map[string]string{name: "y", "{asked}new": "z"} {
 		if got, _, err := s.Get(ctx, key(name)); err != nil || string(got.Data) != want {
 			t.Errorf("%s: got %q, %v, want %q", name, got.Data, err, want)
