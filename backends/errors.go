@@ -28,6 +28,10 @@ var ErrClosed = errors.New("backends: store is closed")
 // parked.
 var ErrBusy = errors.New("backends: no free connection")
 
+// ErrApart is returned by GuardMany, with nothing changed, for keys that the
+// store cannot change all or none: in a Redis Cluster those of several slots.
+var ErrApart = errors.New("backends: the keys cannot be changed all or none")
+
 // Unknown is the error of a call that may have changed the store, may change
 // it later, or may not: it had no answer at its deadline. The connection it
 // went out on stays open (parked) until the doubt ends.

@@ -32,6 +32,10 @@ func SyncKey(migration string, k Key) Key { return sibling(migration, "sync", k)
 // RowKey: see SyncKey.
 func RowKey(migration string, k Key) Key { return sibling(migration, "row", k) }
 
+// FlagsKey names what a store without room for client flags keeps of a session's
+// flags, as GoneKey does its tombstone.
+func FlagsKey(migration string, k Key) Key { return sibling(migration, "flags", k) }
+
 // BehindKey names the record by which an agent says that old lacks writes of
 // its own; it stands in new. start is the agent's start id.
 func BehindKey(migration, start string) Key {
@@ -62,8 +66,8 @@ func sibling(migration, what string, k Key) Key {
 //
 // So the slot is lost for a key without a tag that is longer than room less two
 // bytes (200 at least) or has a '}', and for a tag longer than room less 67 (135
-// at least). Nothing of ours needs the slot today (package redis is for single
-// servers), while every store needs a name that it can hold.
+// at least; one less for FlagsKey). Package redis refuses such keys in a cluster
+// (ErrKey), and takes them elsewhere.
 func siblingOf(name string, room int) string {
 	sum := func() string {
 		b := sha256.Sum256([]byte(name))

@@ -76,6 +76,9 @@ func TestSiblings(t *testing.T) {
 			tt.short = tt.long
 		}
 		for migration, want := range map[string]string{longMigration: tt.long, "m": tt.short} {
+			if got := FlagsKey(migration, Key{Name: tt.name}).Name; len(got) > maxName || !OwnKey(got) {
+				t.Errorf("%s: the flags lie in %s", tt.name, got)
+			}
 			if got := GoneKey(migration, Key{Name: tt.name}).Name; got != "crossfade:"+migration+":gone:"+want {
 				t.Errorf("%s: got %s, want %s", tt.name, got, want)
 			}

@@ -24,6 +24,10 @@ type Key struct {
 	// Route is what a ring of servers hashes. Empty means Name. (libmemcached
 	// does not hash a namespace: php-memcached routes by the bare id.)
 	Route string
+	// Usual are the flags that sessions under this kind usually have: a store
+	// that keeps flags beside sessions stores nothing for them. Others ignore
+	// it. It names nothing: two Keys that differ in it are one session.
+	Usual uint32
 }
 
 // Session is one stored session.
@@ -155,7 +159,8 @@ type Guard interface {
 
 // BatchGuarder guards many keys for one round trip each way.
 type BatchGuarder interface {
-	// GuardMany is Guard for up to 1,000 distinct keys.
+	// GuardMany is Guard for up to 1,000 distinct keys. ErrApart where the store
+	// cannot change just these all or none; the caller then goes one by one.
 	GuardMany(ctx context.Context, ks []Key, notAfter time.Time) (BatchGuard, error)
 }
 
@@ -246,6 +251,9 @@ type Health struct {
 	Evicts      bool
 	Connections int // open connections of this Store, parked ones included
 	Parked      int // connections held by calls of unknown outcome
+	// Note says in words what the server would not tell, and what was taken to
+	// be so instead. Empty: it told all.
+	Note string
 }
 
 // Healther can ask the server how it is.

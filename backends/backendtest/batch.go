@@ -115,11 +115,25 @@ var batchCases = []testCase{
 		e.wantErr(guard.Swap(e.ctx, e.sessions(ks)), backends.ErrConflict)
 		e.wantMissing(ks[1])
 	}},
+	{"guard many/of anything", func(e *env) {
+		// Two keys that have nothing to do with each other: guarded, or refused
+		// with the one error that sends the caller on one by one.
+		g := ability[backends.BatchGuarder](e)
+		ks := []backends.Key{e.key("a"), e.key("b"), e.key("c"), e.key("d")}
+		guard, err := g.GuardMany(e.ctx, ks, time.Now().Add(15*time.Second))
+		if err != nil {
+			e.wantErr(err, backends.ErrApart)
+			return
+		}
+		defer guard.Release()
+		e.must(guard.Swap(e.ctx, e.sessions(ks)))
+		e.wantData(ks[3], "swapped")
+	}},
 	{"guard many/a thousand", func(e *env) {
 		g := ability[backends.BatchGuarder](e)
 		ks := make([]backends.Key, 1000)
 		for i := range ks {
-			ks[i] = e.key(fmt.Sprint(i))
+			ks[i] = e.key(fmt.Sprint("{tag}", i))
 		}
 		guard := e.guardMany(g, ks)
 		if got := len(guard.Records()); got != len(ks) {
@@ -134,13 +148,14 @@ var batchCases = []testCase{
 }
 
 // three gives one key that holds "data" and two that are absent; each call
-// gives others.
+// gives others. They have one hash tag, so that a cluster can change them all or
+// none.
 func (e *env) three() []backends.Key {
 	e.Helper()
 	n := time.Now().UnixNano()
 	var ks []backends.Key
 	for i := range 3 {
-		ks = append(ks, e.key(fmt.Sprintf("%d-%d", n, i)))
+		ks = append(ks, e.key(fmt.Sprintf("{%d}-%d", n, i)))
 	}
 	e.set(ks[0], "data")
 	return ks

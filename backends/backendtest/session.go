@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
 )
@@ -34,6 +35,71 @@ var sessionCases = []testCase{
 				e.Errorf("got flags %d, want %d", got.Flags, want)
 			}
 		}
+	}},
+	{"session/usual flags", func(e *env) {
+		// Flags are kept whether or not they are the usual ones of the key.
+		k := e.key("a")
+		for _, k.Usual = range []uint32{0, 768} {
+			for _, flags := range []uint32{768, 2, 0} {
+				s := e.session(k, "data")
+				s.Flags = flags
+				e.must(e.store.Set(e.ctx, s))
+				e.wantFlags(k, e.flags(flags))
+			}
+		}
+	}},
+	{"session/flags of every write", func(e *env) {
+		if e.flags(1) == 0 {
+			e.Skip("the store keeps no flags")
+		}
+		for name, write := range e.flagWrites() {
+			for _, flags := range []uint32{2, 0} {
+				k := e.key(fmt.Sprint(name, flags))
+				k.Usual = 1
+				s := e.session(k, "data")
+				s.Flags = flags
+				e.must(write(s))
+				e.wantFlags(k, flags)
+			}
+		}
+	}},
+	{"session/flags outlive no session", func(e *env) {
+		if e.flags(1) == 0 {
+			e.Skip("the store keeps no flags")
+		}
+		usual, touches := e.key("a"), e.key("b")
+		odd := e.session(usual, "same")
+		odd.Flags = 7
+		e.must(e.store.Set(e.ctx, odd))
+		e.set(usual, "same") // with flags 0, and the very bytes
+		e.wantFlags(usual, 0)
+		e.must(e.store.Set(e.ctx, odd))
+		e.delete(usual)
+		e.set(usual, "same")
+		e.wantFlags(usual, 0)
+		if b, ok := e.store.(backends.Tombstoner); ok {
+			e.must(e.store.Set(e.ctx, odd))
+			_, err := b.Bury(e.ctx, usual, time.Minute)
+			e.must(err)
+			e.set(usual, "same")
+			e.wantFlags(usual, 0)
+		}
+		t, ok := e.store.(backends.Toucher)
+		if !ok {
+			return
+		}
+		odd.Key, odd.Deadline = touches, e.soon()
+		e.must(e.store.Set(e.ctx, odd))
+		found, err := t.Touch(e.ctx, touches, time.Now().Add(time.Hour))
+		e.must(err)
+		if !found {
+			e.Fatalf("touch: missing")
+		}
+		e.eventually("the first deadline passes", func() bool { return time.Now().After(odd.Deadline.Add(e.opts.Exactness)) })
+		e.wantFlags(touches, 7)
+		_, err = t.Touch(e.ctx, touches, time.Time{})
+		e.must(err)
+		e.wantFlags(touches, 7)
 	}},
 	{"session/route", func(e *env) {
 		// A route chooses the server and is no part of the name there.
@@ -195,6 +261,82 @@ var dataCases = []testCase{
 		e.set(e.key("a"), "data") // and the connection is not out of step
 		e.wantData(e.key("a"), "data")
 	}},
+}
+
+// wantFlags fails unless k is there with these flags, however it is read.
+func (e *env) wantFlags(k backends.Key, flags uint32) {
+	e.Helper()
+	s, found, err := e.store.Get(e.ctx, k)
+	e.must(err)
+	if !found || s.Flags != flags {
+		e.Errorf("get: got %v with flags %d, want %d", found, s.Flags, flags)
+	}
+	if r, ok := e.store.(backends.Reader); ok {
+		rec, err := r.Read(e.ctx, k)
+		e.must(err)
+		if rec.Flags != flags {
+			e.Errorf("read: got flags %d, want %d", rec.Flags, flags)
+		}
+	}
+	if r, ok := e.store.(backends.BatchReader); ok {
+		recs, err := r.ReadMany(e.ctx, []backends.Key{e.key("other"), k})
+		e.must(err)
+		if recs[1].Flags != flags {
+			e.Errorf("read many: got flags %d, want %d", recs[1].Flags, flags)
+		}
+	}
+	if g, ok := e.store.(backends.Guarder); ok {
+		guard := e.guard(g, k)
+		if rec := guard.Record(); rec.Flags != flags {
+			e.Errorf("guard: got flags %d, want %d", rec.Flags, flags)
+		}
+		guard.Release()
+	}
+}
+
+// flagWrites is every way to write a session.
+func (e *env) flagWrites() map[string]func(backends.Session) error {
+	writes := map[string]func(backends.Session) error{
+		"set": func(s backends.Session) error { return e.store.Set(e.ctx, s) },
+	}
+	if a, ok := e.store.(backends.Adder); ok {
+		writes["add"] = func(s backends.Session) error { _, err := a.Add(e.ctx, s); return err }
+		writes["add with undo"] = func(s backends.Session) error {
+			_, u, err := a.AddUndo(e.ctx, s)
+			if err == nil {
+				u.Release()
+			}
+			return err
+		}
+	}
+	if b, ok := e.store.(backends.Tombstoner); ok {
+		writes["revive"] = func(s backends.Session) error { return b.Revive(e.ctx, s) }
+	}
+	if g, ok := e.store.(backends.Guarder); ok {
+		writes["swap"] = func(s backends.Session) error {
+			guard := e.guard(g, s.Key)
+			defer guard.Release()
+			return guard.Swap(e.ctx, s)
+		}
+		if b, ok := e.store.(backends.Tombstoner); ok {
+			writes["guarded revive"] = func(s backends.Session) error {
+				if _, err := b.Bury(e.ctx, s.Key, time.Minute); err != nil {
+					return err
+				}
+				guard := e.guard(g, s.Key)
+				defer guard.Release()
+				return guard.Revive(e.ctx, s)
+			}
+		}
+	}
+	if g, ok := e.store.(backends.BatchGuarder); ok {
+		writes["swap many"] = func(s backends.Session) error {
+			guard := e.guardMany(g, []backends.Key{s.Key})
+			defer guard.Release()
+			return guard.Swap(e.ctx, []backends.Session{s})
+		}
+	}
+	return writes
 }
 
 // flags is what is left of flags in the store.

@@ -36,6 +36,8 @@ var stallCases = []testCase{
 			}
 			u, unknown := backends.IsUnknown(err)
 			switch {
+			case c.name == "guard many" && errors.Is(err, backends.ErrApart):
+				continue // it need not be asked
 			case unknown && c.name != "guard" && c.name != "guard many" && !c.changes:
 				e.Errorf("%s: a read has no unknown outcome", c.name)
 			case unknown:

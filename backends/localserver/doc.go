@@ -9,6 +9,8 @@
 //	defer s.Stop()
 //	use(s.Addr())
 //
+// RedisSentinel and RedisCluster start several that belong together.
+//
 // It promises that every wait is bounded, that a child dies with the program
 // that started it, and that Kill, Freeze, Thaw and Restart have happened when
 // they return: a frozen server no longer answers, a restarted one does.

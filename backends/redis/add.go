@@ -18,14 +18,18 @@ func (s *Store) Add(ctx context.Context, sess backends.Session) (bool, error) {
 	if px == lifePast {
 		return s.absent(ctx, sess.Key)
 	}
-	n, err := s.script(ctx, "add", scriptAdd, []string{sess.Key.Name, s.gone(sess.Key)}, sess.Data, px)
+	n, err := s.script(ctx, "add", scriptAdd, s.kin(sess.Key), s.sessionArgs(nil, sess)...)
 	return n > 0, err
 }
 
 // absent is the answer to an add that stores nothing.
 func (s *Store) absent(ctx context.Context, k backends.Key) (bool, error) {
-	n, err := s.reads.Exists(ctx, k.Name).Result()
-	return err == nil && n == 0, s.read(ctx, "add", err)
+	var n int64
+	err := s.view(ctx, "add", k.Name, func(c goredis.Cmdable) (err error) {
+		n, err = c.Exists(ctx, k.Name).Result()
+		return err
+	})
+	return err == nil && n == 0, err
 }
 
 // AddUndo is Add, and keeps its connection with a WATCH until Release.
@@ -45,42 +49,63 @@ func (s *Store) AddUndo(ctx context.Context, sess backends.Session) (bool, backe
 		}
 		return true, &undo{nothing: true}, nil
 	}
-	l, err := s.undos.take(ctx)
-	if err != nil {
+	var u *undo
+	err := s.at(ctx, sess.Key.Name, func(n *node, ask bool) (err error) {
+		u, err = n.addUndo(ctx, sess, ask)
+		return err
+	})
+	if err != nil || u == nil {
 		return false, nil, err
+	}
+	return true, u, nil
+}
+
+// addUndo gives nil where there is a session.
+func (n *node) addUndo(ctx context.Context, sess backends.Session, ask bool) (*undo, error) {
+	if ask {
+		// ASKING does not reach past the first command: wait until the slot is there.
+		return nil, &ReplyError{Op: "add", Code: "TRYAGAIN"}
+	}
+	l, err := n.undos.take(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var stored, same bool
 	usable, err := l.do(ctx, "add", false, func(conn *goredis.Conn) (err error) {
-		stored, same, err = s.addAndWatch(conn, sess, px, false)
+		stored, same, err = n.store.addAndWatch(conn, sess, false)
 		if goredis.HasErrorPrefix(err, "NOSCRIPT") { // it was not run: see script.run
-			stored, same, err = s.addAndWatch(conn, sess, px, true)
+			stored, same, err = n.store.addAndWatch(conn, sess, true)
 		}
 		return err
 	})
-	err = s.reply("add", err)
+	err = n.store.reply("add", err)
 	switch {
 	case !usable:
-		return false, nil, err
+		return nil, err
 	case err != nil || !stored:
-		s.undos.put(l)
-		return false, nil, err
+		n.undos.put(l)
+		return nil, err
 	}
-	return true, &undo{store: s, line: l, key: sess.Key, modified: !same}, nil
+	return &undo{pool: n.undos, line: l, key: sess.Key, modified: !same}, nil
 }
 
 // addAndWatch adds, and tells whether what stands there afterwards is the same.
-func (s *Store) addAndWatch(conn *goredis.Conn, sess backends.Session, px int64, inFull bool) (stored, same bool, err error) {
+func (s *Store) addAndWatch(conn *goredis.Conn, sess backends.Session, inFull bool) (stored, same bool, err error) {
 	ctx := context.Background()
-	keys := []string{sess.Key.Name, s.gone(sess.Key)}
+	keys, args := s.kin(sess.Key), s.sessionArgs(nil, sess)
 	pipe := conn.Pipeline()
 	pipe.Do(ctx, "unwatch") // of whoever had the line before
 	var add *goredis.Cmd
 	if inFull {
-		add = pipe.Eval(ctx, scriptAdd.text, keys, sess.Data, px)
+		add = pipe.Eval(ctx, scriptAdd.text, keys, args...)
 	} else {
-		add = pipe.EvalSha(ctx, scriptAdd.sha, keys, sess.Data, px)
+		add = pipe.EvalSha(ctx, scriptAdd.sha, keys, args...)
 	}
-	pipe.Do(ctx, "watch", sess.Key.Name)
+	if s.opts.KeepFlags {
+		pipe.Do(ctx, "watch", sess.Key.Name, keys[2])
+	} else {
+		pipe.Do(ctx, "watch", sess.Key.Name)
+	}
 	get := pipe.Get(ctx, sess.Key.Name)
 	if err := exec(ctx, pipe); err != nil {
 		return false, false, err
@@ -95,7 +120,7 @@ func (s *Store) addAndWatch(conn *goredis.Conn, sess backends.Session, px int64,
 
 // undo is used by one goroutine.
 type undo struct {
-	store    *Store
+	pool     *pool
 	line     *line // nil once given back
 	key      backends.Key
 	modified bool
@@ -106,7 +131,8 @@ func (u *undo) Undo(ctx context.Context) error {
 	if u.nothing {
 		return nil
 	}
-	if err := u.store.enter(ctx); err != nil {
+	s := u.pool.node.store
+	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	if u.modified || u.line == nil {
@@ -115,7 +141,11 @@ func (u *undo) Undo(ctx context.Context) error {
 	l := u.line
 	usable, err := l.do(ctx, "undo", false, func(conn *goredis.Conn) error {
 		pipe := conn.TxPipeline()
-		del := pipe.Del(context.Background(), u.key.Name)
+		names := []string{u.key.Name}
+		if s.opts.KeepFlags {
+			names = append(names, s.flagsKey(u.key))
+		}
+		del := pipe.Del(context.Background(), names...)
 		if err := exec(context.Background(), pipe); err != nil {
 			return err
 		}
@@ -123,14 +153,14 @@ func (u *undo) Undo(ctx context.Context) error {
 	})
 	u.line = nil
 	if usable {
-		u.store.undos.put(l)
+		u.pool.put(l)
 	}
-	return u.store.reply("undo", err)
+	return s.reply("undo", elsewhere(err))
 }
 
 func (u *undo) Release() {
 	if u.line != nil {
-		u.store.undos.put(u.line) // the next one begins with UNWATCH
+		u.pool.put(u.line) // the next one begins with UNWATCH
 		u.line = nil
 	}
 }

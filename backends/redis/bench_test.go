@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +13,50 @@ import (
 	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/redis"
 )
+
+// BenchmarkFlags says what KeepFlags costs, on one server, turn by turn: times
+// with it over times without (usual flags; and others, which have a key).
+func BenchmarkFlags(b *testing.B) {
+	srv := backendtest.Redis(b)
+	stores := map[bool]*redis.Store{}
+	for _, keep := range []bool{false, true} {
+		stores[keep] = open(b, redis.Options{Addr: srv.Addr(), KeepFlags: keep})
+	}
+	for _, flags := range []uint32{0, 768} {
+		sess := backends.Session{Key: key("a"), Data: make([]byte, 512), Flags: flags, Deadline: time.Now().Add(time.Hour)}
+		for name, call := range map[string]func(*redis.Store) error{
+			"set": func(s *redis.Store) error { return s.Set(context.Background(), sess) },
+			"get": func(s *redis.Store) error { _, _, err := s.Get(context.Background(), sess.Key); return err },
+		} {
+			b.Run(fmt.Sprintf("%s/flags=%d", name, flags), func(b *testing.B) {
+				var took [2]time.Duration
+				for b.Loop() {
+					for i, keep := range []bool{false, true} {
+						if name == "get" {
+							if err := stores[keep].Set(context.Background(), sess); err != nil {
+								b.Fatal(err)
+							}
+						}
+						begin := time.Now()
+						var wg sync.WaitGroup
+						for range 8 {
+							wg.Go(func() {
+								for range 200 {
+									if err := call(stores[keep]); err != nil {
+										b.Error(err)
+									}
+								}
+							})
+						}
+						wg.Wait()
+						took[i] += time.Since(begin)
+					}
+				}
+				b.ReportMetric(float64(took[1])/float64(took[0]), "x-without")
+			})
+		}
+	}
+}
 
 // BenchmarkStore compares with go-redis alone, on the same server, with the
 // same settings; a deadline on each call, as agents give one.

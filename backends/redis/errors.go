@@ -43,7 +43,9 @@ var hints = map[string]string{
 	"NOPERM":     "the ACL user may not do this",
 	"MISCONF":    "the server cannot save to disk and refuses writes",
 	"MASTERDOWN": "this replica has lost its primary",
-	"MOVED":      "this is a cluster node: single servers only",
+	"MOVED":      "this is a node of a cluster: configure it as one",
+	"CROSSSLOT":  "this is a node of a cluster: configure it as one",
+	"TRYAGAIN":   "the slot is being moved: wait",
 	"WRONGTYPE":  "the key holds something that is no session",
 }
 
@@ -94,8 +96,12 @@ func (s *Store) plain(op string, err error) error {
 		return nil
 	case isReply(err):
 		return s.reply(op, err)
-	case errors.Is(err, goredis.ErrClosed) || s.closed.Load():
+	case s.closed.Load():
 		return backends.ErrClosed
+	case errors.Is(err, goredis.ErrClosed):
+		return errRetired
+	case errors.Is(err, errNoPrimary), errors.Is(err, errRetired):
+		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, goredis.ErrPoolTimeout):

@@ -10,10 +10,10 @@ import (
 )
 
 // guard holds a line with a WATCH on each session and its tombstone: whatever
-// modifies one of them, also with the same bytes, also by expiry, makes EXEC
+// modifies one of them (with KeepFlags the flags too), also with the same bytes, also by expiry, makes EXEC
 // do nothing. A key need not exist to be watched, so nothing is claimed.
 type guard struct {
-	store    *Store
+	pool     *pool // nil where no key is guarded
 	line     *line // nil once used or given back
 	recs     []backends.Record
 	buried   bool // a tombstone stood when the guard was made
@@ -39,29 +39,64 @@ func (s *Store) GuardMany(ctx context.Context, ks []backends.Key, notAfter time.
 }
 
 func (s *Store) guard(ctx context.Context, op string, ks []backends.Key, notAfter time.Time) (*guard, error) {
-	if err := s.enter(ctx, ks...); err != nil {
+	if err := s.enterSession(ctx, ks...); err != nil {
 		return nil, err
 	}
 	if len(ks) == 0 {
-		return &guard{store: s}, nil
+		return &guard{}, nil
 	}
-	l, err := s.guards.take(ctx)
+	if err := s.oneSlot(ks); err != nil {
+		return nil, err
+	}
+	var g *guard
+	err := s.at(ctx, ks[0].Name, func(n *node, ask bool) (err error) {
+		if ask {
+			// ASKING does not reach past WATCH: wait until the slot is there.
+			return &ReplyError{Op: op, Code: "TRYAGAIN"}
+		}
+		g, err = n.guard(ctx, op, ks, notAfter)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	g := &guard{store: s, line: l}
+	return g, nil
+}
+
+// oneSlot refuses, in a cluster, keys of several slots: no server changes them
+// all or none, also where it has them all.
+func (s *Store) oneSlot(ks []backends.Key) error {
+	if _, ok := s.layout.(*cluster); !ok {
+		return nil
+	}
+	for _, k := range ks[1:] {
+		if slotOf(k.Name) != slotOf(ks[0].Name) {
+			return backends.ErrApart
+		}
+	}
+	return nil
+}
+
+func (n *node) guard(ctx context.Context, op string, ks []backends.Key, notAfter time.Time) (*guard, error) {
+	l, err := n.guards.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g := &guard{pool: n.guards, line: l}
 	usable, err := l.do(ctx, op, true, func(conn *goredis.Conn) error {
 		bg := context.Background()
 		pipe := conn.Pipeline()
 		pipe.Do(bg, "unwatch") // of whoever had the line before
-		watch := make([]any, 0, 1+2*len(ks))
+		watch := make([]any, 0, 1+3*len(ks))
 		watch = append(watch, "watch")
 		for _, k := range ks {
-			watch = append(watch, k.Name, s.gone(k))
+			for _, name := range n.store.kin(k) {
+				watch = append(watch, name)
+			}
 		}
 		watched := pipe.Do(bg, watch...)
 		clock := pipe.Time(bg)
-		looks := s.look(pipe, ks)
+		looks := n.store.look(pipe, ks)
 		if err := exec(bg, pipe); err != nil {
 			return err
 		}
@@ -76,22 +111,14 @@ func (s *Store) guard(ctx context.Context, op string, ks []backends.Key, notAfte
 		// arrive makes the end earlier, never later.
 		now := time.Now()
 		g.notAfter = server.Add(notAfter.Sub(now)).UnixMilli()
-		g.recs = make([]backends.Record, len(ks))
-		for i := range looks {
-			r, buried, err := looks[i].record(now)
-			if err != nil {
-				return err
-			}
-			g.recs[i] = r
-			g.buried = g.buried || buried
-		}
-		return nil
+		g.recs, g.buried, err = records(looks, now)
+		return err
 	})
 	if err != nil {
 		if usable {
-			s.guards.put(l)
+			n.guards.put(l)
 		}
-		return nil, s.reply(op, err)
+		return nil, n.store.reply(op, err)
 	}
 	return g, nil
 }
@@ -112,15 +139,21 @@ func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
 }
 
 func (g *guard) swap(ctx context.Context, op string, sc *script, ss []backends.Session) error {
-	keys := make([]string, 0, 2*len(ss))
-	args := make([]any, 1, 1+2*len(ss))
-	args[0] = g.notAfter
+	if g.pool == nil {
+		return backends.ErrConflict // it guards nothing
+	}
+	st := g.pool.node.store
+	var keys []string
+	args := []any{g.notAfter, 2}
+	if st.opts.KeepFlags {
+		args[1] = 3
+	}
 	for _, sess := range ss {
-		if err := g.store.enterData(ctx, sess); err != nil {
+		if err := st.enterData(ctx, sess); err != nil {
 			return err
 		}
-		keys = append(keys, sess.Key.Name, g.store.gone(sess.Key))
-		args = append(args, sess.Data, life(sess.Deadline))
+		keys = append(keys, st.kin(sess.Key)...)
+		args = st.sessionArgs(args, sess)
 	}
 	if g.buried && sc == scriptSwap {
 		return backends.ErrConflict
@@ -129,11 +162,11 @@ func (g *guard) swap(ctx context.Context, op string, sc *script, ss []backends.S
 }
 
 func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {
-	if err := g.store.enter(ctx); err != nil {
+	st := g.pool.node.store
+	if err := st.enter(ctx); err != nil {
 		return err
 	}
-	k := g.recs[0].Key
-	return g.exec(ctx, "guarded bury", scriptGuardBury, []string{k.Name, g.store.gone(k)}, []any{g.notAfter, ttlMillis(ttl)})
+	return g.exec(ctx, "guarded bury", scriptGuardBury, st.kin(g.recs[0].Key), []any{g.notAfter, ttlMillis(ttl)})
 }
 
 // exec runs a script between MULTI and EXEC, once. It is sent in full: a
@@ -157,10 +190,10 @@ func (g *guard) exec(ctx context.Context, op string, sc *script, keys []string, 
 		return err
 	})
 	if usable {
-		g.store.guards.put(l)
+		g.pool.put(l)
 	}
 	if err != nil {
-		return g.store.reply(op, err)
+		return g.pool.node.store.reply(op, elsewhere(err))
 	}
 	if refused {
 		return backends.ErrConflict
@@ -168,10 +201,21 @@ func (g *guard) exec(ctx context.Context, op string, sc *script, keys []string, 
 	return nil
 }
 
+// elsewhere makes a conflict of a key that has gone to another server of its
+// cluster since it was looked at: nothing was changed, and a new look finds it.
+func elsewhere(err error) error {
+	for _, code := range []string{"MOVED", "ASK", "TRYAGAIN"} {
+		if goredis.HasErrorPrefix(err, code) {
+			return backends.ErrConflict
+		}
+	}
+	return err
+}
+
 // Release costs nothing: the next guard on the line begins with UNWATCH.
 func (g *guard) Release() {
 	if g.line != nil {
-		g.store.guards.put(g.line)
+		g.pool.put(g.line)
 		g.line = nil
 	}
 }

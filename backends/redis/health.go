@@ -2,10 +2,13 @@ package redis
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/seed-41165957/crossfade/backends"
 )
@@ -13,21 +16,81 @@ import (
 // static is what does not change while a server runs.
 type static struct{ version, runID string }
 
-// Health asks INFO, on a connection kept for it.
+// Health asks INFO, on a connection kept for it: of the server, of the primary
+// that Sentinel names, or of all masters of a cluster. The run id of a cluster
+// is made of its masters', so it changes with any failover; its version is the
+// oldest, and evictions are summed. All masters must answer.
+//
+// A server that does not say how it evicts (some managed ones) is taken to
+// evict, and Note says so.
 func (s *Store) Health(ctx context.Context) (backends.Health, error) {
 	if err := s.enter(ctx); err != nil {
 		return backends.Health{}, err
 	}
-	pipe := s.control.Pipeline()
+	nodes, err := s.layout.nodes(ctx)
+	if err != nil {
+		return backends.Health{}, err
+	}
+	all := make([]backends.Health, len(nodes))
+	errs := make([]error, len(nodes))
+	var wg sync.WaitGroup
+	for i, n := range nodes[1:] {
+		wg.Go(func() { all[i+1], errs[i+1] = n.health(ctx) })
+	}
+	all[0], errs[0] = nodes[0].health(ctx)
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			s.layout.again(ctx, "", nodes[i], err, clusterTries-1) // finds out where it is now
+			return backends.Health{}, err
+		}
+	}
+	h := sum(all)
+	for _, n := range append(nodes, s.layout.counted()...) {
+		open, parked := n.lines()
+		h.Connections += open
+		h.Parked += parked
+		if !n.retired.Load() {
+			h.Connections += int(n.reads.PoolStats().TotalConns + n.control.PoolStats().TotalConns)
+		}
+	}
+	return h, nil
+}
+
+// sum makes one answer of those of the masters.
+func sum(all []backends.Health) backends.Health {
+	h := all[0]
+	if len(all) == 1 {
+		return h
+	}
+	ids := []string{h.RunID}
+	for _, o := range all[1:] {
+		ids = append(ids, o.RunID)
+		h.Version = min(h.Version, o.Version)
+		h.Evictions += o.Evictions
+		h.Evicts = h.Evicts || o.Evicts
+		if h.Note == "" {
+			h.Note = o.Note
+		}
+	}
+	slices.Sort(ids)
+	digest := sha256.Sum256([]byte(strings.Join(ids, " ")))
+	h.RunID = hex.EncodeToString(digest[:20]) // as long as a run id
+	return h
+}
+
+// health asks one server.
+func (n *node) health(ctx context.Context) (backends.Health, error) {
+	pipe := n.control.Pipeline()
 	server, stats, memory := pipe.Info(ctx, "server"), pipe.Info(ctx, "stats"), pipe.Info(ctx, "memory")
 	if _, err := pipe.Exec(ctx); err != nil { // any: each answer is needed
-		return backends.Health{}, s.read(ctx, "health", err)
+		return backends.Health{}, n.store.read(ctx, "health", err)
 	}
-	known := s.static.Load()
+	known := n.static.Load()
 	if id := infoField(server.Val(), "run_id"); known == nil || known.runID != id {
 		// Cloned: a field would keep the whole answer in memory.
 		known = &static{strings.Clone(infoField(server.Val(), "redis_version")), strings.Clone(id)}
-		s.static.Store(known)
+		n.static.Store(known)
 	}
 	h := backends.Health{Product: "redis", Version: known.version, RunID: known.runID}
 	var err error
@@ -36,10 +99,9 @@ func (s *Store) Health(ctx context.Context) (backends.Health, error) {
 	}
 	limit, policy := infoField(memory.Val(), "maxmemory"), infoField(memory.Val(), "maxmemory_policy")
 	h.Evicts = limit != "0" && policy != "noeviction"
-	h.Connections = int(s.reads.PoolStats().TotalConns + s.control.PoolStats().TotalConns)
-	for _, p := range []*pool{s.changes, s.guards, s.undos} {
-		h.Connections += p.open()
-		h.Parked += int(p.parked.Load())
+	if limit == "" || policy == "" {
+		h.Evicts = true
+		h.Note = "the server does not say its maxmemory-policy: taken to evict sessions, so that a miss proves nothing"
 	}
 	return h, nil
 }
@@ -52,34 +114,4 @@ func infoField(info, name string) string {
 		}
 	}
 	return ""
-}
-
-// Settle ends the doubt about a call that any agent sent on the connection
-// conn (Unknown.Conn, Mark.Conn) to the server runID: once it returns nil, the
-// call was applied or never will be. It kills the connection from another one;
-// a server with another run id never had it.
-func (s *Store) Settle(ctx context.Context, conn, runID string) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	number, ok := strings.CutPrefix(conn, "id:")
-	if _, err := strconv.ParseInt(number, 10, 64); err != nil || !ok {
-		return fmt.Errorf("backends/redis: settle: %q names no connection of a Redis server", conn)
-	}
-	if runID != "" {
-		info, err := s.control.Info(ctx, "server").Result()
-		if err != nil {
-			return s.read(ctx, "settle", err)
-		}
-		if now := infoField(info, "run_id"); now != "" && now != runID {
-			return nil
-		}
-	}
-	// It answers how many it has killed: none is as good. Should the server
-	// have been replaced since INFO, the id may be a stranger's connection,
-	// which then sees a lost connection; nothing worse.
-	if err := s.control.ClientKillByFilter(ctx, "ID", number).Err(); err != nil {
-		return s.read(ctx, "settle", err)
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"strconv"
@@ -23,7 +24,7 @@ type line struct {
 	pool  *pool
 	conn  *goredis.Conn
 	sock  atomic.Pointer[socket]
-	id    int64  // CLIENT ID
+	id    string // by which the server knows the connection: Unknown.Conn
 	runID string // of the server; empty where INFO is not allowed
 	used  time.Time
 
@@ -64,15 +65,15 @@ func (p *pool) openLine(ctx context.Context) (*line, error) {
 		done: make(chan error, 1),
 		quit: make(chan struct{}),
 	}
-	opts := p.store.clientOptions(1)
+	opts := p.node.clientOptions(1)
+	opts.TLSConfig = nil                         // our dialler's
 	opts.ReadTimeout, opts.WriteTimeout = -1, -1 // the deadline is the caller's
 	opts.ConnMaxIdleTime, opts.ConnMaxLifetime = -1, -1
 	opts.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if l.sock.Load() != nil {
 			return nil, errOneConnection
 		}
-		d := net.Dialer{Timeout: opts.DialTimeout, KeepAlive: 15 * time.Second}
-		c, err := d.DialContext(ctx, network, addr)
+		c, err := p.node.store.dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +87,7 @@ func (p *pool) openLine(ctx context.Context) (*line, error) {
 		return sock, nil
 	}
 	if !p.add(l) {
-		return nil, backends.ErrClosed
+		return nil, p.node.ended()
 	}
 	opened := make(chan error, 1)
 	go func() {
@@ -106,7 +107,7 @@ func (p *pool) openLine(ctx context.Context) (*line, error) {
 	select {
 	case err := <-opened:
 		if err != nil {
-			return nil, p.store.plain("connect", err)
+			return nil, p.node.store.plain("connect", err)
 		}
 		return l, nil
 	case <-late.C:
@@ -125,16 +126,27 @@ func (l *line) handshake() error {
 	pipe := l.conn.Pipeline()
 	id := pipe.ClientID(ctx)
 	info := pipe.Info(ctx, "server")
+	var role *goredis.Cmd
+	if l.pool.node.primary {
+		role = pipe.Do(ctx, "role")
+	}
 	for _, sc := range scripts {
 		pipe.ScriptLoad(ctx, sc.text)
 	}
 	if err := exec(ctx, pipe); err != nil {
 		return err
 	}
-	if err := id.Err(); err != nil {
+	if err := isPrimary(role); err != nil {
 		return err
 	}
-	l.id = id.Val()
+	switch err := id.Err(); {
+	case err == nil:
+		l.id = connPrefix + strconv.FormatInt(id.Val(), 10)
+	case goredis.HasErrorPrefix(err, "NOAUTH"):
+		return err
+	default: // not allowed, or renamed: Settle says so if it comes to that
+		l.id = unnamed + l.sock.Load().LocalAddr().String()
+	}
 	l.runID = infoField(info.Val(), "run_id")
 	l.used = time.Now()
 	return nil
@@ -190,7 +202,11 @@ func (l *line) alive() bool {
 	if time.Since(l.used) < 10*time.Millisecond {
 		return true
 	}
-	sc, ok := l.sock.Load().Conn.(syscall.Conn)
+	c := l.sock.Load().Conn
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn() // what the server sends of itself, it sends before its first answer
+	}
+	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return true
 	}
@@ -220,7 +236,7 @@ func (l *line) do(ctx context.Context, op string, harmless bool, f func(*goredis
 	case l.work <- f:
 	case <-l.quit:
 		l.pool.release()
-		return false, backends.ErrClosed
+		return false, l.pool.node.ended()
 	}
 	select {
 	case err = <-l.done:
@@ -256,13 +272,13 @@ func (l *line) answer(op string, harmless bool, err error) (usable bool, _ error
 	wrote := l.sock.Load().wrote.Load()
 	l.pool.drop(l)
 	if harmless || !wrote {
-		return false, l.pool.store.plain(op, err)
+		return false, l.pool.node.store.plain(op, err)
 	}
-	return false, l.unknown(l.pool.store.plain(op, err))
+	return false, l.unknown(l.pool.node.store.plain(op, err))
 }
 
 func (l *line) unknown(cause error) *backends.Unknown {
-	s, conn, runID := l.pool.store, "id:"+strconv.FormatInt(l.id, 10), l.runID
+	s, conn, runID := l.pool.node.store, l.id, l.runID
 	return backends.NewUnknown(cause, conn, runID, func(ctx context.Context) error {
 		return s.Settle(ctx, conn, runID)
 	})

@@ -15,9 +15,9 @@ func (s *Store) Lock(ctx context.Context, k backends.Key, value string, ttl time
 	if err := s.enter(ctx, k); err != nil {
 		return false, err
 	}
-	cmd := goredis.NewStatusCmd(context.Background(), "set", k.Name, value, "px", ttlMillis(ttl), "nx")
-	err := s.changes.do(ctx, "lock", func(conn *goredis.Conn) error {
-		return conn.Process(context.Background(), cmd)
+	err := s.change(ctx, "lock", k.Name, func(conn *goredis.Conn) error {
+		bg := context.Background()
+		return conn.Process(bg, goredis.NewStatusCmd(bg, "set", k.Name, value, "px", ttlMillis(ttl), "nx"))
 	})
 	if errors.Is(err, goredis.Nil) {
 		return false, nil
@@ -36,6 +36,9 @@ func (s *Store) Unlock(ctx context.Context, k backends.Key, value string) (bool,
 
 // LockValue gives the value of a lock.
 func (s *Store) LockValue(ctx context.Context, k backends.Key) (string, bool, error) {
-	sess, found, err := s.Get(ctx, k)
-	return string(sess.Data), found, err
+	if err := s.enter(ctx, k); err != nil {
+		return "", false, err
+	}
+	data, found, err := s.get(ctx, k.Name)
+	return string(data), found, err
 }

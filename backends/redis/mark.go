@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/seed-41165957/crossfade/backends"
 )
 
@@ -16,9 +18,13 @@ func (s *Store) Marks(ctx context.Context, k backends.Key) ([]backends.Mark, err
 	if err := s.enter(ctx, k); err != nil {
 		return nil, err
 	}
-	members, err := s.reads.SMembers(ctx, s.mark(k)).Result()
+	var members []string
+	err := s.view(ctx, "marks", s.mark(k), func(c goredis.Cmdable) (err error) {
+		members, err = c.SMembers(ctx, s.mark(k)).Result()
+		return err
+	})
 	if err != nil {
-		return nil, s.read(ctx, "marks", err)
+		return nil, err
 	}
 	var ms []backends.Mark
 	for _, member := range members {
@@ -55,7 +61,7 @@ func (s *Store) DropMarks(ctx context.Context, k backends.Key, ms []backends.Mar
 	for _, m := range ms {
 		args = append(args, formatMark(m))
 	}
-	_, err := s.count(ctx, "drop marks", args...)
+	_, err := s.count(ctx, "drop marks", s.mark(k), args...)
 	return err
 }
 

@@ -11,11 +11,11 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 )
 
-// pool bounds the lines of one purpose. A token stands for a line that is in
+// pool bounds the lines of one purpose to one server. A token stands for a line that is in
 // use or parked; lines are made only by holders of a token who find none idle,
 // so there are never more lines than tokens.
 type pool struct {
-	store  *Store
+	node   *node
 	size   int
 	tokens chan struct{}
 	parked atomic.Int32
@@ -23,12 +23,12 @@ type pool struct {
 	mu      sync.Mutex
 	idle    []*line            // guarded by mu; the last used is last
 	lines   map[*line]struct{} // guarded by mu: all
-	closed  bool               // guarded by mu
+	closed  bool               // guarded by mu: by close or retire
 	workers sync.WaitGroup
 }
 
-func newPool(s *Store, size int) *pool {
-	return &pool{store: s, size: size, tokens: make(chan struct{}, size), lines: map[*line]struct{}{}}
+func newPool(n *node, size int) *pool {
+	return &pool{node: n, size: size, tokens: make(chan struct{}, size), lines: map[*line]struct{}{}}
 }
 
 // take gives a line to its caller alone, until put or drop. Its errors mean
@@ -139,6 +139,18 @@ func (p *pool) close() {
 	p.workers.Wait()
 }
 
+// retire lets lines in use, and parked ones, end by themselves.
+func (p *pool) retire() {
+	p.mu.Lock()
+	p.closed = true
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	for _, l := range idle {
+		l.stop()
+	}
+}
+
 // do takes a line, runs f on it and gives it back.
 func (p *pool) do(ctx context.Context, op string, f func(*goredis.Conn) error) error {
 	l, err := p.take(ctx)
@@ -149,5 +161,5 @@ func (p *pool) do(ctx context.Context, op string, f func(*goredis.Conn) error) e
 	if usable {
 		p.put(l)
 	}
-	return p.store.reply(op, err)
+	return p.node.store.reply(op, err)
 }

@@ -33,23 +33,70 @@ func (sc *script) run(conn *goredis.Conn, keys []string, args ...any) *goredis.C
 	return cmd
 }
 
-// Lives (life) in the scripts: 0 is never, -1 is past.
+// put is what the scripts write a session with: its name, that of its flags
+// (nil without KeepFlags), data, life and flags (” for none). Lives (life): 0
+// is never, -1 is past.
+const put = `
+local function put(k, f, data, px, flags)
+  local n = tonumber(px)
+  if n < 0 then redis.call('DEL', k)
+  elseif n == 0 then redis.call('SET', k, data)
+  else redis.call('SET', k, data, 'PX', px) end
+  if not f then return end
+  if n < 0 or flags == '' then redis.call('DEL', f)
+  elseif n == 0 then redis.call('SET', f, flags)
+  else redis.call('SET', f, flags, 'PX', px) end
+end
+`
+
+// late refuses after the not-after time (ARGV 1, ms of the server's clock).
+const late = `
+local t = redis.call('TIME')
+if t[1] * 1000 + t[2] / 1000 > tonumber(ARGV[1]) then return 0 end
+`
+
+// KEYS are the session, its tombstone and, with KeepFlags, its flags (kin),
+// except where a script says otherwise.
 var (
-	// scriptRevive writes a session (KEYS 1) and clears its tombstone (KEYS 2).
-	scriptRevive = newScript(`
-local px = tonumber(ARGV[2])
-if px < 0 then redis.call('DEL', KEYS[1])
-elseif px == 0 then redis.call('SET', KEYS[1], ARGV[1])
-else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+	// scriptGet reads a session and its flags (KEYS: these two).
+	scriptGet = newScript(`return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}`)
+
+	// scriptLook reads all that stands for a key.
+	scriptLook = newScript(`
+return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]), redis.call('EXISTS', KEYS[2]), KEYS[3] and redis.call('GET', KEYS[3])}`)
+
+	// scriptSet writes a session and its flags (KEYS: these two).
+	scriptSet = newScript(put + `
+put(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+return 1`)
+
+	// scriptTouch moves the deadline of a session and its flags (KEYS: these
+	// two), or removes both.
+	scriptTouch = newScript(`
+local px, n = tonumber(ARGV[1])
+if px < 0 then
+  n = redis.call('DEL', KEYS[1])
+  redis.call('DEL', KEYS[2])
+elseif px == 0 then
+  n = redis.call('EXISTS', KEYS[1])
+  redis.call('PERSIST', KEYS[1])
+  redis.call('PERSIST', KEYS[2])
+else
+  n = redis.call('PEXPIRE', KEYS[1], ARGV[1])
+  redis.call('PEXPIRE', KEYS[2], ARGV[1])
+end
+return n`)
+
+	// scriptRevive writes a session and clears its tombstone.
+	scriptRevive = newScript(put + `
+put(KEYS[1], KEYS[3], ARGV[1], ARGV[2], ARGV[3])
 redis.call('DEL', KEYS[2])
 return 1`)
 
 	// scriptAdd writes a session where there is none, and clears its tombstone.
-	scriptAdd = newScript(`
-local ok
-if ARGV[2] == '0' then ok = redis.call('SET', KEYS[1], ARGV[1], 'NX')
-else ok = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) end
-if not ok then return 0 end
+	scriptAdd = newScript(put + `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+put(KEYS[1], KEYS[3], ARGV[1], ARGV[2], ARGV[3])
 redis.call('DEL', KEYS[2])
 return 1`)
 
@@ -57,6 +104,7 @@ return 1`)
 	scriptBury = newScript(`
 local n = redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[1])
+if KEYS[3] then redis.call('DEL', KEYS[3]) end
 return n`)
 
 	// scriptUnlock is compare and delete.
@@ -72,50 +120,40 @@ if ttl == 0 then if was >= 0 then redis.call('PERSIST', KEYS[1]) end
 elseif was == -2 or (was >= 0 and was < ttl) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 1`)
 
-	// scriptSwap writes sessions (KEYS: session, tombstone, session …; ARGV
-	// from 2: data, life, data …) unless the not-after time (ARGV 1, ms of the
-	// server's clock) has passed or a tombstone stands. It runs between MULTI
-	// and EXEC, whose WATCH says that nothing was modified.
-	scriptSwap = newScript(`
-local t = redis.call('TIME')
-if t[1] * 1000 + t[2] / 1000 > tonumber(ARGV[1]) then return 0 end
-for i = 2, #KEYS, 2 do
-  if redis.call('EXISTS', KEYS[i]) == 1 then return 0 end
+	// scriptSwap writes sessions (KEYS: the kin of each; ARGV 2: how many keys
+	// that is; from 3: data, life and, with KeepFlags, flags of each) unless it is
+	// late or a tombstone stands. It runs between MULTI and EXEC, whose WATCH
+	// says that nothing was modified.
+	scriptSwap = newScript(put + late + `
+local kin = tonumber(ARGV[2])
+for i = 1, #KEYS, kin do
+  if redis.call('EXISTS', KEYS[i + 1]) == 1 then return 0 end
 end
-for i = 1, #KEYS, 2 do
-  local data, px = ARGV[i + 1], tonumber(ARGV[i + 2])
-  if px < 0 then redis.call('DEL', KEYS[i])
-  elseif px == 0 then redis.call('SET', KEYS[i], data)
-  else redis.call('SET', KEYS[i], data, 'PX', px) end
+for i = 1, #KEYS, kin do
+  put(KEYS[i], kin == 3 and KEYS[i + 2], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
 end
 return 1`)
 
 	// scriptGuardRevive is scriptRevive under the same conditions, except that
 	// the tombstone is cleared and not tested: WATCH says that it is the one that
 	// stood when the guard was made.
-	scriptGuardRevive = newScript(`
-local t = redis.call('TIME')
-if t[1] * 1000 + t[2] / 1000 > tonumber(ARGV[1]) then return 0 end
-local data, px = ARGV[2], tonumber(ARGV[3])
-if px < 0 then redis.call('DEL', KEYS[1])
-elseif px == 0 then redis.call('SET', KEYS[1], data)
-else redis.call('SET', KEYS[1], data, 'PX', px) end
+	scriptGuardRevive = newScript(put + late + `
+put(KEYS[1], KEYS[3], ARGV[3], ARGV[4], ARGV[5])
 redis.call('DEL', KEYS[2])
 return 1`)
 
-	// scriptGuardBury is scriptBury under the same conditions.
-	scriptGuardBury = newScript(`
-local t = redis.call('TIME')
-if t[1] * 1000 + t[2] / 1000 > tonumber(ARGV[1]) then return 0 end
+	// scriptGuardBury is scriptBury under the same conditions (ARGV 2: ttl).
+	scriptGuardBury = newScript(late + `
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
+if KEYS[3] then redis.call('DEL', KEYS[3]) end
 return 1`)
 )
 
 // script runs a script that answers a number.
 func (s *Store) script(ctx context.Context, op string, sc *script, keys []string, args ...any) (int64, error) {
 	var cmd *goredis.Cmd
-	err := s.changes.do(ctx, op, func(conn *goredis.Conn) error {
+	err := s.change(ctx, op, keys[0], func(conn *goredis.Conn) error {
 		c := sc.run(conn, keys, args...)
 		cmd = c
 		return c.Err()

@@ -12,149 +12,48 @@ import (
 
 // Get does not ask for the deadline, which would cost a second command.
 func (s *Store) Get(ctx context.Context, k backends.Key) (backends.Session, bool, error) {
-	if err := s.enter(ctx, k); err != nil {
+	if err := s.enterSession(ctx, k); err != nil {
 		return backends.Session{}, false, err
 	}
-	data, err := s.reads.Get(ctx, k.Name).Bytes()
-	if errors.Is(err, goredis.Nil) {
-		return backends.Session{Key: k}, false, nil
+	if s.opts.KeepFlags {
+		return s.getWithFlags(ctx, k)
 	}
-	if err != nil {
-		return backends.Session{}, false, s.read(ctx, "get", err)
-	}
-	if data == nil {
-		data = []byte{}
+	data, found, err := s.get(ctx, k.Name)
+	if !found {
+		return backends.Session{Key: k}, false, err
 	}
 	return backends.Session{Key: k, Data: data, DeadlineUnknown: true}, true, nil
 }
 
-// Read looks at one moment of the server (MULTI).
-func (s *Store) Read(ctx context.Context, k backends.Key) (backends.Record, error) {
-	recs, err := s.readMany(ctx, "read", []backends.Key{k})
-	if err != nil {
-		return backends.Record{}, err
-	}
-	return recs[0], nil
-}
-
-// ReadMany looks at all keys at one moment of the server (MULTI).
-func (s *Store) ReadMany(ctx context.Context, ks []backends.Key) ([]backends.Record, error) {
-	return s.readMany(ctx, "read many", ks)
-}
-
-func (s *Store) readMany(ctx context.Context, op string, ks []backends.Key) ([]backends.Record, error) {
-	if err := s.enter(ctx, ks...); err != nil || len(ks) == 0 {
-		return nil, err
-	}
-	pipe := s.reads.TxPipeline()
-	looks := s.look(pipe, ks)
-	if err := exec(ctx, pipe); err != nil {
-		return nil, s.read(ctx, op, err)
-	}
-	recs := make([]backends.Record, len(ks))
-	now := time.Now()
-	for i := range looks {
-		var err error
-		if recs[i], _, err = looks[i].record(now); err != nil {
-			return nil, s.read(ctx, op, err)
+// get reads a string.
+func (s *Store) get(ctx context.Context, name string) (data []byte, found bool, err error) {
+	err = s.view(ctx, "get", name, func(c goredis.Cmdable) (err error) {
+		data, err = c.Get(ctx, name).Bytes()
+		if found = err == nil; errors.Is(err, goredis.Nil) {
+			return nil
 		}
-	}
-	return recs, nil
-}
-
-// look asks for all that stands for each key.
-func (s *Store) look(pipe goredis.Pipeliner, ks []backends.Key) []look {
-	ctx := context.Background()
-	looks := make([]look, len(ks))
-	for i, k := range ks {
-		looks[i] = look{k, pipe.Get(ctx, k.Name), pipe.Do(ctx, "pttl", k.Name), pipe.Exists(ctx, s.gone(k))}
-	}
-	return looks
-}
-
-// look is the three answers for one key.
-type look struct {
-	key  backends.Key
-	data *goredis.StringCmd
-	ttl  *goredis.Cmd
-	gone *goredis.IntCmd
-}
-
-// record reads the answers; now is when they came. buried is set where a
-// tombstone stands, also beside a session.
-func (l look) record(now time.Time) (r backends.Record, buried bool, err error) {
-	r = backends.Record{Session: backends.Session{Key: l.key}}
-	gone, err := l.gone.Result()
-	if err != nil {
-		return r, false, err
-	}
-	ttl, err := l.ttl.Int64()
-	if err != nil {
-		return r, false, err
-	}
-	data, err := l.data.Bytes()
-	if err != nil && !errors.Is(err, goredis.Nil) {
-		return r, false, err
-	}
-	// PTTL: -2 is no key, -1 a key that never ends (commands/pttl).
-	if err != nil || ttl == -2 {
-		r.Gone = gone > 0
-		return r, gone > 0, nil
-	}
-	r.Found, r.Data = true, data
-	if data == nil {
-		r.Data = []byte{}
-	}
-	if ttl >= 0 {
-		r.Deadline = now.Add(time.Duration(ttl) * time.Millisecond).UTC()
-	}
-	return r, gone > 0, nil
-}
-
-// exec runs a pipeline. An error of the connection comes before an answer of
-// the server, which would say that the connection is in step. Answers of
-// single commands (a nil, a wrong type) are left to those who look at them,
-// except a transaction that was not run.
-func exec(ctx context.Context, pipe goredis.Pipeliner) error {
-	cmds, err := pipe.Exec(ctx)
-	if err == nil {
-		return nil
-	}
-	aborted := isAbort(err)
-	var why error
-	sent := false
-	for _, c := range cmds {
-		e := c.Err()
-		sent = sent || e != nil
-		if e != nil && !isReply(e) {
-			return e
-		}
-		if e != nil && why == nil && !isAbort(e) {
-			why = e
-		}
-	}
-	switch {
-	case !sent:
-		// The connection could not be made (a wrong password): the commands
-		// have no error then, and their empty answers would be misses.
 		return err
-	case aborted && why != nil:
-		return why // the command for which the rest was not run
-	case aborted, !isReply(err), errors.Is(err, goredis.TxFailedErr):
-		return err
+	})
+	if err != nil {
+		return nil, false, err
 	}
-	return nil
+	if found && data == nil {
+		data = []byte{}
+	}
+	return data, found, nil
 }
-
-func isAbort(err error) bool { return goredis.HasErrorPrefix(err, "EXECABORT") }
 
 // Set writes a session in one round trip.
 func (s *Store) Set(ctx context.Context, sess backends.Session) error {
 	if err := s.enterData(ctx, sess); err != nil {
 		return err
 	}
+	if s.opts.KeepFlags {
+		_, err := s.script(ctx, "set", scriptSet, []string{sess.Key.Name, s.flagsKey(sess.Key)}, s.sessionArgs(nil, sess)...)
+		return err
+	}
 	px := life(sess.Deadline)
-	return s.changes.do(ctx, "set", func(conn *goredis.Conn) error {
+	return s.change(ctx, "set", sess.Key.Name, func(conn *goredis.Conn) error {
 		bg := context.Background()
 		switch px {
 		case lifePast:
@@ -168,32 +67,43 @@ func (s *Store) Set(ctx context.Context, sess backends.Session) error {
 
 // Delete removes a session in one round trip.
 func (s *Store) Delete(ctx context.Context, k backends.Key) (bool, error) {
-	if err := s.enter(ctx, k); err != nil {
+	if err := s.enterSession(ctx, k); err != nil {
 		return false, err
 	}
-	return s.count(ctx, "delete", "del", k.Name)
+	if s.opts.KeepFlags {
+		n, err := s.script(ctx, "delete", scriptTouch, []string{k.Name, s.flagsKey(k)}, lifePast)
+		return n > 0, err
+	}
+	return s.count(ctx, "delete", k.Name, "del", k.Name)
 }
 
 // Touch moves a deadline in one round trip.
 func (s *Store) Touch(ctx context.Context, k backends.Key, deadline time.Time) (bool, error) {
-	if err := s.enter(ctx, k); err != nil {
+	if err := s.enterSession(ctx, k); err != nil {
 		return false, err
 	}
-	switch px := life(deadline); px {
+	px := life(deadline)
+	if s.opts.KeepFlags {
+		n, err := s.script(ctx, "touch", scriptTouch, []string{k.Name, s.flagsKey(k)}, px)
+		return n > 0, err
+	}
+	switch px {
 	case lifePast:
-		return s.count(ctx, "touch", "del", k.Name)
+		return s.count(ctx, "touch", k.Name, "del", k.Name)
 	case lifeNever:
 		return s.persist(ctx, k)
 	default:
-		return s.count(ctx, "touch", "pexpire", k.Name, px)
+		return s.count(ctx, "touch", k.Name, "pexpire", k.Name, px)
 	}
 }
 
 // count runs a command that answers how many keys it has changed.
-func (s *Store) count(ctx context.Context, op string, args ...any) (bool, error) {
-	cmd := goredis.NewIntCmd(context.Background(), args...)
-	err := s.changes.do(ctx, op, func(conn *goredis.Conn) error {
-		return conn.Process(context.Background(), cmd)
+func (s *Store) count(ctx context.Context, op, name string, args ...any) (bool, error) {
+	var cmd *goredis.IntCmd // of the last try
+	err := s.change(ctx, op, name, func(conn *goredis.Conn) error {
+		c := goredis.NewIntCmd(context.Background(), args...)
+		cmd = c
+		return conn.Process(context.Background(), c)
 	})
 	if err != nil {
 		return false, err // where the caller left, cmd is still being written
@@ -205,7 +115,7 @@ func (s *Store) count(ctx context.Context, op string, args ...any) (bool, error)
 // so EXISTS says whether there is a session.
 func (s *Store) persist(ctx context.Context, k backends.Key) (bool, error) {
 	var exists *goredis.IntCmd
-	err := s.changes.do(ctx, "touch", func(conn *goredis.Conn) error {
+	err := s.change(ctx, "touch", k.Name, func(conn *goredis.Conn) error {
 		pipe := conn.TxPipeline()
 		pipe.Persist(context.Background(), k.Name)
 		e := pipe.Exists(context.Background(), k.Name)

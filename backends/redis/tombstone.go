@@ -9,10 +9,10 @@ import (
 
 // Bury deletes a session and leaves a tombstone, in one step.
 func (s *Store) Bury(ctx context.Context, k backends.Key, ttl time.Duration) (bool, error) {
-	if err := s.enter(ctx, k); err != nil {
+	if err := s.enterSession(ctx, k); err != nil {
 		return false, err
 	}
-	n, err := s.script(ctx, "bury", scriptBury, []string{k.Name, s.gone(k)}, ttlMillis(ttl))
+	n, err := s.script(ctx, "bury", scriptBury, s.kin(k), ttlMillis(ttl))
 	return n > 0, err
 }
 
@@ -21,6 +21,6 @@ func (s *Store) Revive(ctx context.Context, sess backends.Session) error {
 	if err := s.enterData(ctx, sess); err != nil {
 		return err
 	}
-	_, err := s.script(ctx, "revive", scriptRevive, []string{sess.Key.Name, s.gone(sess.Key)}, sess.Data, life(sess.Deadline))
+	_, err := s.script(ctx, "revive", scriptRevive, s.kin(sess.Key), s.sessionArgs(nil, sess)...)
 	return err
 }

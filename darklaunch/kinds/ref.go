@@ -47,7 +47,7 @@ func (r Ref) NewLock() backends.Key {
 // key builds a name. The fixed text before the id in the session's key is what
 // a client gives its library as a namespace, which a ring leaves out.
 func (r Ref) key(p, session *pattern) backends.Key {
-	k := backends.Key{Name: p.name(r.ID)}
+	k := backends.Key{Name: p.name(r.ID), Usual: r.kind.Flags}
 	if r.kind.Route == RouteID {
 		if rest, ok := strings.CutPrefix(k.Name, session.prefix); ok {
 			k.Route = rest

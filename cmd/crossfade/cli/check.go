@@ -115,7 +115,7 @@ func checkStore(ctx context.Context, side string, s config.Store, c *config.Conf
 	if s.Files != nil {
 		return checkFiles(ctx, side, s.Files, c)
 	}
-	st, err := parts.OpenStore(side, s, c.Migration, c.Timeouts)
+	st, err := parts.OpenStore(side, s, c)
 	if err != nil {
 		reach.Found, reach.Mend = err.Error(), "correct "+side+" in the configuration"
 		return []row{reach}
@@ -143,6 +143,9 @@ func checkStore(ctx context.Context, side string, s config.Store, c *config.Conf
 				evict.Mend = "give it memory for all sessions, and start it with -M"
 			}
 		}
+	}
+	if h.Note != "" {
+		evict.Found += "; " + h.Note
 	}
 	return []row{reach, able, evict}
 }

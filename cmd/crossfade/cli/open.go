@@ -89,7 +89,7 @@ func (o *opened) store(c *config.Config, side string, s config.Store) (backends.
 	if s.Memory != nil {
 		return nil, fmt.Errorf("%s is memory, which is inside the agent: what it holds cannot be looked at from here: use crossfade demo, or a server", side)
 	}
-	st, err := parts.OpenStore(side, s, c.Migration, c.Timeouts)
+	st, err := parts.OpenStore(side, s, c)
 	if err != nil {
 		return nil, err
 	}

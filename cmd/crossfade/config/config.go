@@ -101,13 +101,47 @@ type Hybrid struct {
 	SyncEvery Duration  `yaml:"sync_every"`
 }
 
-// Redis is a Redis server, or several of a cluster.
+// Redis is a Redis server (one of Addrs), a cluster (several, or Cluster), or
+// the primary that Sentinel names.
 type Redis struct {
+	Addrs        []string      `yaml:"addrs"`
+	Cluster      bool          `yaml:"cluster" json:",omitempty"`
+	Sentinel     RedisSentinel `yaml:"sentinel" json:",omitzero"`
+	User         string        `yaml:"user"`
+	PasswordFile SecretFile    `yaml:"password_file"`
+	Database     int           `yaml:"database"`
+	TLS          RedisTLS      `yaml:"tls" json:",omitzero"`
+}
+
+// RedisSentinel is where the primary's address is asked for.
+type RedisSentinel struct {
 	Addrs        []string   `yaml:"addrs"`
+	Master       string     `yaml:"master"`
 	User         string     `yaml:"user"`
 	PasswordFile SecretFile `yaml:"password_file"`
-	Database     int        `yaml:"database"`
 }
+
+func (s RedisSentinel) set() bool {
+	return len(s.Addrs) > 0 || s.Master != "" || s.User != "" || s.PasswordFile.Set()
+}
+
+// RedisTLS is spoken where one of its keys is set. Hosts may keep the files
+// elsewhere, so those are not in the digest.
+type RedisTLS struct {
+	CAFile     string `yaml:"ca_file" json:"-"`
+	CertFile   string `yaml:"cert_file" json:"-"`
+	KeyFile    string `yaml:"key_file" json:"-"`
+	ServerName string `yaml:"server_name"`
+}
+
+// SystemCA is the ca_file that stands for the system's own authorities.
+const SystemCA = "system"
+
+// On tells whether TLS is spoken.
+func (t RedisTLS) On() bool { return t != RedisTLS{} }
+
+// Clustered tells whether the servers are a cluster.
+func (r *Redis) Clustered() bool { return r.Cluster || len(r.Addrs) > 1 }
 
 // DynamoDB is a table there.
 type DynamoDB struct {

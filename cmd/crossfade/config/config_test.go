@@ -126,6 +126,14 @@ func TestRefuses(t *testing.T) {
 		{"no servers", "old: {memory: {}}", "old: {memcached: {servers: []}}", "old.memcached.servers: is empty"},
 		{"hash", "old: {memory: {}}", `old: {memcached: {servers: ["a:1"], hash: md5}}`, "ketama_weighted"},
 		{"address", `10.0.0.1:6379`, `10.0.0.1`, "c.yaml:5: new.redis.addrs[0]: \"10.0.0.1\": accepted is host:port"},
+		{"no address", `["10.0.0.1:6379"]`, "[]", "c.yaml:5: new.redis.addrs: is empty"},
+		{"database of a cluster", `{addrs: ["10.0.0.1:6379"]}`, `{cluster: true, database: 1, addrs: ["a:1"]}`, "new.redis.database: 1: accepted is 0 or more, and 0 in a cluster"},
+		{"socket of a cluster", `["10.0.0.1:6379"]`, `["a:1", "unix:x"]`, "new.redis.addrs[1]: \"unix:x\": accepted is host:port"},
+		{"sentinel and address", `{addrs: ["10.0.0.1:6379"]}`, `{addrs: ["a:1"], sentinel: {addrs: ["b:2"], master: m}}`, "new.redis.sentinel: stands beside addrs"},
+		{"sentinel without master", `{addrs: ["10.0.0.1:6379"]}`, `{sentinel: {addrs: ["b:2"]}}`, "new.redis.sentinel.master: is empty"},
+		{"sentinel without address", `{addrs: ["10.0.0.1:6379"]}`, `{sentinel: {master: m}}`, "new.redis.sentinel.addrs: is empty"},
+		{"unknown key of sentinel", `{addrs: ["10.0.0.1:6379"]}`, `{sentinel: {name: m}}`, "new.redis.sentinel.name: unknown key: accepted are addrs, master, user, password_file"},
+		{"half a certificate", `{addrs:`, `{tls: {cert_file: x}, addrs:`, "new.redis.tls: cert_file without key_file"},
 		{"no flags", "{file: flags.json}", "{}", "c.yaml:6: flags.file: is missing"},
 		{"flag server", "{file: flags.json}", `{server: ["a:1"]}`, "flags.server: not built"},
 		{"bad kind", "[a-z0-9]+", "[a-z0-9]*", "c.yaml:3: sessions[0].keys[0]: "},
@@ -254,11 +262,16 @@ func TestDigest(t *testing.T) {
 			t.Errorf("%s changes the digest", name)
 		}
 	}
+	if digest("{addrs:", "{tls: {ca_file: x}, addrs:") != digest("{addrs:", "{tls: {ca_file: y}, addrs:") {
+		t.Error("where certificates lie changes the digest")
+	}
 	c, _ := Parse("c.yaml", []byte(least))
 	for name, other := range map[string]string{
 		"address":   digest("10.0.0.1", "10.0.0.2"),
 		"kind":      digest("[a-z0-9]+", "[a-z]+"),
 		"migration": digest("shop", "shop2"),
+		"cluster":   digest("{addrs:", "{cluster: true, addrs:"),
+		"sentinel":  digest(`addrs: ["10.0.0.1:6379"]`, `sentinel: {addrs: ["10.0.0.1:6379"], master: m}`),
 		"database":  digest("{addrs:", "{database: 1, addrs:"),
 		"bucketing": c.Digest("b2", "k", "v1"),
 		"hash key":  c.Digest("b", "k2", "v1"),

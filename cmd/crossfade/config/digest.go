@@ -22,7 +22,8 @@ func (c *Config) Digest(bucketing, keyDigest, version string) string {
 		Kinds              any
 		Bucketing          string
 		KeyDigest, Version string
-	}{1, c.Migration, old, new, normal(c.Sessions), bucketing, keyDigest, version})
+		ClientFlags        bool // kept in Redis: parts.OpenStore
+	}{2, c.Migration, old, new, normal(c.Sessions), bucketing, keyDigest, version, len(c.Listen.Memcached) > 0})
 	if err != nil {
 		panic("config: digest: " + err.Error()) // plain data: cannot fail
 	}

@@ -212,11 +212,8 @@ func (k *checker) store(side string, s Store) {
 	if f := s.Files; f != nil {
 		k.files(side+".files", side, f)
 	}
-	if r := s.Redis; r != nil {
-		k.servers(side+".redis.addrs", r.Addrs, true)
-		if r.Database < 0 || r.Database > 0 && len(r.Addrs) > 1 {
-			k.bad(side+".redis.database", "%d: accepted is 0 or more, and 0 in a cluster", r.Database)
-		}
+	if s.Redis != nil {
+		k.redis(side+".redis", s.Redis)
 	}
 }
 

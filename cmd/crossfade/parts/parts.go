@@ -34,7 +34,11 @@ func Version() string {
 
 // OpenStore makes the store that the configuration names. Nothing is asked of
 // its server yet; files are looked at, and their folder must be there. name is "old" or "new", for errors.
-func OpenStore(name string, c config.Store, migration string, t config.Timeouts) (backends.Store, error) {
+//
+// A Redis keeps the client flags of sessions where an agent speaks memcached,
+// whose clients have flags.
+func OpenStore(name string, c config.Store, of *config.Config) (backends.Store, error) {
+	migration, t := of.Migration, of.Timeouts
 	switch {
 	case c.Memory != nil:
 		return memory.New(memory.Options{Migration: migration, Evict: false}), nil
@@ -42,18 +46,15 @@ func OpenStore(name string, c config.Store, migration string, t config.Timeouts)
 		return files.New(FilesOptions(c.Files, migration))
 	case c.Memcached != nil && len(c.Memcached.Servers) == 1:
 		return memcached.New(c.Memcached.Servers[0], memcached.Options{Migration: migration, DialTimeout: t.Dial.Std()}), nil
-	case c.Redis != nil && len(c.Redis.Addrs) == 1:
-		o := redis.Options{Addr: c.Redis.Addrs[0], Username: c.Redis.User, DB: c.Redis.Database, Migration: migration, DialTimeout: t.Dial.Std()}
-		if c.Redis.PasswordFile.Set() {
-			p, err := c.Redis.PasswordFile.Read()
-			if err != nil {
-				return nil, fmt.Errorf("%s.redis: %w", name, err)
-			}
-			o.Password = redis.Secret(p)
+	case c.Redis != nil:
+		o, err := redisOptions(c.Redis)
+		if err != nil {
+			return nil, fmt.Errorf("%s.redis: %w", name, err)
 		}
+		o.Migration, o.DialTimeout, o.KeepFlags = migration, t.Dial.Std(), len(of.Listen.Memcached) > 0
 		return redis.New(o), nil
 	}
-	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, files, and memcached and redis of one server", name)
+	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, files, redis, and memcached of one server", name)
 }
 
 // FilesOptions are those of the files store that the configuration names.
@@ -98,12 +99,12 @@ func Open(c *config.Config, stateDir string) (*Parts, error) {
 	}
 	p := &Parts{Config: c, Kinds: set, Hasher: hasher,
 		Flags: flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: stateDir, Migration: c.Migration})}
-	old, err := OpenStore("old", c.Old, c.Migration, c.Timeouts)
+	old, err := OpenStore("old", c.Old, c)
 	if err != nil {
 		return nil, err
 	}
 	p.Old = darklaunch.Store{Store: old, Timeout: c.Timeouts.Old.Std(), Evicts: Evicts(old)}
-	store, err := OpenStore("new", c.New, c.Migration, c.Timeouts)
+	store, err := OpenStore("new", c.New, c)
 	if err != nil {
 		return nil, errors.Join(err, old.Close())
 	}

@@ -1,0 +1,199 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/seed-41165957/crossfade/backends"
+)
+
+// Read looks at one moment of the server (MULTI).
+func (s *Store) Read(ctx context.Context, k backends.Key) (backends.Record, error) {
+	recs, err := s.readMany(ctx, "read", []backends.Key{k})
+	if err != nil {
+		return backends.Record{}, err
+	}
+	return recs[0], nil
+}
+
+// ReadMany looks at all keys at one moment of the server (MULTI); in a cluster
+// at each key at one moment of its server.
+func (s *Store) ReadMany(ctx context.Context, ks []backends.Key) ([]backends.Record, error) {
+	if _, ok := s.layout.(*cluster); ok && len(ks) > 1 {
+		return s.readApart(ctx, ks)
+	}
+	return s.readMany(ctx, "read many", ks)
+}
+
+// readMany reads keys that lie on one server, in a cluster in one slot.
+func (s *Store) readMany(ctx context.Context, op string, ks []backends.Key) ([]backends.Record, error) {
+	if err := s.enterSession(ctx, ks...); err != nil || len(ks) == 0 {
+		return nil, err
+	}
+	var recs []backends.Record
+	err := s.view(ctx, op, ks[0].Name, func(c goredis.Cmdable) (err error) {
+		pipe := c.TxPipeline()
+		looks := s.look(pipe, ks)
+		if err := exec(ctx, pipe); err != nil {
+			return err
+		}
+		recs, _, err = records(looks, time.Now())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return recs, nil
+}
+
+// look asks for all that stands for each key.
+func (s *Store) look(pipe goredis.Pipeliner, ks []backends.Key) []look {
+	ctx := context.Background()
+	looks := make([]look, len(ks))
+	for i, k := range ks {
+		looks[i] = look{key: k, data: pipe.Get(ctx, k.Name), ttl: pipe.Do(ctx, "pttl", k.Name), gone: pipe.Exists(ctx, s.gone(k))}
+		if s.opts.KeepFlags {
+			looks[i].flags = pipe.Get(ctx, s.flagsKey(k))
+		}
+	}
+	return looks
+}
+
+// look is the answers for one key.
+type look struct {
+	key   backends.Key
+	data  *goredis.StringCmd
+	ttl   *goredis.Cmd
+	gone  *goredis.IntCmd
+	flags *goredis.StringCmd // nil without KeepFlags
+}
+
+// record reads the answers; now is when they came. buried is set where a
+// tombstone stands, also beside a session.
+func (l look) record(now time.Time) (r backends.Record, buried bool, err error) {
+	gone, err := l.gone.Result()
+	if err != nil {
+		return r, false, err
+	}
+	ttl, err := l.ttl.Int64()
+	if err != nil {
+		return r, false, err
+	}
+	data, err := l.data.Bytes()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return r, false, err
+	}
+	found, kept := err == nil, ""
+	if l.flags != nil {
+		if kept, err = l.flags.Result(); err != nil && !errors.Is(err, goredis.Nil) {
+			return r, false, err
+		}
+	}
+	r = record(l.key, found, data, ttl, gone > 0, now)
+	if r.Found && l.flags != nil {
+		r.Flags = parseFlags(kept, l.key, data)
+	}
+	return r, gone > 0, nil
+}
+
+func records(looks []look, now time.Time) (recs []backends.Record, buried bool, err error) {
+	recs = make([]backends.Record, len(looks))
+	for i := range looks {
+		var b bool
+		if recs[i], b, err = looks[i].record(now); err != nil {
+			return nil, false, err
+		}
+		buried = buried || b
+	}
+	return recs, buried, nil
+}
+
+// record puts together what was read. PTTL says -2 where there is no key, and
+// -1 for one that never ends (commands/pttl).
+func record(k backends.Key, found bool, data []byte, ttl int64, gone bool, now time.Time) backends.Record {
+	r := backends.Record{Session: backends.Session{Key: k}}
+	if !found || ttl == -2 {
+		r.Gone = gone
+		return r
+	}
+	r.Found, r.Data = true, data
+	if data == nil {
+		r.Data = []byte{}
+	}
+	if ttl >= 0 {
+		r.Deadline = now.Add(time.Duration(ttl) * time.Millisecond).UTC()
+	}
+	return r
+}
+
+// readApart reads keys of any slots: one packet to each master that has some,
+// a script for each key. What could not be read there is read alone.
+func (s *Store) readApart(ctx context.Context, ks []backends.Key) ([]backends.Record, error) {
+	if err := s.enterSession(ctx, ks...); err != nil {
+		return nil, err
+	}
+	groups := map[*node][]int{}
+	for i, k := range ks {
+		n, err := s.layout.node(ctx, k.Name)
+		if err != nil {
+			return nil, err
+		}
+		groups[n] = append(groups[n], i)
+	}
+	recs := make([]backends.Record, len(ks))
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var left []int // guarded by mu
+	for n, group := range groups {
+		wg.Go(func() {
+			failed := s.readOn(ctx, n, ks, group, recs)
+			mu.Lock()
+			defer mu.Unlock()
+			left = append(left, failed...)
+		})
+	}
+	wg.Wait()
+	for _, i := range left {
+		one, err := s.readMany(ctx, "read many", ks[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		recs[i] = one[0]
+	}
+	return recs, nil
+}
+
+// readOn reads the keys of group on one server into recs, and gives those for
+// which it has no answer.
+func (s *Store) readOn(ctx context.Context, n *node, ks []backends.Key, group []int, recs []backends.Record) (failed []int) {
+	pipe := n.reads.Pipeline()
+	pipe.ScriptLoad(ctx, scriptLook.text) // the pipeline is one packet: it is there for the rest
+	cmds := make([]*goredis.Cmd, len(group))
+	for i, g := range group {
+		cmds[i] = pipe.EvalSha(ctx, scriptLook.sha, s.kin(ks[g]))
+	}
+	if err := exec(ctx, pipe); err != nil {
+		return group
+	}
+	now := time.Now()
+	for i, g := range group {
+		answer, err := cmds[i].Slice()
+		if err != nil || len(answer) != 4 {
+			failed = append(failed, g)
+			continue
+		}
+		text, found := answer[0].(string)
+		ttl, _ := answer[1].(int64)
+		gone, _ := answer[2].(int64)
+		kept, _ := answer[3].(string)
+		recs[g] = record(ks[g], found, []byte(text), ttl, gone > 0, now)
+		if recs[g].Found && s.opts.KeepFlags {
+			recs[g].Flags = parseFlags(kept, ks[g], recs[g].Data)
+		}
+	}
+	return failed
+}
