@@ -24,15 +24,16 @@ func handlerFile(t testing.TB) string {
 	return path
 }
 
-// throughHandler is PHP with the session handler of frontends/php.
-func throughHandler(t testing.TB, a *sidecar) []string {
+// handlerHost is PHP with the session handler of frontends/php, in strict mode.
+func handlerHost(t testing.TB, a *sidecar) *host {
 	t.Helper()
-	boot := filepath.Join(t.TempDir(), "boot.php")
-	text := fmt.Sprintf("<?php require %q;\nsession_set_save_handler(new CrossfadeSessionHandler(%q), true);\n", handlerFile(t), "unix://"+a.memcached[len("unix:"):])
-	if err := os.WriteFile(boot, []byte(text), 0o600); err != nil {
+	script := filepath.Join(t.TempDir(), "page.php")
+	text := fmt.Sprintf("<?php\nrequire %q;\nsession_set_save_handler(new CrossfadeSessionHandler(%q), true);\nrequire %q;\n",
+		handlerFile(t), "unix://"+a.memcached[len("unix:"):], testFile(t, "session.php"))
+	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return []string{"auto_prepend_file=" + boot, "session.use_strict_mode=1"}
+	return newHostOf(t, "handler", script, []string{"session.use_strict_mode=1"})
 }
 
 // TestPHPHandler moves sessions under PHP's session functions with the handler
@@ -43,7 +44,7 @@ func TestPHPHandler(t *testing.T) {
 	f := newFleet(t, 2, setting{sessions: memcachedKeys + "    lock_ttl: 5s\n", old: memcachedAt(memcachedServer(t)), new: redisAt(redisServer(t)), sockets: true})
 	c := &crowd{t: t, pause: 100 * time.Millisecond}
 	hosts := []*host{
-		newHost(t, "handler", throughHandler(t, f.agents[0])),
+		handlerHost(t, f.agents[0]),
 		newHost(t, "php-memcached", throughMemcached(f.agents[1].memcached[len("unix:"):]+":0")),
 	}
 	for i, h := range hosts {
@@ -123,7 +124,7 @@ func TestPHPFunctions(t *testing.T) {
 		want       string
 		asked      string // the last line
 	}{
-		{"get", `var_export(crossfade_get("a"));`, []string{hit}, "'a' . \"\\r\" . '\n' . 'bc'", "get sess:a"},
+		{"get", `var_export(crossfade_get("a"));`, []string{hit}, "'a\r\nbc'", "get sess:a"},
 		{"get of none", `var_export(crossfade_get("a"));`, []string{"END\r\n"}, "NULL", "get sess:a"},
 		{"get of an empty one", `var_export(crossfade_get("a"));`, []string{"VALUE sess:a 0 0\r\n\r\nEND\r\n"}, "''", "get sess:a"},
 		{"get, error", `crossfade_get("a");`, []string{"SERVER_ERROR no store answers\r\n"}, "threw: crossfade: the agent answered: SERVER_ERROR no store answers", "get sess:a"},

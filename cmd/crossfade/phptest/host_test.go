@@ -51,11 +51,22 @@ func throughRedis(addr string, locking bool) []string {
 
 func newHost(t testing.TB, name string, ini []string) *host {
 	t.Helper()
-	php := program(t, "php", "php-cli php-memcached php-redis")
-	script, err := filepath.Abs(filepath.Join("testdata", "session.php"))
+	return newHostOf(t, name, testFile(t, "session.php"), ini)
+}
+
+func testFile(t testing.TB, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// newHostOf is PHP with a script that answers as testdata/session.php does.
+func newHostOf(t testing.TB, name, script string, ini []string) *host {
+	t.Helper()
+	php := program(t, "php", "php-cli php-memcached php-redis")
 	addr := port(t)
 	args := []string{"-c", supervise, "sh", php, "-q"}
 	for _, s := range append([]string{"session.gc_maxlifetime=1440", "display_errors=1", "html_errors=0", "log_errors=1", "error_reporting=-1", "max_execution_time=30"}, ini...) {
@@ -65,6 +76,7 @@ func newHost(t testing.TB, name string, ini []string) *host {
 	h.cmd.Env = append(h.cmd.Environ(), "PHP_CLI_SERVER_WORKERS=4")
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	h.cmd.Stdout, h.cmd.Stderr = &h.said, &h.said
+	var err error
 	if h.alive, err = h.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
