@@ -20,8 +20,8 @@ type guard struct {
 	notAfter int64 // ms of the server's clock
 
 	mu    sync.Mutex
-	line  *line // guarded by mu; nil once used or given back
-	timer *time.Timer
+	line  *line       // guarded by mu; nil once used or given back
+	timer *time.Timer // guarded by mu; nil without locks
 }
 
 // Guard costs two round trips; so does its Release. Swap, Revive and Bury cost
@@ -73,7 +73,9 @@ func (s *Store) guard(ctx context.Context, op string, ks []backends.Key, notAfte
 	}
 	g := <-made
 	if l := g.line; !l.conn.server.guards {
+		g.mu.Lock()
 		g.timer = time.AfterFunc(s.opts.GuardHold, g.Release)
+		g.mu.Unlock()
 	}
 	return g, nil
 }
@@ -82,17 +84,10 @@ func (s *Store) guard(ctx context.Context, op string, ks []backends.Key, notAfte
 func (g *guard) look(c *conn, ks []backends.Key, notAfter time.Time) error {
 	if !c.server.guards {
 		// Rows, and the gaps where there is none: nobody inserts there either.
-		gs, err := c.groups(ks)
-		if err != nil {
+		if err := c.lock(ks); err != nil {
 			return err
 		}
-		ignore := func([]driver.Value) error { return nil }
-		for _, one := range gs {
-			if err := c.query(ignore, "SELECT 1 FROM "+one.t.name+" WHERE "+one.t.where(len(one.args))+" FOR UPDATE", one.args...); err != nil {
-				return err
-			}
-		}
-		if err := c.query(ignore, "SELECT 1 FROM "+c.own.name+" WHERE "+ofGone(len(ks))+" FOR UPDATE", g.store.goneArgs(ks)...); err != nil {
+		if err := c.query(ignore, "SELECT 1 FROM "+c.own.name+c.own.byIndex()+" WHERE "+ofGone(len(ks))+" FOR UPDATE", g.store.goneArgs(ks)...); err != nil {
 			return err
 		}
 	}
@@ -110,6 +105,23 @@ func (g *guard) look(c *conn, ks []backends.Key, notAfter time.Time) error {
 	}, "SELECT "+nowMs)
 }
 
+// lock locks rows and the gaps where there is none. In a snapshot that meets
+// what was modified since, it is refused.
+func (c *conn) lock(ks []backends.Key) error {
+	gs, err := c.groups(ks)
+	if err != nil {
+		return err
+	}
+	for _, one := range gs {
+		if err := c.query(ignore, "SELECT 1 FROM "+one.t.name+one.t.byIndex()+" WHERE "+one.t.where(len(one.args))+" FOR UPDATE", one.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ignore([]driver.Value) error { return nil }
+
 func (g *guard) Record() backends.Record { return g.recs[0] }
 
 func (g *guard) Swap(ctx context.Context, sess backends.Session) error {
@@ -123,19 +135,26 @@ func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
 }
 
 func (g *guard) swap(ctx context.Context, op string, ss []backends.Session, revive bool) error {
-	ks := make([]backends.Key, len(ss))
-	for i, sess := range ss {
+	named := make(map[string]bool, len(ss))
+	for _, sess := range ss {
 		if err := g.store.enterData(ctx, sess); err != nil {
 			return err
 		}
-		ks[i] = sess.Key
+		named[sess.Key.Name] = true
+	}
+	var ks, others []backends.Key
+	for _, r := range g.recs {
+		ks = append(ks, r.Key)
+		if !named[r.Key.Name] {
+			others = append(others, r.Key)
+		}
 	}
 	if g.buried && !revive {
 		return backends.ErrConflict
 	}
 	return g.finish(ctx, op, func(c *conn) error {
 		if revive {
-			if n, err := c.exec(c.dropGone(), []byte(g.store.gone(ks[0]))); err != nil || n[0] == 0 {
+			if n, err := c.exec(c.dropGone(), []byte(g.store.gone(ss[0].Key))); err != nil || n[0] == 0 {
 				return orConflict(err)
 			}
 		}
@@ -156,6 +175,10 @@ func (g *guard) swap(ctx context.Context, op string, ss []backends.Session, revi
 			if err := c.take(over); err != nil {
 				return err
 			}
+		}
+		// What is guarded and not written must not have been modified either.
+		if err := c.lock(others); err != nil {
+			return err
 		}
 		return g.judge(c, ks)
 	})
@@ -203,7 +226,7 @@ func (g *guard) judge(c *conn, ks []backends.Key) error {
 			return verdict{backends.ErrConflict}
 		}
 		return nil
-	}, "SELECT COALESCE(SUM(`expires_ms` > "+nowMs+"), 0), "+nowMs+" FROM "+c.own.name+" WHERE "+ofGone(len(ks))+" FOR UPDATE", args...)
+	}, "SELECT COALESCE(SUM(`expires_ms` > "+nowMs+"), 0), "+nowMs+" FROM "+c.own.name+c.own.byIndex()+" WHERE "+ofGone(len(ks))+" FOR UPDATE", args...)
 	if err != nil || c.server.galera == "" {
 		return err
 	}
@@ -212,7 +235,7 @@ func (g *guard) judge(c *conn, ks []backends.Key) error {
 	for range len(ks) - 1 {
 		insert += ", " + rows
 	}
-	_, err = c.exec(insert+"; DELETE FROM "+c.own.name+" WHERE "+ofGone(len(ks)), append(args, args...)...)
+	_, err = c.exec(insert+"; DELETE `o` FROM "+c.own.name+" `o`"+c.own.byIndex()+" WHERE "+ofGone(len(ks)), append(args, args...)...)
 	return err
 }
 

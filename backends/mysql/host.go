@@ -26,8 +26,9 @@ type host struct {
 
 // idColumn is what is known of the id column.
 type idColumn struct {
-	text bool
-	max  int
+	text   bool
+	max    int
+	unique string // its index, quoted
 }
 
 func newHost(s *Store, index int, network, addr string, tc *tls.Config) (*host, error) {
@@ -52,38 +53,46 @@ func (h *host) columns(c *conn) error {
 		}
 	}
 	if known != nil { // else the table is missing, and each statement says so
-		c.app.text, c.app.maxID = known.text, known.max
+		c.app.text, c.app.maxID, c.app.unique = known.text, known.max, known.unique
 	}
 	return nil
 }
 
-// FoldingError is returned by every call while the id column compares text
-// without regard to case, accents or width. Nothing was changed.
-type FoldingError struct {
-	Collation string
-	Mend      string // the statement that makes it compare bytes
+// ColumnError is returned by every call while the id column cannot tell
+// sessions apart: it compares text without regard to case, accents or width, or
+// is not unique. Nothing was changed.
+type ColumnError struct {
+	Found string
+	Mend  string // the statement that mends it
 }
 
-func (e *FoldingError) Error() string {
-	return "backends/mysql: the id column has the collation " + e.Collation + ", to which abc and ABC are one session: " + e.Mend
+func (e *ColumnError) Error() string {
+	return "backends/mysql: the id column " + e.Found + ": " + e.Mend
 }
 
 func (c *conn) idColumn(o Options) (*idColumn, error) {
 	var found *idColumn
-	var folding error
+	var wrong error
 	err := c.query(func(v []driver.Value) error {
 		length, _ := integer(v[1])
 		found = &idColumn{max: int(length), text: v[0] != nil}
+		column := q(o.Database) + "." + q(o.Table)
 		// A _bin collation compares code points. It may drop trailing spaces,
 		// which no key has.
 		if collation := text(v[0]); found.text && !strings.HasSuffix(collation, "_bin") {
-			folding = &FoldingError{collation, fmt.Sprintf("ALTER TABLE %s.%s MODIFY %s VARBINARY(%d) NOT NULL;",
-				q(o.Database), q(o.Table), q(o.Columns.ID), min(length, 250))}
+			wrong = &ColumnError{"has the collation " + collation + ", to which abc and ABC are one session",
+				fmt.Sprintf("ALTER TABLE %s MODIFY %s VARBINARY(%d) NOT NULL;", column, q(o.Columns.ID), min(length, 250))}
+		} else if v[2] == nil {
+			wrong = &ColumnError{"is not unique", fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (%s);", column, q(o.Columns.ID))}
 		}
+		found.unique = q(text(v[2]))
 		return nil
-	}, "SELECT COLLATION_NAME, CHARACTER_MAXIMUM_LENGTH FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND COLUMN_NAME = ?",
+	}, "SELECT COLLATION_NAME, CHARACTER_MAXIMUM_LENGTH, (SELECT MIN(INDEX_NAME) FROM information_schema.STATISTICS s"+
+		" WHERE s.TABLE_SCHEMA = c.TABLE_SCHEMA AND s.TABLE_NAME = c.TABLE_NAME GROUP BY INDEX_NAME, NON_UNIQUE"+
+		" HAVING NON_UNIQUE = 0 AND COUNT(*) = 1 AND MIN(s.COLUMN_NAME) = c.COLUMN_NAME LIMIT 1)"+
+		" FROM information_schema.COLUMNS c WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND COLUMN_NAME = ?",
 		o.Database, o.Table, o.Columns.ID)
-	return found, errors.Join(err, folding)
+	return found, errors.Join(err, wrong)
 }
 
 // take gives a line of the host in use, or of the next that can be reached.

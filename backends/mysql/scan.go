@@ -20,16 +20,25 @@ const (
 )
 
 // Scan goes through the table in the order of ids, a page at a time, by the
-// primary key. Of our own rows it lists those that are sessions (backends.OwnKey),
-// not tombstones, marks and locks.
+// primary key; then through our own, whose marks come once for each entry.
 func (s *Store) Scan(ctx context.Context, prefix string, fn func(names []string) error) error {
 	if err := s.scan(ctx, prefix, fn, func(c *conn) table { return c.app }); err != nil {
 		return err
 	}
-	if own := "crossfade:"; !strings.HasPrefix(own, prefix) && !strings.HasPrefix(prefix, own) {
-		return nil
+	for _, kind := range []string{rowSession, rowGone, rowMark, rowLock} {
+		const own = "crossfade:"
+		if kind != rowLock && !strings.HasPrefix(own, prefix) && !strings.HasPrefix(prefix, own) {
+			continue
+		}
+		if err := s.scan(ctx, prefix, fn, func(c *conn) table {
+			t := c.own
+			t.fixed = []string{"`kind`", "'" + kind + "'"}
+			return t
+		}); err != nil {
+			return err
+		}
 	}
-	return s.scan(ctx, prefix, fn, func(c *conn) table { return c.own })
+	return nil
 }
 
 func (s *Store) scan(ctx context.Context, prefix string, fn func(names []string) error, which func(*conn) table) error {

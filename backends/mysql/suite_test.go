@@ -90,7 +90,7 @@ func TestSuiteOtherTables(t *testing.T) {
 func TestSuiteWithLocks(t *testing.T) {
 	srv := backendtest.MariaDB(t, tables(t)...)
 	backendtest.Run(t, func(t *testing.T) backends.Store {
-		return opened(t, Options{lockGuards: true, GuardHold: 150 * time.Millisecond}, srv.Addr())
+		return opened(t, Options{lockGuards: true, GuardHold: 80 * time.Millisecond}, srv.Addr())
 	}, backendtest.Options{})
 }
 

@@ -18,6 +18,7 @@ type table struct {
 	fixed  []string // column, value, … of our own rows: what else makes up the key
 	text   bool     // id is a character column, not a binary one
 	maxID  int      // bytes, or characters; 0: not known
+	unique string   // quoted: the index of the ids; empty: not known
 }
 
 // The kinds of rows in our own table.
@@ -44,7 +45,7 @@ func (s *Store) appTable() table {
 // ownTable is our own table as a table of sessions.
 func (s *Store) ownTable() table {
 	return table{name: s.own(), id: "`name`", data: "`data`", flags: "`flags`",
-		expiry: expiry{kind: UnixMillis, col: "`expires_ms`"}, fixed: []string{"`kind`", "'" + rowSession + "'", "`member`", "''"}}
+		unique: "`PRIMARY`", expiry: expiry{kind: UnixMillis, col: "`expires_ms`"}, fixed: []string{"`kind`", "'" + rowSession + "'", "`member`", "''"}}
 }
 
 func (s *Store) own() string { return q(s.opts.Database) + "." + q(s.opts.OwnTable) }
@@ -65,6 +66,15 @@ func (t table) key(k backends.Key) (any, error) {
 // where is the condition for n ids.
 func (t table) where(n int) string {
 	return t.conditions() + t.id + in(n)
+}
+
+// byIndex makes a locking statement find its rows by their ids: from a small
+// table the server would read all, and meet rows that it was not asked for.
+func (t table) byIndex() string {
+	if t.unique == "" {
+		return ""
+	}
+	return " FORCE INDEX (" + t.unique + ")"
 }
 
 // conditions is what every condition begins with.
