@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -142,11 +143,15 @@ func (g *guard) swap(ctx context.Context, op string, ss []backends.Session, revi
 		}
 		named[sess.Key.Name] = true
 	}
-	var ks, others []backends.Key
+	var ks, present []backends.Key
+	var absent []backends.Session
 	for _, r := range g.recs {
-		ks = append(ks, r.Key)
-		if !named[r.Key.Name] {
-			others = append(others, r.Key)
+		switch ks = append(ks, r.Key); {
+		case named[r.Key.Name]:
+		case r.Found:
+			present = append(present, r.Key)
+		default:
+			absent = append(absent, backends.Session{Key: r.Key, Deadline: time.Unix(1, 0)})
 		}
 	}
 	if g.buried && !revive {
@@ -160,7 +165,9 @@ func (g *guard) swap(ctx context.Context, op string, ss []backends.Session, revi
 		}
 		for _, own := range []bool{false, true} {
 			var here, over []backends.Session
-			for _, sess := range ss {
+			// What is guarded and not named must not have been modified either: an
+			// absent row is written and taken away, a present one is locked.
+			for _, sess := range slices.Concat(ss, absent) {
 				if backends.OwnKey(sess.Key.Name) != own {
 					continue
 				}
@@ -176,8 +183,7 @@ func (g *guard) swap(ctx context.Context, op string, ss []backends.Session, revi
 				return err
 			}
 		}
-		// What is guarded and not written must not have been modified either.
-		if err := c.lock(others); err != nil {
+		if err := c.lock(present); err != nil {
 			return err
 		}
 		return g.judge(c, ks)
@@ -212,31 +218,34 @@ func (c *conn) take(ss []backends.Session) error {
 	return nil
 }
 
-// judge refuses where a tombstone stands or it is too late, by the server's
-// clock. It looks at tombstones after the rows were written, and Bury deletes
-// after it has put one: whichever is first, the other meets it. On Galera the
-// other node looks for rows that both have written, so there this writes each
-// tombstone's row too, and takes it away.
+// judge refuses where a tombstone has come or it is too late, by the server's
+// clock. It writes each tombstone's row and takes it away: a locking read of a
+// row that is absent looks at its neighbour, and would take the neighbour's
+// change for a conflict; and on Galera another node compares only what both have
+// written. It does so after the sessions were written, while Bury deletes after
+// it has put its tombstone: whichever is first, the other meets it.
 func (g *guard) judge(c *conn, ks []backends.Key) error {
 	args := g.store.goneArgs(ks)
-	err := c.query(func(v []driver.Value) error {
-		graves, _ := integer(v[0])
-		clock, ok := integer(v[1])
-		if graves > 0 || !ok || clock > g.notAfter {
+	rows := fmt.Sprintf("('%s', ?, '', '', 0, 0)", rowGone)
+	insert := "INSERT INTO " + c.own.name + " (`kind`, `name`, `member`, `data`, `flags`, `expires_ms`) VALUES " + rows +
+		strings.Repeat(", "+rows, len(ks)-1) + " ON DUPLICATE KEY UPDATE `expires_ms` = 0"
+	if _, err := c.exec(insert, args...); err != nil {
+		return err
+	}
+	if _, err := c.exec("DELETE `o` FROM "+c.own.name+" `o`"+c.own.byIndex()+" WHERE "+ofGone(len(ks)), args...); err != nil {
+		return err
+	}
+	return g.inTime(c)
+}
+
+// inTime refuses after notAfter.
+func (g *guard) inTime(c *conn) error {
+	return c.query(func(v []driver.Value) error {
+		if clock, ok := integer(v[0]); !ok || clock > g.notAfter {
 			return verdict{backends.ErrConflict}
 		}
 		return nil
-	}, "SELECT COALESCE(SUM(`expires_ms` > "+nowMs+"), 0), "+nowMs+" FROM "+c.own.name+c.own.byIndex()+" WHERE "+ofGone(len(ks))+" FOR UPDATE", args...)
-	if err != nil || c.server.galera == "" {
-		return err
-	}
-	rows := fmt.Sprintf("('%s', ?, '', '', 0, 0)", rowGone)
-	insert := "INSERT IGNORE INTO " + c.own.name + " (`kind`, `name`, `member`, `data`, `flags`, `expires_ms`) VALUES " + rows
-	for range len(ks) - 1 {
-		insert += ", " + rows
-	}
-	_, err = c.exec(insert+"; DELETE `o` FROM "+c.own.name+" `o`"+c.own.byIndex()+" WHERE "+ofGone(len(ks)), append(args, args...)...)
-	return err
+	}, "SELECT "+nowMs)
 }
 
 func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {
@@ -256,12 +265,7 @@ func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {
 		if _, err := c.exec(c.putGone(ttl), []byte(g.store.gone(k))); err != nil {
 			return err
 		}
-		return c.query(func(v []driver.Value) error {
-			if clock, ok := integer(v[0]); !ok || clock > g.notAfter {
-				return verdict{backends.ErrConflict}
-			}
-			return nil
-		}, "SELECT "+nowMs)
+		return g.inTime(c)
 	})
 }
 
