@@ -19,7 +19,8 @@ const galeraProvider = "/usr/lib/galera/libgalera_smm.so"
 
 // Cluster is a Galera cluster. A node that was killed comes back with Restart,
 // with what the others have, as long as one of them runs; if none does, the
-// cluster is lost.
+// cluster is lost. A node that is silent for 3 s is taken for dead (one second
+// splits a cluster on a busy machine).
 type Cluster struct {
 	Nodes []*Server
 }
@@ -79,7 +80,7 @@ func galeraNode(ctx context.Context, i int, ports []int, group []string, as *sys
 				"--wsrep-node-incoming-address="+at(port),
 				"--wsrep-sst-method=rsync", "--wsrep-sst-receive-address="+at(sst),
 				"--wsrep-provider-options=base_port="+strconv.Itoa(g)+";gmcast.listen_addr=tcp://"+at(g)+";ist.recv_addr="+at(g+1)+
-					";gcache.size=32M;pc.wait_prim_timeout=PT10S;evs.suspect_timeout=PT1S;evs.inactive_timeout=PT3S;evs.keepalive_period=PT0.3S")
+					";gcache.size=32M;pc.wait_prim_timeout=PT30S;evs.suspect_timeout=PT3S;evs.inactive_timeout=PT8S;evs.keepalive_period=PT0.5S")
 			if first {
 				return append(args, "--wsrep-cluster-address=gcomm://", "--wsrep-new-cluster", "--init-file="+filepath.Join(dir, "init.sql"))
 			}

@@ -170,6 +170,8 @@ func (s *Store) plain(op string, err error) error {
 		return s.reply(op, err)
 	case s.isClosed():
 		return backends.ErrClosed
+	case errors.Is(err, errNotPrimary), isColumnError(err):
+		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
@@ -189,4 +191,15 @@ func (s *Store) plain(op string, err error) error {
 // timeoutError is a deadline of ours or the context's.
 func timeoutError(op string) error {
 	return fmt.Errorf("backends/mysql: %s: %w", op, context.DeadlineExceeded)
+}
+
+func isColumnError(err error) bool {
+	_, ok := columnError(err)
+	return ok
+}
+
+func columnError(err error) (*ColumnError, bool) {
+	var e *ColumnError
+	ok := errors.As(err, &e)
+	return e, ok
 }

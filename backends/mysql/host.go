@@ -185,8 +185,14 @@ func (h *host) ping(ctx context.Context) error {
 	return err
 }
 
-// attempts bounds how often a call is begun again that surely changed nothing.
-const attempts = 8
+const (
+	// attempts bounds how often a call is begun again that surely changed
+	// nothing.
+	attempts = 8
+	// conflicts bounds the same after deadlocks and certification conflicts: many
+	// writers of one row through several nodes lose to each other many times.
+	conflicts = 60
+)
 
 // run takes a line, runs f on it and gives it back. What surely changed nothing
 // is done again: on another host where this one cannot serve, here after a
@@ -195,16 +201,20 @@ const attempts = 8
 func (s *Store) run(ctx context.Context, kind poolKind, op string, harmless bool, f func(*conn) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.once(ctx, kind, op, harmless, f)
-		if err == nil || attempt == attempts || s.isClosed() {
-			return s.final(op, err)
-		}
 		var lost *lostError
+		again := false
 		switch {
-		case ctx.Err() != nil:
-			return s.final(op, err)
-		case elsewhere(err) && len(s.hosts) > 1, harmless && errors.As(err, &lost):
+		case err == nil || ctx.Err() != nil || s.isClosed():
 		case number(err) == errDeadlock:
-		default:
+			again = attempt < conflicts
+		case elsewhere(err) && len(s.hosts) > 1, harmless && errors.As(err, &lost):
+			again = attempt < attempts
+		case harmless && number(err) == errLockWait:
+			// Reads wait for no row: the node waits in vain for its cluster.
+			s.suspect()
+			again = attempt < attempts && len(s.hosts) > 1
+		}
+		if !again {
 			return s.final(op, err)
 		}
 		select {

@@ -116,7 +116,7 @@ func TestRefuses(t *testing.T) {
 		{"two stores", "{memory: {}}", `{memory: {}, redis: {addrs: ["a:1"]}}`, "c.yaml:4: old: names 2 stores"},
 		{"bare memory", "{memory: {}}", "{memory: }", "c.yaml:4: old.memory: is empty"},
 		{"hybrid", "old: {memory: {}}", `old: {hybrid: {memcached: {servers: ["a:1"]}}}`, "c.yaml:4: old.hybrid: not built in this version: accepted are memory, memcached, redis"},
-		{"mysql", "old: {memory: {}}", `old: {mysql: {hosts: ["a:1"]}}`, "old.mysql: not built"},
+		{"mysql", "old: {memory: {}}", `old: {mysql: {hosts: ["a:1"]}}`, "old.mysql.database: is missing"},
 		{"files", "old: {memory: {}}", `old: {files: {dir: x}}`, "old.files: not built"},
 		{"dynamodb", "old: {memory: {}}", `old: {dynamodb: {table: x}}`, "old.dynamodb: not built"},
 		{"no servers", "old: {memory: {}}", "old: {memcached: {servers: []}}", "old.memcached.servers: is empty"},
@@ -266,5 +266,37 @@ func TestDigest(t *testing.T) {
 	}
 	if err := new(Config).Validate(); err == nil {
 		t.Error("an empty Config is valid")
+	}
+}
+
+func TestMySQL(t *testing.T) {
+	with := func(keys string) string {
+		return strings.Replace(least, "old: {memory: {}}", "old: {mysql: {hosts: [\"10.0.0.1:3306\"], database: app, user: app"+keys+"}}", 1)
+	}
+	c, err := Parse("c.yaml", []byte(with("")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := c.Old.MySQL; m.Table != "sessions" || m.OwnTable != "crossfade" || m.Preset != "plain" || m.Writes != "layer" || m.SyncWait != "on" {
+		t.Errorf("defaults: got %+v", m)
+	}
+	for keys, want := range map[string]string{
+		", writes: both":                           "old.mysql.writes: \"both\": accepted are layer",
+		", sync_wait: maybe":                       "old.mysql.sync_wait: \"maybe\": accepted are on and off",
+		", preset: laravel":                        "old.mysql.preset: \"laravel\": accepted are plain and symfony",
+		", table: \"a`b\"":                         "old.mysql.table: \"a`b\": accepted are",
+		", own_table: sessions":                    "old.mysql.own_table: \"sessions\" is the sessions table too",
+		", tls: {cert_file: x}":                    "old.mysql.tls: a client certificate needs its key",
+		", columns: {id: id, data: d, expires: e}": "old.mysql.columns.expiry: \"\": accepted are unix, unix_ms",
+		", columns: {id: id, data: d, expires: e, expiry: lifetime}":            "old.mysql.columns.time: is missing",
+		", preset: plain, columns: {id: id, data: d, expires: e, expiry: unix}": "old.mysql.preset: stands beside columns",
+		", columns: {id: id, data: d, expires: e, expiry: unix, flag: f}":       "unknown key: accepted are id, data",
+	} {
+		if _, err := Parse("c.yaml", []byte(with(keys))); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", keys, err, want)
+		}
+	}
+	if _, err := Parse("c.yaml", []byte(with(", columns: {id: sid, data: d, expires: e, expiry: datetime}, writes: app"))); err != nil {
+		t.Error(err)
 	}
 }

@@ -175,7 +175,7 @@ func (k *checker) kinds() {
 	}
 }
 
-const built = "memory, memcached, redis"
+const built = "memory, memcached, redis, mysql"
 
 func (k *checker) store(side string, s Store) {
 	set := 0
@@ -185,7 +185,7 @@ func (k *checker) store(side string, s Store) {
 		ok   bool
 	}{
 		{"memory", s.Memory != nil, true}, {"memcached", s.Memcached != nil, true}, {"redis", s.Redis != nil, true},
-		{"files", s.Files != nil, false}, {"mysql", s.MySQL != nil, false},
+		{"files", s.Files != nil, false}, {"mysql", s.MySQL != nil, true},
 		{"hybrid", s.Hybrid != nil, false}, {"dynamodb", s.DynamoDB != nil, false},
 	} {
 		if f.set {
@@ -206,6 +206,9 @@ func (k *checker) store(side string, s Store) {
 		if m.Hash != "ketama" && m.Hash != "ketama_weighted" {
 			k.bad(side+".memcached.hash", "%q: accepted are ketama (libmemcached's own) and ketama_weighted (libketama, twemproxy)", m.Hash)
 		}
+	}
+	if m := s.MySQL; m != nil {
+		k.mysql(side+".mysql", *m)
 	}
 	if r := s.Redis; r != nil {
 		k.servers(side+".redis.addrs", r.Addrs, true)

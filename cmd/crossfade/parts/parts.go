@@ -50,7 +50,14 @@ func OpenStore(name string, c config.Store, migration string, t config.Timeouts)
 		}
 		return redis.New(o), nil
 	}
-	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, memcached and redis, of one server", name)
+	if c.MySQL != nil {
+		s, err := openMySQL(*c.MySQL, migration, t)
+		if err != nil {
+			return nil, fmt.Errorf("%s.mysql: %w", name, err)
+		}
+		return s, nil
+	}
+	return nil, fmt.Errorf("%s: no store that this version has: accepted are mysql, and memory, memcached and redis, of one server", name)
 }
 
 // Evicts asks a store whether it may throw out live sessions. One that does
