@@ -85,7 +85,7 @@ func (s *Store) addUndo(ctx context.Context, sess backends.Session) (*undo, erro
 			return err
 		}
 		// Not the line's own level, whose locks on gaps would stop other adds.
-		if _, err := c.exec("ROLLBACK; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION; "+stmt, args...); err != nil {
+		if _, err := c.statements("ROLLBACK; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION; "+stmt, args...); err != nil {
 			return c.rollback(err)
 		}
 		inserted, err := c.image(sess.Key)

@@ -34,7 +34,9 @@ func TestGalera(t *testing.T) {
 	t.Run("seen through another node", func(t *testing.T) { seen(t, opened(t, Options{}, a), opened(t, Options{}, b)) })
 	t.Run("one row through two nodes", func(t *testing.T) { contend(t, opened(t, Options{}, a), opened(t, Options{}, b)) })
 	t.Run("guards on two nodes", func(t *testing.T) { guards(t, opened(t, Options{}, a), opened(t, Options{}, b)) })
-	t.Run("a node killed", func(t *testing.T) { killed(t, c, opened(t, Options{DialTimeout: 250 * time.Millisecond, Probe: 200 * time.Millisecond}, a, b, d)) })
+	t.Run("a node killed", func(t *testing.T) {
+		killed(t, c, opened(t, Options{DialTimeout: 250 * time.Millisecond, Probe: 200 * time.Millisecond}, a, b, d))
+	})
 	t.Run("no primary component", func(t *testing.T) { lonely(t, c) })
 }
 
@@ -91,7 +93,7 @@ func contend(t *testing.T, stores ...*Store) {
 // are, and no guarded write to live through a delete that was acknowledged.
 func guards(t *testing.T, a, b *Store) {
 	ctx := t.Context()
-	for i := range 40 {
+	for i := range 200 {
 		k := backends.Key{Name: fmt.Sprint("guarded", i)}
 		var won atomic.Int32
 		var wg sync.WaitGroup

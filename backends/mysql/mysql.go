@@ -35,7 +35,8 @@
 // On Galera a read may be asked of one node after a write through another: each
 // statement first waits until what the cluster has acknowledged is applied
 // (wsrep_sync_wait, one message through the group: 0.3 ms on one machine, a
-// network round trip elsewhere). Options.NoSyncWait spares it where all agents
+// network round trip elsewhere), and a transaction takes a round trip for each
+// statement, where a lone server gets it in one packet. Options.NoSyncWait spares it where all agents
 // use one node only.
 package mysql
 

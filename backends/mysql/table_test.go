@@ -149,7 +149,9 @@ func TestTables(t *testing.T) {
 			t.Error("the host that answers is not kept")
 		}
 	})
-	t.Run("symfony", func(t *testing.T) { symfony(t, opened(t, Options{Table: "symfony", Columns: Symfony()}, srv.Addr()), srv.MariaDBSocket()) })
+	t.Run("symfony", func(t *testing.T) {
+		symfony(t, opened(t, Options{Table: "symfony", Columns: Symfony()}, srv.Addr()), srv.MariaDBSocket())
+	})
 }
 
 // symfony is Symfony's own handler on the same rows.
