@@ -22,8 +22,8 @@ const mariadbInstall = "apt-get install mariadb-server"
 // says (SQL, one statement a line, run before the first connection), and
 // nothing else is there: Restart loses all.
 //
-// As root it runs as the user mysql. Its data folder is made once for a process
-// (0.5 to 4 s) and copied (34 MB).
+// As root it runs as the user mysql. Its data folder is made once (0.5 to
+// 4 s) and copied (34 MB) as long as the first server is there.
 func MariaDB(ctx context.Context, opts Options, init ...string) (*Server, error) {
 	as, err := mysqlUser()
 	if err != nil {
@@ -61,11 +61,8 @@ func startMariaDB(ctx context.Context, pr product, opts Options) (*Server, error
 	if opts.Ready <= 0 {
 		opts.Ready = 60 * time.Second // seen: 0.4 s alone, 4 s for a node that joins
 	}
-	s, err := start(ctx, pr, opts)
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	pr.forget = forgetTemplate
+	return start(ctx, pr, opts)
 }
 
 // mysqlUser is whom the server runs as: it refuses to run as root, and a node
@@ -105,10 +102,21 @@ func mariadbUp(words ...string) func(*Process, string) bool {
 	}
 }
 
-// template is the data folder that is copied; guarded by mu, and made once.
+// template is the data folder that is copied. It lies in the folder of the
+// server that was the first to need one. dir is guarded by mu.
 var template struct {
 	mu  sync.Mutex
 	dir string
+}
+
+// forgetTemplate is for the server in whose folder the template lies: the next
+// one makes another.
+func forgetTemplate(dir string) {
+	template.mu.Lock()
+	defer template.mu.Unlock()
+	if filepath.Dir(template.dir) == dir {
+		template.dir = ""
+	}
 }
 
 // freshData puts a new data folder and init file into dir.
@@ -124,15 +132,10 @@ func freshData(ctx context.Context, dir string, as *syscall.Credential, init []s
 		return fmt.Errorf("localserver: %w", err)
 	}
 	if template.dir != "" {
-		// The folder it was copied from may have been stopped and removed since.
-		if out, err := exec.CommandContext(ctx, "cp", "-a", template.dir, data).CombinedOutput(); err == nil {
-			return nil
-		} else if _, gone := os.Stat(template.dir); gone == nil {
+		if out, err := exec.CommandContext(ctx, "cp", "-a", template.dir, data).CombinedOutput(); err != nil {
 			return fmt.Errorf("localserver: copy a data folder: %w: %s", err, out)
 		}
-		if err := os.RemoveAll(data); err != nil {
-			return fmt.Errorf("localserver: %w", err)
-		}
+		return nil
 	}
 	args := []string{"--no-defaults", "--datadir=" + data, "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=16M"}
 	if as != nil {

@@ -46,7 +46,9 @@ type product struct {
 	args  func(port int, dir string) []string
 	// prepare, if there is one, is run before each start of the program.
 	prepare func(port int, dir string) error
-	as      *syscall.Credential // whom the program runs as; nil: as we do
+	// forget, if there is one, is run before the folder is removed.
+	forget func(dir string)
+	as     *syscall.Credential // whom the program runs as; nil: as we do
 	// up tells whether p, and no other program on that port, answers at addr.
 	up func(p *Process, addr string) bool
 }
@@ -79,6 +81,9 @@ func start(ctx context.Context, pr product, opts Options) (*Server, error) {
 		}
 	}
 	if err != nil {
+		if pr.forget != nil {
+			pr.forget(dir)
+		}
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
@@ -157,6 +162,9 @@ func (s *Server) Stop() error {
 	}
 	p := s.proc
 	s.proc = nil
+	if s.product.forget != nil {
+		s.product.forget(s.dir)
+	}
 	return errors.Join(p.Stop(5*time.Second), os.RemoveAll(s.dir))
 }
 

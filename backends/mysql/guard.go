@@ -232,7 +232,11 @@ func (g *guard) judge(c *conn, ks []backends.Key) error {
 	if _, err := c.exec(insert, args...); err != nil {
 		return err
 	}
-	if _, err := c.exec("DELETE `o` FROM "+c.own.name+" `o`"+c.own.byIndex()+" WHERE "+ofGone(len(ks)), args...); err != nil {
+	// A join, so that each row is found by its key: for a long list of names the
+	// server would read all rows, and meet changes of others.
+	names := "SELECT ? AS `n`" + strings.Repeat(" UNION ALL SELECT ?", len(ks)-1)
+	if _, err := c.exec("DELETE `o` FROM ("+names+") `k` STRAIGHT_JOIN "+c.own.name+" `o`"+c.own.byIndex()+
+		" ON `o`.`kind` = '"+rowGone+"' AND `o`.`name` = `k`.`n` AND `o`.`member` = ''", args...); err != nil {
 		return err
 	}
 	return g.inTime(c)
