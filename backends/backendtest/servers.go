@@ -26,6 +26,9 @@ func server(t testing.TB, start func(context.Context, localserver.Options) (*loc
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the server said: %s", s.Output())
+		}
 		if err := s.Stop(); err != nil {
 			t.Error(err)
 		}

@@ -153,6 +153,16 @@ func (s *Server) Pid() int {
 	return s.proc.Pid()
 }
 
+// Output is the end of what the program has printed since it was last started.
+func (s *Server) Output() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil {
+		return ""
+	}
+	return s.proc.Output()
+}
+
 // Stop ends the server and removes its folder. It may be called twice.
 func (s *Server) Stop() error {
 	s.mu.Lock()

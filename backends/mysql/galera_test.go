@@ -18,7 +18,6 @@ import (
 
 // TestGalera is all that needs a cluster, which is started once.
 func TestGalera(t *testing.T) {
-	t.Parallel()
 	c, err := localserver.Galera(t.Context(), 3, tables(t)...)
 	if err != nil {
 		t.Fatal(err)

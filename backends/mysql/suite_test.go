@@ -60,7 +60,6 @@ func TestSuite(t *testing.T) {
 }
 
 func TestSuiteOtherTables(t *testing.T) {
-	t.Parallel()
 	srv := backendtest.MariaDB(t, tables(t)...)
 	narrow := map[string]string{"data/longest key": "sess_id is VARBINARY(128)"}
 	text := map[string]string{
