@@ -73,6 +73,9 @@ type Options struct {
 	// table that may lose rows otherwise (a failover to a replica that is
 	// behind, a restored backup): all sessions that lost theirs would go too.
 	SQLLogouts bool
+	// Prefix is what memcached's names have before the table's ids ("sess:"). A
+	// name without it is the same in both.
+	Prefix string
 	// ReadOnly leaves the table to the application: see the package.
 	ReadOnly bool
 }
@@ -107,6 +110,9 @@ func New(cache Cache, rows Tier, o Options) *Store {
 		o.SyncEvery = 2 * time.Minute
 	}
 	o.SyncEvery = max(o.SyncEvery, time.Second)
+	if o.Prefix != "" {
+		rows = ids{rows, o.Prefix}
+	}
 	return &Store{o: o, cache: cache, rows: rows}
 }
 
@@ -120,7 +126,11 @@ func (s *Store) Close() error {
 
 // KeepsFlags is true where both tiers keep them.
 func (s *Store) KeepsFlags() bool {
-	for _, t := range []Tier{s.cache, s.rows} {
+	rows := s.rows
+	if t, ok := rows.(ids); ok {
+		rows = t.Tier
+	}
+	for _, t := range []Tier{s.cache, rows} {
 		if k, ok := t.(backends.FlagKeeper); ok && !k.KeepsFlags() {
 			return false
 		}
