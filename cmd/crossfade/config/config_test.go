@@ -112,7 +112,7 @@ func TestRefuses(t *testing.T) {
 		{"unknown key of memory", "{memory: {}}", "{memory: {size: 1}}", "c.yaml:4: old.memory.size: unknown key: accepted are none"},
 		{"key twice", "migration: shop", "migration: shop\nmigration: shop", "already defined"},
 		{"migration", "shop", "Shop", "c.yaml:1: migration: \"Shop\": accepted is"},
-		{"no store", "old: {memory: {}}", "old: {}", "c.yaml:4: old: names 0 stores: accepted is exactly one of memory, files, memcached, redis"},
+		{"no store", "old: {memory: {}}", "old: {}", "c.yaml:4: old: names 0 stores: accepted is exactly one of memory, files, memcached, mysql, hybrid, redis"},
 		{"two stores", "{memory: {}}", `{memory: {}, redis: {addrs: ["a:1"]}}`, "c.yaml:4: old: names 2 stores"},
 		{"bare memory", "{memory: {}}", "{memory: }", "c.yaml:4: old.memory: is empty"},
 		{"hybrid", "old: {memory: {}}", `old: {hybrid: {memcached: {servers: ["a:1"]}}}`, "old.hybrid.mysql.hosts: is empty"},

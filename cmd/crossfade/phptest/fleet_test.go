@@ -2,6 +2,7 @@ package phptest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -56,6 +57,7 @@ type setting struct {
 	sessions string   // yaml, below sessions:
 	old, new string   // yaml of one store
 	own      []string // yaml of old for each agent, where each host has its own
+	patience string   // timeouts.old; empty: 1s
 	sockets  bool     // clients come by Unix sockets
 	// apart gives each agent a flag file of its own, so that a test can hold
 	// them in neighbouring positions.
@@ -98,9 +100,9 @@ listen: {memcached: [%q], redis: [%q], admin: %q}
 sessions:%sold: %s
 new: %s
 flags: {file: %q, agents: ["%s"]}
-timeouts: {new: 1s, dial: 1s}
+timeouts: {old: %s, new: 1s, dial: 1s}
 `, a.name, filepath.Join(f.dir, a.name), filepath.Join(f.dir, "hash.key"), a.memcached, a.redis, a.admin, s.sessions, s.old, s.new,
-			a.flagFile, strings.Join(admins, `", "`))
+			a.flagFile, strings.Join(admins, `", "`), cmp.Or(s.patience, "1s"))
 		if err := os.WriteFile(a.config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -1,8 +1,9 @@
 <?php
 // The shop's sessions through the agent, which owns memcached and MySQL: four
 // functions instead of the shop's own. "Log out my other devices" stays SQL.
+require __DIR__ . '/db.php';
 require getenv('SHOP_HANDLER');
-crossfade_connect('unix://' . getenv('SHOP_SOCKET'), 'sess:', 'sess:lock:', 5.0);
+crossfade_connect('unix://' . getenv('SHOP_SOCKET'), 'sess:', 'sess:lock:', 12.0);
 const LIFE = 1440;
 
 function session_load(string $id): ?array
@@ -13,6 +14,8 @@ function session_load(string $id): ?array
 
 function session_save(string $id, array $s): bool
 {
+    $new = !isset($s['known']);
+    $s['known'] = true;
     try {
         crossfade_set($id, serialize($s), LIFE);
     } catch (CrossfadeException $e) {
@@ -21,7 +24,7 @@ function session_save(string $id, array $s): bool
         }
         throw $e;
     }
-    if (!isset($s['known'])) { // whose session it is, for the other devices
+    if ($new) { // whose session it is, for the other devices
         run('UPDATE sessions SET user = ? WHERE id = ?', [$s['user'], $id]);
     }
     return true;

@@ -1,6 +1,7 @@
 <?php
 // The shop's own sessions, as it has them today: memcached first, MySQL second.
 // A session is written to memcached each time, and to MySQL every SYNC seconds.
+require __DIR__ . '/db.php';
 const LIFE = 1440, SYNC = 1;
 
 function mc(): Memcached
@@ -12,42 +13,6 @@ function mc(): Memcached
         $mc->addServer($host, (int) $port);
     }
     return $mc;
-}
-
-function db(): PDO
-{
-    static $db = null;
-    $why = null;
-    for ($try = 0; $db === null && $try < 30; $try++) { // any node of the cluster will do
-        $nodes = explode(',', getenv('SHOP_MYSQL'));
-        [$host, $port] = explode(':', $nodes[$try % count($nodes)]);
-        try {
-            $db = new PDO("mysql:host=$host;port=$port;dbname=shop", 'root', '', [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION, PDO::ATTR_TIMEOUT => 2,
-                PDO::MYSQL_ATTR_FOUND_ROWS => true, PDO::MYSQL_ATTR_INIT_COMMAND => 'SET SESSION wsrep_sync_wait = 7']);
-            $db->query('SELECT 1 FROM sessions LIMIT 1');
-        } catch (PDOException $e) {
-            [$db, $why] = [null, $e];
-            usleep(100000);
-        }
-    }
-    return $db ?? throw $why;
-}
-
-function run(string $sql, array $args): PDOStatement
-{
-    $q = db()->prepare($sql);
-    for ($try = 0; ; $try++) {
-        try {
-            $q->execute($args);
-            return $q;
-        } catch (PDOException $e) {
-            // Of two nodes that write one row, one is told to try again.
-            if ($try === 20 || ($e->errorInfo[1] ?? 0) !== 1213) {
-                throw $e;
-            }
-            usleep(20000);
-        }
-    }
 }
 
 function session_load(string $id): ?array
@@ -69,7 +34,7 @@ function session_save(string $id, array $s): bool
     if ($new || time() - $s['synced'] >= SYNC) {
         $s['synced'] = time();
         $row = [serialize($s), time() + LIFE, $s['user'], $id];
-        $q = $new ? run('INSERT INTO sessions (data, expires, user, id) VALUES (?, ?, ?, ?)', $row)
+        $q = $new ? run('INSERT INTO sessions (data, expires, user, id) VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE data = VALUES(data)', $row)
             : run('UPDATE sessions SET data = ?, expires = ?, user = ? WHERE id = ?', $row);
         if ($q->rowCount() === 0) {
             mc()->delete("sess:$id");
