@@ -102,6 +102,7 @@ var (
 	_ backends.Scanner     = (*Store)(nil)
 	_ backends.Healther    = (*Store)(nil)
 	_ backends.FlagKeeper  = (*Store)(nil)
+	_ backends.Tiered      = (*Store)(nil)
 )
 
 // New makes a store of two. It closes them when it is closed.
@@ -115,6 +116,9 @@ func New(cache Cache, rows Tier, o Options) *Store {
 	}
 	return &Store{o: o, cache: cache, rows: rows}
 }
+
+// Tiers gives memcached and the table, whose names are memcached's.
+func (s *Store) Tiers() (fast, slow backends.Store) { return s.cache, s.rows }
 
 // Close closes both tiers.
 func (s *Store) Close() error {

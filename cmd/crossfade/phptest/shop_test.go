@@ -1,14 +1,19 @@
 package phptest
 
 import (
+	"database/sql"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	_ "github.com/go-sql-driver/mysql"
 
 	"github.com/seed-41165957/crossfade/backends/localserver"
 )
@@ -173,6 +178,49 @@ func (s *shop) end() {
 	s.crowd.judge(s.all...)
 }
 
+// misbehave is observed while somebody deletes keys to have them read again,
+// writes the table by SQL, uses a command that is not spoken, and other flags.
+func (s *shop) misbehave() {
+	s.t.Helper()
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		mc := memcache.New(s.fleet.agents[0].memcached)
+		defer mc.Close()
+		db, err := sql.Open("mysql", "root@tcp("+s.db.Nodes[1].Addr()+")/shop")
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		defer db.Close()
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			key := fmt.Sprintf("sess:%032x", i%20)
+			mc.Set(&memcache.Item{Key: key, Value: []byte("x"), Flags: 2, Expiration: 7200})
+			if i%3 == 0 {
+				mc.Delete(key)
+			}
+			mc.Increment("sess:"+strings.Repeat("a", 32), 1)
+			db.Exec("UPDATE sessions SET expires = expires + 1 LIMIT 20")
+		}
+	}()
+	out, code := s.fleet.run(0, "observe", "4s")
+	close(stop)
+	<-done
+	if code != 3 {
+		s.t.Errorf("exit code %d, want 3", code)
+	}
+	for _, want := range []string{"red +deletes used as invalidation", "red +writers past the agents", "red +commands that are not spoken", "amber +shop: client flags", "red +shop: lives"} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			s.t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
 // killNode kills one node of the cluster, the one that everybody uses, and
 // brings it back.
 func (s *shop) killNode() {
@@ -199,6 +247,10 @@ func TestShopUnchanged(t *testing.T) {
 	s.crowd.start(20)
 	s.at("memcached and MySQL", true)
 	s.at("agents, off", true, func() { s.use("agents", agents) })
+	if out, code := s.fleet.run(0, "observe", "4s"); code != 0 || strings.Contains(out, "red") {
+		t.Errorf("a sound site: exit code %d\n%s", code, out)
+	}
+	s.misbehave()
 	s.at("mirror", true, s.do("ramp mirror 100"))
 	s.at("mirror, a node killed", false, s.killNode)
 	s.at("backfill, verify", false, s.do("backfill"), s.do("verify"))
