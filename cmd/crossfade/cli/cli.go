@@ -32,7 +32,7 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, agentVerb, checkVerb, observeVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
+	demoVerb, agentVerb, checkVerb, observeVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, reapVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
 }
 
 // app is what verbs share.

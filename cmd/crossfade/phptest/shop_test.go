@@ -1,19 +1,16 @@
 package phptest
 
 import (
-	"database/sql"
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/bradfitz/gomemcache/memcache"
-	_ "github.com/go-sql-driver/mysql"
 
 	"github.com/seed-41165957/crossfade/backends/localserver"
 )
@@ -179,38 +176,20 @@ func (s *shop) end() {
 }
 
 // misbehave is observed while somebody deletes keys to have them read again,
-// writes the table by SQL, uses a command that is not spoken, and other flags.
+// writes the table past the agents, uses a command that is not spoken, and other
+// flags.
 func (s *shop) misbehave() {
 	s.t.Helper()
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		mc := memcache.New(s.fleet.agents[0].memcached)
-		defer mc.Close()
-		db, err := sql.Open("mysql", "root@tcp("+s.db.Nodes[1].Addr()+")/shop")
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
-		defer db.Close()
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-			key := fmt.Sprintf("sess:%032x", i%20)
-			mc.Set(&memcache.Item{Key: key, Value: []byte("x"), Flags: 2, Expiration: 7200})
-			if i%3 == 0 {
-				mc.Delete(key)
-			}
-			mc.Increment("sess:"+strings.Repeat("a", 32), 1)
-			db.Exec("UPDATE sessions SET expires = expires + 1 LIMIT 20")
-		}
-	}()
+	cmd := exec.Command(program(s.t, "php", "php-cli"), testFile(s.t, "shop/misbehave.php"))
+	cmd.Env = append(cmd.Environ(), "SHOP_SESSIONS="+testFile(s.t, "shop/own.php"), "SHOP_MEMCACHED="+s.fleet.agents[0].memcached, "SHOP_MYSQL="+s.db.Nodes[1].Addr())
+	p, err := localserver.Start(cmd)
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	out, code := s.fleet.run(0, "observe", "4s")
-	close(stop)
-	<-done
+	if err := p.Stop(10 * time.Second); err != nil {
+		s.t.Error(err)
+	}
 	if code != 3 {
 		s.t.Errorf("exit code %d, want 3", code)
 	}
