@@ -91,7 +91,7 @@ func (s *shop) page(i int, name, sessions, memcached, socket string) *host {
 }
 
 // use points both hosts elsewhere, one after the other.
-func (s *shop) use(name string, page func(i int) *host) {
+func (s *shop) use(page func(i int) *host) {
 	s.t.Helper()
 	for i := range s.hosts {
 		s.hosts[i] = page(i)
@@ -99,7 +99,6 @@ func (s *shop) use(name string, page func(i int) *host) {
 			was.stop(s.t)
 		}
 	}
-	_ = name
 }
 
 // at is one stage: so many clicks, a look at who is logged out, and somebody
@@ -220,12 +219,12 @@ func TestShopUnchanged(t *testing.T) {
 	direct := func(i int) *host { return s.page(i, "memcached and MySQL", "own.php", s.mc.Addr(), "") }
 	agents := func(i int) *host { return s.page(i, "agent and MySQL", "own.php", s.fleet.agents[i].memcached, "") }
 	redis := func(i int) *host { return s.page(i, "redis", "redis.php", "", "") }
-	s.use("memcached and MySQL", direct)
+	s.use(direct)
 	s.crowd.at("memcached and MySQL")
 	idle := s.crowd.loginMany(40)
 	s.crowd.start(20)
 	s.at("memcached and MySQL", true)
-	s.at("agents, off", true, func() { s.use("agents", agents) })
+	s.at("agents, off", true, func() { s.use(agents) })
 	if out, code := s.fleet.run(0, "observe", "4s"); code != 0 || strings.Contains(out, "red") {
 		t.Errorf("a sound site: exit code %d\n%s", code, out)
 	}
@@ -235,7 +234,7 @@ func TestShopUnchanged(t *testing.T) {
 	s.at("backfill, verify", false, s.do("backfill"), s.do("verify"))
 	s.at("read-new", true, s.do("ramp read-new 25"), s.do("ramp read-new 100"))
 	s.at("cutover", true, s.do("ramp cutover 100"))
-	s.at("redis for good", false, func() { s.use("redis", redis) }, s.fleet.stop)
+	s.at("redis for good", false, func() { s.use(redis) }, s.fleet.stop)
 	each(8, idle, func(u *user) { s.crowd.click(u, "click"); s.crowd.look(u) })
 	s.end()
 }
@@ -249,12 +248,12 @@ func TestShopFunctions(t *testing.T) {
 		return s.page(i, "agent", "agent.php", "", s.fleet.agents[i].memcached[len("unix:"):])
 	}
 	redis := func(i int) *host { return s.page(i, "redis", "redis.php", "", "") }
-	s.use("memcached and MySQL", direct)
+	s.use(direct)
 	s.crowd.at("memcached and MySQL")
 	idle := s.crowd.loginMany(40)
 	s.crowd.start(20)
 	s.at("memcached and MySQL", true)
-	s.at("agents, off", true, func() { s.use("agents", agents) })
+	s.at("agents, off", true, func() { s.use(agents) })
 	s.at("mirror", true, s.do("ramp mirror 100"))
 	s.at("mirror, a node killed", false, s.killNode)
 	s.at("backfill, verify", false, s.do("backfill"), s.do("verify"))
@@ -265,7 +264,7 @@ func TestShopFunctions(t *testing.T) {
 		}
 	})
 	s.at("cutover", false, s.do("ramp cutover 100"))
-	s.at("redis for good", false, func() { s.use("redis", redis) }, s.fleet.stop)
+	s.at("redis for good", false, func() { s.use(redis) }, s.fleet.stop)
 	each(8, idle, func(u *user) { s.crowd.click(u, "click"); s.crowd.look(u) })
 	s.end()
 }
