@@ -26,7 +26,7 @@ func commandsOf(t testing.TB, page string) (commands []string) {
 	return commands
 }
 
-// TestTuesday runs every command of docs/tuesday.md, in its order, under
+// TestTuesday runs every command of docs/tuesday.md, then of docs/pager.md, under
 // clicking users.
 func TestTuesday(t *testing.T) {
 	s := newShop(t, "sync_every: 1s|app", false)
@@ -36,6 +36,7 @@ func TestTuesday(t *testing.T) {
 	idle := s.crowd.loginMany(20)
 	s.crowd.start(15)
 	commands := commandsOf(t, "tuesday.md")
+	commands = append(commands, commandsOf(t, "pager.md")...)
 	if len(commands) < 30 {
 		t.Fatalf("the page has %d commands: it was not read", len(commands))
 	}
