@@ -2,7 +2,7 @@
 GO      ?= go
 BIN     := bin/crossfade
 # What the tests start. Debian's names; other systems: see README.
-NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker
+NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker prometheus:prometheus promtool:prometheus
 PHP_EXT := memcached:php-memcached redis:php-redis
 
 .PHONY: build demo test test-all test-walk test-php lint bench deps clean

@@ -59,6 +59,7 @@ type comparison struct {
 	side  rules.Side // which store answered the client
 	found bool
 	sum   uint64
+	asked time.Time // when the client did
 }
 
 func newComparer() *comparer {
@@ -80,7 +81,7 @@ func (l *Layer) sample(op *operation, reply rules.Reply) {
 	if part := uint16(op.hash[14])<<8 | uint16(op.hash[15]); float64(part) >= l.o.CompareRatio*65536 {
 		return
 	}
-	c := comparison{hash: op.hash, ref: op.ref, at: op.at, side: rules.Old}
+	c := comparison{hash: op.hash, ref: op.ref, at: op.at, side: rules.Old, asked: time.Now()}
 	switch reply {
 	case rules.HitNew:
 		c.side = rules.New
@@ -105,7 +106,12 @@ func (l *Layer) comparing(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case c := <-l.compare.jobs:
-			l.compareOne(ctx, c)
+			// What the client saw a while ago differs from what is there now of
+			// any session that is written; to look again at each takes longer than
+			// it took to ask, and the queue would never be short again.
+			if time.Since(c.asked) <= l.o.CompareRecheck {
+				l.compareOne(ctx, c)
+			}
 		}
 	}
 }
@@ -169,8 +175,8 @@ func (l *Layer) bypass(c comparison, first, older, newer *backends.Record) bool 
 	sum := func(r *backends.Record) uint64 { return maphash.Bytes(l.compare.seed, r.Data) }
 	still := seen.Found == c.found && asked.Found == first.Found &&
 		(!c.found || sum(seen) == c.sum) && (!first.Found || sum(asked) == sum(first))
-	if !l.checked.Load() || !still || len(c.ref.Kind().Locks) == 0 || newer.Gone {
-		return false
+	if !l.checked.Load() || !still || len(c.ref.Kind().Locks) == 0 || !older.Found || !newer.Found {
+		return false // what is missing may have been evicted, or lost in a restart
 	}
 	op := operation{l: l, at: c.at, ref: c.ref, hash: c.hash, purpose: Compare}
 	marks := 0

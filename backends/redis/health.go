@@ -36,12 +36,18 @@ func (s *Store) Health(ctx context.Context) (backends.Health, error) {
 	}
 	limit, policy := infoField(memory.Val(), "maxmemory"), infoField(memory.Val(), "maxmemory_policy")
 	h.Evicts = limit != "0" && policy != "noeviction"
-	h.Connections = int(s.reads.PoolStats().TotalConns + s.control.PoolStats().TotalConns)
-	for _, p := range []*pool{s.changes, s.guards, s.undos} {
-		h.Connections += p.open()
-		h.Parked += int(p.parked.Load())
-	}
+	h.Connections, h.Parked = s.Connections()
 	return h, nil
+}
+
+// Connections implements backends.Pooled.
+func (s *Store) Connections() (open, parked int) {
+	open = int(s.reads.PoolStats().TotalConns + s.control.PoolStats().TotalConns)
+	for _, p := range []*pool{s.changes, s.guards, s.undos} {
+		open += p.open()
+		parked += int(p.parked.Load())
+	}
+	return open, parked
 }
 
 // infoField finds one field of an answer to INFO; empty if it is not there.

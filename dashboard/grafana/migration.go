@@ -41,7 +41,7 @@ var ramp = row{"Positions and ramp", []view{
 		what: "Clients' requests by the position of their session. Traffic in sealed should last seconds: if it stays, a step was not finished. Run it again."},
 	{title: "Gates", unit: yesNo, queries: []query{q(`max by (gate) (crossfade_gate_state{CHOSEN,state="shut"})`, "{{gate}} is shut")},
 		what: "Each gate, and whether it would refuse a step. Run crossfade status: it says what was found and what to do."},
-	{title: "Copy progress", unit: share, queries: []query{q(`max by (job) (crossfade_copy_progress_ratio{CHOSEN})`, "{{job}}")},
+	{title: "Copy progress", unit: share, queries: []query{q(`max by (copy) (crossfade_copy_progress_ratio{CHOSEN})`, "{{copy}}")},
 		what: "How far the backfill, verification or reverse copy is that runs, or ran last. If it stands still, look at the crossfade command that runs it."},
 }}
 
@@ -101,7 +101,7 @@ var mending = row{"Repairs", []view{
 		what: "Sessions whose copy in that store is behind. Agents repair new while sessions are fenced or in read-new; old is repaired by crossfade rollback and recover."},
 	{title: "Repairs", unit: perSec, queries: []query{q(`sum by (store, result) (rate(crossfade_repairs_total{CHOSEN}[$__rate_interval]))`, "{{store}} {{result}}")},
 		what: "left: it could not be done yet, and is tried again within 5 s. Only left and never done: see why the store does not answer."},
-	{title: "Copies by agents", unit: perSec, queries: []query{q(`sum by (job, result) (rate(crossfade_copied_sessions_total{CHOSEN}[$__rate_interval]))`, "{{job}} {{result}}")},
+	{title: "Copies by agents", unit: perSec, queries: []query{q(`sum by (copy, result) (rate(crossfade_copied_sessions_total{CHOSEN}[$__rate_interval]))`, "{{copy}} {{result}}")},
 		what: "refill: a fallback's session was copied into new. It follows Fallbacks, and fades with them."},
 }}
 

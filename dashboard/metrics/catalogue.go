@@ -91,7 +91,7 @@ var catalogue = []Series{
 	{Name: "crossfade_epoch", Type: Gauge, Help: "The newest revision that this agent has taken."},
 	{Name: "crossfade_flag_revision", Type: Gauge, Help: "The newest revision that the flags have."},
 	{Name: "crossfade_flag_last_contact_timestamp_seconds", Type: Gauge, Help: "When the flags were last read and found to be what is served."},
-	{Name: "crossfade_copied_sessions_total", Type: Counter, Labels: []Label{label("job", "refill", "repair", "copy_back"), byEnd},
+	{Name: "crossfade_copied_sessions_total", Type: Counter, Labels: []Label{label("copy", "refill", "repair", "copy_back"), byEnd},
 		Help: "Sessions that this agent copied from one store to the other.", Limits: "Backfill, verification and reverse copy run in the crossfade command, not in an agent: see crossfade_copy_progress_ratio."},
 	{Name: "crossfade_lock_conflicts_total", Type: Counter, Help: "Locks refused because somebody holds them."},
 	{Name: "crossfade_tombstones", Type: Gauge, Help: "Tombstones that this agent wrote and that have not run out.",
@@ -114,7 +114,7 @@ var catalogue = []Series{
 		Help: "1 for the state that the gate is in.", Limits: "unknown: the record beside the flag file, or an agent, cannot be asked from here. Marks of dead agents are found only by a step."},
 	{Name: "crossfade_rollback_window_seconds", Type: Gauge, Fleet: true, Help: "How long old is still written after cutover, so that going back stays cheap.",
 		Limits: "+Inf before cutover; 0 without cutover.keep_old; not there where the record beside the flag file cannot be read."},
-	{Name: "crossfade_copy_progress_ratio", Type: Gauge, Fleet: true, Labels: []Label{label("job", "backfill", "verification", "reverse copy")},
+	{Name: "crossfade_copy_progress_ratio", Type: Gauge, Fleet: true, Labels: []Label{label("copy", "backfill", "verification", "reverse copy")},
 		Help: "How far the copy is that runs, or ran last.", Limits: "From the copier's record beside the flag file: not there where an agent has only a copy of the flag file."},
 }
 

@@ -14,7 +14,8 @@ Made from dashboard/metrics by its test (` + "`go test ./dashboard/metrics -upda
 
 Each agent serves them at its admin port, /metrics, in Prometheus's text format and in OpenMetrics. All have the constant label
 ` + "`migration`" + `; label values are closed sets, never an id; an agent has at most 2,000 series, histograms included. Counters that
-nothing has moved yet are not there.
+nothing has moved yet are not there. No label is called ` + "`" + `job` + "`" + ` or ` + "`" + `instance` + "`" + `: Prometheus gives every series those of its own, and would
+rename ours.
 
 ## Each agent
 `)

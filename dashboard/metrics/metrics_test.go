@@ -72,7 +72,7 @@ func all(t *testing.T) *Metrics {
 	for _, r := range values(t, "fallbacks_total", "reason") {
 		m.Fallback(r)
 	}
-	for _, job := range values(t, "copied_sessions_total", "job") {
+	for _, job := range values(t, "copied_sessions_total", "copy") {
 		for _, r := range values(t, "copied_sessions_total", "result") {
 			m.Copied(job, r)
 		}
@@ -195,5 +195,17 @@ func TestDocs(t *testing.T) {
 	got, err := os.ReadFile(page)
 	if err != nil || string(got) != Docs() {
 		t.Errorf("docs/metrics.md is not what the code says (%v): go test ./dashboard/metrics -update", err)
+	}
+}
+
+// TestReserved: labels that Prometheus gives to every series are not ours to use:
+// it would call ours exported_job.
+func TestReserved(t *testing.T) {
+	for _, s := range catalogue {
+		for _, l := range s.Labels {
+			if l.Name == "job" || l.Name == "instance" || l.Name == "migration" {
+				t.Errorf("%s has a label %s", s.Name, l.Name)
+			}
+		}
 	}
 }

@@ -71,9 +71,9 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(s.bypass, prometheus.CounterValue, float64(st.Bypassed))
 	gauge(s.tombs, float64(st.Tombstones))
 	for _, side := range []rules.Side{rules.Old, rules.New} {
-		if h, ok := s.layer.Health(side); ok {
-			gauge(s.conns, float64(h.Connections), side.String())
-			gauge(s.parked, float64(h.Parked), side.String())
+		if open, parked, ok := s.layer.Connections(side); ok {
+			gauge(s.conns, float64(open), side.String())
+			gauge(s.parked, float64(parked), side.String())
 		}
 	}
 	gauge(s.unknown, float64(st.UnknownOld), "old")
