@@ -117,7 +117,8 @@ func (l *Layer) comparing(ctx context.Context) {
 }
 
 // compareOne looks at the store that did not answer the client, and if that
-// differs, a moment later at both: what is seen once may be a race.
+// differs, a moment later at both, and at new once more: what is seen once may
+// be a race.
 func (l *Layer) compareOne(ctx context.Context, c comparison) {
 	rec, err := l.look(c, c.side.Other())
 	if err != nil {
@@ -127,11 +128,7 @@ func (l *Layer) compareOne(ctx context.Context, c comparison) {
 		l.obs.Comparison("match")
 		return
 	}
-	t := time.NewTimer(l.o.CompareRecheck)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
+	if !rest(ctx, l.o.CompareRecheck) {
 		return
 	}
 	newer, err := l.look(c, rules.New)
@@ -144,6 +141,19 @@ func (l *Layer) compareOne(ctx context.Context, c comparison) {
 	}
 	class := l.classify(&older, &newer)
 	if class == "" || l.busy(c.hash, c.ref) {
+		l.obs.Comparison("race")
+		return
+	}
+	// A session that is written through another agent changes between the two
+	// reads. Then new follows: it is not what it was a moment ago.
+	if !rest(ctx, l.o.CompareRecheck/2) {
+		return
+	}
+	after, err := l.look(c, rules.New)
+	if err != nil {
+		return
+	}
+	if after.Found != newer.Found || l.sum(&after) != l.sum(&newer) {
 		l.obs.Comparison("race")
 		return
 	}
@@ -162,6 +172,18 @@ func (l *Layer) compareOne(ctx context.Context, c comparison) {
 	l.compare.keep(Divergence{Seen: time.Now(), Hash: c.hash.String(), Class: class, Cause: cause,
 		Position: c.at.Position.String(), Old: l.describe(&older), New: l.describe(&newer)})
 	l.mend(c, class)
+}
+
+// rest waits, and tells whether to go on.
+func rest(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // bypass tells that somebody has changed a store past the layer, where that can

@@ -146,12 +146,8 @@ func (l *Layer) lookingAgain(ctx context.Context) {
 			return
 		case k = <-l.logouts.second:
 		}
-		t := time.NewTimer(time.Until(k.due))
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if !rest(ctx, time.Until(k.due)) {
 			return
-		case <-t.C:
 		}
 		l.logouts.Judge(k.hash, l.judge(k), time.Now())
 	}
