@@ -37,6 +37,9 @@ func TestProven(t *testing.T) {
 	f.must(err)
 	settles(p, 30*time.Second, expectations)
 	stays(p, expectations)
+	if once := p.ask(`crossfade_would_be_logouts_estimate`); len(once) != 1 {
+		t.Errorf("the fleet is told %d times: %s", len(once), text(once))
+	}
 	t.Logf("%d expectations hold while all is well, %.1fs", len(expectations), time.Since(began).Seconds())
 
 	proves(p, expectations, newSlow, 15*time.Second, func() { f.wayNew.slow(270 * time.Millisecond) }, f.wayNew.heal)

@@ -82,7 +82,7 @@ var expectations = []expectation{
 	{"migration", "Agents acknowledged", "", "", is(1), flagsLost, to(is(.5))},
 
 	{"migration", "Ramp", "", "stage=read-new", is(0), rampMoved, to(is(1))},
-	{"migration", "Requests by position", "", "position=read-new", is(0), rampMoved, to(above(10))},
+	{"migration", "Requests by position", "", "position=read-new", is(0), rampMoved, grows(50)},
 
 	{"migration", "Fallbacks", "", "reason=miss", is(0), fallbackHides, to(above(.3))},
 	{"migration", "Copies by agents", "", "copy=refill", is(0), fallbackHides, to(above(.3))},
