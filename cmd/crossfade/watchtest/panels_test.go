@@ -74,15 +74,24 @@ func (e *expectation) look(p *prometheus) (float64, string) {
 	return total(points, e.only), text(points)
 }
 
-// stays looks at all panels while nothing is wrong, several times.
-func stays(p *prometheus, all []expectation) {
+// stays waits until all panels have shown that nothing is wrong three times in a
+// row. A machine that stalls for half a second is a fault, too: then it begins
+// again.
+func stays(p *prometheus, limit time.Duration, all []expectation) {
 	p.t.Helper()
-	for range 3 {
+	end := time.Now().Add(limit)
+	for calm := 0; calm < 3; calm++ {
 		time.Sleep(scrape)
 		for _, e := range all {
-			if v, said := e.look(p); !e.healthy(v) {
-				p.t.Errorf("all is well, and %s / %s %s %s shows %.4g: %s", e.page, e.panel, e.ref, e.only, v, said)
+			v, said := e.look(p)
+			if e.healthy(v) {
+				continue
 			}
+			if time.Now().After(end) {
+				p.t.Fatalf("all is well, and %s / %s %s %s shows %.4g: %s", e.page, e.panel, e.ref, e.only, v, said)
+			}
+			calm = -1
+			break
 		}
 	}
 }

@@ -36,7 +36,7 @@ func TestProven(t *testing.T) {
 	_, err = f.m.Verify(t.Context(), nil)
 	f.must(err)
 	settles(p, 30*time.Second, expectations)
-	stays(p, expectations)
+	stays(p, 30*time.Second, expectations)
 	if once := p.ask(`crossfade_would_be_logouts_estimate`); len(once) != 1 {
 		t.Errorf("the fleet is told %d times: %s", len(once), text(once))
 	}
@@ -45,7 +45,10 @@ func TestProven(t *testing.T) {
 	proves(p, expectations, newSlow, 15*time.Second, func() { f.wayNew.slow(270 * time.Millisecond) }, f.wayNew.heal)
 	proves(p, expectations, newStalled, 20*time.Second, f.wayNew.freeze, f.wayNew.heal)
 	quiet(f)
+	users.reading.Store(true)
+	time.Sleep(scrape)
 	proves(p, expectations, oldCut, 15*time.Second, f.wayOld.cut, f.wayOld.heal)
+	users.reading.Store(false)
 	quiet(f)
 
 	var stop, stop2, stop3 func()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/census"
@@ -68,6 +69,10 @@ type traffic struct {
 	// compare; compared the other way round. They are only read.
 	followed, compared []string
 
+	// reading: users only read. A write that is cut off behind a proxy stays of
+	// unknown outcome: its connection has another name at the server.
+	reading atomic.Bool
+
 	wg   sync.WaitGroup
 	stop context.CancelFunc
 }
@@ -124,7 +129,7 @@ func (t *traffic) user(ctx context.Context, u int) {
 	for n := 0; ctx.Err() == nil; n++ {
 		c, id := cs[n%len(cs)], fmt.Sprintf("u%dx%d", u, n%9)
 		_, err := c.say("get " + oldKey(id))
-		if err == nil {
+		if err == nil && !t.reading.Load() {
 			_, err = c.say(set(id, fmt.Sprintf("v%d", n)))
 		}
 		wait(ctx, 8*time.Millisecond)
