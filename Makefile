@@ -2,7 +2,7 @@
 GO      ?= go
 BIN     := bin/crossfade
 # What the tests start. Debian's names; other systems: see README.
-NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync
+NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus
 PHP_EXT := memcached:php-memcached redis:php-redis pdo_mysql:php-mysql
 
 .PHONY: build demo test test-all test-walk test-php lint bench deps clean

@@ -267,6 +267,12 @@ type Tiered interface {
 	Tiers() (fast, slow Store)
 }
 
+// Pooled can say how many connections it has without asking the server: also
+// while that does not answer, which is when one wants to know.
+type Pooled interface {
+	Connections() (open, parked int) // as in Health
+}
+
 // HostScoped is a store of which each host has its own (session files): the
 // same key may stand for different copies on different hosts, and the one with
 // the later deadline is the session. Without this ability, or where it answers

@@ -76,7 +76,9 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		found, err := st.Delete(ctx, op.key(s))
 		return okNo(found), err
 	case rules.BuryCall:
-		found, err := st.Bury(ctx, op.key(s), op.buryTTL(s))
+		ttl := op.buryTTL(s)
+		found, err := st.Bury(ctx, op.key(s), ttl)
+		op.buried(err, ttl)
 		return okNo(found), err
 	case rules.TouchCall:
 		return op.touch(ctx, st, s)
@@ -104,7 +106,10 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		return conflictNo(op.guard.Swap(ctx, op.session(s)))
 	case rules.BuryIfCall:
 		defer op.releaseGuard()
-		return conflictNo(op.guard.Bury(ctx, op.buryTTL(s)))
+		ttl := op.buryTTL(s)
+		err := op.guard.Bury(ctx, ttl)
+		op.buried(err, ttl)
+		return conflictNo(err)
 	case rules.PutMarkCall:
 		return rules.OK, op.putMarks(ctx, st)
 	case rules.DropMarkCall:
@@ -124,6 +129,13 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		return okNo(ok), err
 	}
 	return rules.Err, errors.New("darklaunch: unknown call " + c.Kind.String())
+}
+
+// buried counts a tombstone that stands, or may.
+func (op *operation) buried(err error, ttl time.Duration) {
+	if _, unknown := backends.IsUnknown(err); err == nil || unknown {
+		op.l.gone.wrote(time.Now(), ttl)
+	}
 }
 
 func conflictNo(err error) (rules.Answer, error) {

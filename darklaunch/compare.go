@@ -59,6 +59,7 @@ type comparison struct {
 	side  rules.Side // which store answered the client
 	found bool
 	sum   uint64
+	asked time.Time // when the client did
 }
 
 func newComparer() *comparer {
@@ -80,7 +81,7 @@ func (l *Layer) sample(op *operation, reply rules.Reply) {
 	if part := uint16(op.hash[14])<<8 | uint16(op.hash[15]); float64(part) >= l.o.CompareRatio*65536 {
 		return
 	}
-	c := comparison{hash: op.hash, ref: op.ref, at: op.at, side: rules.Old}
+	c := comparison{hash: op.hash, ref: op.ref, at: op.at, side: rules.Old, asked: time.Now()}
 	switch reply {
 	case rules.HitNew:
 		c.side = rules.New
@@ -105,13 +106,19 @@ func (l *Layer) comparing(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case c := <-l.compare.jobs:
-			l.compareOne(ctx, c)
+			// What the client saw a while ago differs from what is there now of
+			// any session that is written; to look again at each takes longer than
+			// it took to ask, and the queue would never be short again.
+			if time.Since(c.asked) <= l.o.CompareRecheck {
+				l.compareOne(ctx, c)
+			}
 		}
 	}
 }
 
 // compareOne looks at the store that did not answer the client, and if that
-// differs, a moment later at both: what is seen once may be a race.
+// differs, a moment later at both, and at new once more: what is seen once may
+// be a race.
 func (l *Layer) compareOne(ctx context.Context, c comparison) {
 	rec, err := l.look(c, c.side.Other())
 	if err != nil {
@@ -121,11 +128,7 @@ func (l *Layer) compareOne(ctx context.Context, c comparison) {
 		l.obs.Comparison("match")
 		return
 	}
-	t := time.NewTimer(l.o.CompareRecheck)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
+	if !rest(ctx, l.o.CompareRecheck) {
 		return
 	}
 	newer, err := l.look(c, rules.New)
@@ -141,6 +144,19 @@ func (l *Layer) compareOne(ctx context.Context, c comparison) {
 		l.obs.Comparison("race")
 		return
 	}
+	// A session that is written through another agent changes between the two
+	// reads. Then new follows: it is not what it was a moment ago.
+	if !rest(ctx, l.o.CompareRecheck/2) {
+		return
+	}
+	after, err := l.look(c, rules.New)
+	if err != nil {
+		return
+	}
+	if after.Found != newer.Found || l.sum(&after) != l.sum(&newer) {
+		l.obs.Comparison("race")
+		return
+	}
 	l.obs.Comparison("differ")
 	cause := "unknown"
 	switch {
@@ -148,11 +164,50 @@ func (l *Layer) compareOne(ctx context.Context, c comparison) {
 		cause = "evicted"
 	case class == "missing_new" && c.at.Position == position.Mirror:
 		cause = "before_mirror"
+	case l.bypass(c, &rec, &older, &newer):
+		cause = "bypass"
+		l.bypassed.Add(1)
 	}
 	l.obs.Divergence(class, cause)
 	l.compare.keep(Divergence{Seen: time.Now(), Hash: c.hash.String(), Class: class, Cause: cause,
 		Position: c.at.Position.String(), Old: l.describe(&older), New: l.describe(&newer)})
 	l.mend(c, class)
+}
+
+// rest waits, and tells whether to go on.
+func rest(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// bypass tells that somebody has changed a store past the layer, where that can
+// be told: what was there before the fence has been verified, every write since
+// was made in both stores or left a mark, there is none, and both have stood
+// still between the two looks. Without locks two clients who write at once leave
+// the same.
+func (l *Layer) bypass(c comparison, first, older, newer *backends.Record) bool {
+	now := [2]*backends.Record{rules.Old: older, rules.New: newer}
+	seen, asked := now[c.side], now[c.side.Other()]
+	sum := func(r *backends.Record) uint64 { return maphash.Bytes(l.compare.seed, r.Data) }
+	still := seen.Found == c.found && asked.Found == first.Found &&
+		(!c.found || sum(seen) == c.sum) && (!first.Found || sum(asked) == sum(first))
+	if !l.checked.Load() || !still || len(c.ref.Kind().Locks) == 0 || !older.Found || !newer.Found {
+		return false // what is missing may have been evicted, or lost in a restart
+	}
+	op := operation{l: l, at: c.at, ref: c.ref, hash: c.hash, purpose: Compare}
+	marks := 0
+	err := l.timed(&op, rules.Call{Kind: rules.MarkCall, Side: rules.Old}, func(ctx context.Context) error {
+		ms, err := l.store(rules.Old).Marks(ctx, op.key(rules.Old))
+		marks = len(ms)
+		return err
+	})
+	return err == nil && marks == 0
 }
 
 // mend lets a confirmed difference be repaired from old, while the session is

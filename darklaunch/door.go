@@ -51,6 +51,9 @@ func (d *Door) get(ctx context.Context, r kinds.Ref, exact bool) (backends.Sessi
 	defer op.era.release()
 	reply := op.run()
 	d.observe(&op, rules.Get, reply, began)
+	if reply != rules.Error {
+		d.l.follow(&op, reply)
+	}
 	side := rules.New
 	switch reply {
 	case rules.HitOld:
@@ -136,6 +139,7 @@ func (d *Door) yesOrNo(ctx context.Context, op *operation, kind rules.Op, no rul
 func (d *Door) doWrite(ctx context.Context, op *operation, kind rules.Op) (rules.Reply, error) {
 	reply, err := d.writeOnce(ctx, op, kind)
 	if errors.Is(op.failure, backends.ErrRevoked) && kind != rules.Delete {
+		d.l.bypassed.Add(1)
 		if _, err := d.Delete(ctx, op.ref); err != nil {
 			return rules.Error, fmt.Errorf("a session that was deleted by others is not gone yet: %w", err)
 		}
@@ -181,6 +185,7 @@ func (d *Door) writeOnce(ctx context.Context, op *operation, kind rules.Op) (rul
 	defer op.era.release()
 	reply := op.run()
 	d.observe(op, kind, reply, began)
+	l.followWrite(op, kind, reply)
 	return reply, nil
 }
 

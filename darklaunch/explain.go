@@ -140,6 +140,7 @@ func (l *Layer) CopyBackDirty(ctx context.Context) (done, left int) {
 			done++
 			l.obs.Repair(rules.Old, "done")
 		}
+		l.obs.Copied("copy_back", doneOrLeft(ok))
 	}
 	return done, int(l.dirty[rules.Old].Load())
 }

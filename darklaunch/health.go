@@ -52,6 +52,17 @@ func (l *Layer) marksMayBeLost() {
 	l.log.Warn("old has evicted or restarted while marks stood: all sessions count as dirty until a verification", "marks", n)
 }
 
+// Connections are what this agent has open to a store; ok is false for a store
+// that has none, or has not said.
+func (l *Layer) Connections(s rules.Side) (open, parked int, ok bool) {
+	if p, is := l.side(s).Store.(backends.Pooled); is {
+		open, parked = p.Connections()
+		return open, parked, true
+	}
+	h, ok := l.Health(s)
+	return h.Connections, h.Parked, ok
+}
+
 // Health is what a store last said of itself; ok is false before it has.
 func (l *Layer) Health(s rules.Side) (h backends.Health, ok bool) {
 	if p := l.health[s].Load(); p != nil {

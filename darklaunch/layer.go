@@ -10,6 +10,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -29,6 +30,8 @@ type Layer struct {
 	grants   grants
 	mirror   *mirror
 	compare  *comparer
+	logouts  *logouts
+	gone     tombstones
 	breakers [2]breaker
 
 	observing observing
@@ -39,11 +42,15 @@ type Layer struct {
 	marksLost     atomic.Int64 // stood when old evicted something or restarted
 	health        [2]atomic.Pointer[backends.Health]
 	behind        atomic.Bool // our old-behind record stands in new
-	dirty         [2]atomic.Int64
-	unknown       [2]atomic.Int64
-	allDirty      [2]atomic.Bool
-	repairs       chan struct{}
-	copies        chan struct{} // bounds refills and repairs at one time
+	// checked is set while a difference cannot be older than the fence: a
+	// verification has passed in this life, and all has been fenced since.
+	checked  atomic.Bool
+	bypassed atomic.Int64 // changes that were made past the layer, where that can be told
+	dirty    [2]atomic.Int64
+	unknown  [2]atomic.Int64
+	allDirty [2]atomic.Bool
+	repairs  chan struct{}
+	copies   chan struct{} // bounds refills and repairs at one time
 
 	calls    context.Context // of every store call; ends at Close
 	endCalls context.CancelFunc
@@ -76,6 +83,7 @@ func New(o Options) (*Layer, error) {
 	}
 	l.mirror = newMirror(o.MirrorQueue, o.MirrorBytes)
 	l.compare = newComparer()
+	l.logouts = newLogouts()
 	l.eras.take(o.Flags.Current())
 	return l, nil
 }
@@ -95,6 +103,10 @@ func (l *Layer) Run(ctx context.Context) error {
 	wg.Go(func() { l.watchHealth(work, rules.New) })
 	for range compareWorkers {
 		wg.Go(func() { l.comparing(work) })
+	}
+	for range lookWorkers {
+		wg.Go(func() { l.looking(work) })
+		wg.Go(func() { l.lookingAgain(work) })
 	}
 	for {
 		select {
@@ -120,6 +132,9 @@ func (l *Layer) Run(ctx context.Context) error {
 func (l *Layer) take(s *flags.Snapshot) {
 	if cur := l.eras.now.Load().snap; cur != nil && cur.Epoch() >= s.Epoch() {
 		return
+	}
+	if s.Holds(position.Off) || s.Holds(position.Mirror) {
+		l.checked.Store(false)
 	}
 	l.eras.take(s)
 	l.log.Info("took a revision", "epoch", s.Epoch())

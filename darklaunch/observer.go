@@ -38,6 +38,7 @@ type Observer interface {
 	Divergence(class, cause string) // confirmed
 	Fallback(reason string)         // miss, error, dirty, marked, unmarked
 	Repair(side rules.Side, result string)
+	Copied(job, result string) // refill, repair, copy_back; done, left
 	MirrorDropped()
 	LockConflict()
 }
@@ -50,6 +51,7 @@ func (nobody) StoreError(rules.Side, bool)                                      
 func (nobody) Comparison(string)                                                  {}
 func (nobody) Divergence(string, string)                                          {}
 func (nobody) Fallback(string)                                                    {}
+func (nobody) Copied(string, string)                                              {}
 func (nobody) Repair(rules.Side, string)                                          {}
 func (nobody) MirrorDropped()                                                     {}
 func (nobody) LockConflict()                                                      {}

@@ -36,7 +36,8 @@ func (l *Layer) refill(from *operation) {
 	hash, ref, at := from.hash, from.ref, from.at
 	started := l.background(func(context.Context) {
 		defer func() { <-l.copies; era.release() }()
-		l.copyOne(era, hash, ref, at, rules.Refill)
+		op := l.copyOne(era, hash, ref, at, rules.Refill)
+		l.obs.Copied("refill", doneOrLeft(op.m.Reply() == rules.Finished))
 	})
 	if !started {
 		<-l.copies
@@ -117,11 +118,15 @@ func (l *Layer) repairOne(e *era, h flags.Hash, ref kinds.Ref) {
 	op := l.copyOne(e, h, ref, at, rules.Repair)
 	done := op.m.Reply() == rules.Finished
 	l.repaired(h, ref, done)
-	result := "done"
-	if !done {
-		result = "left"
+	l.obs.Repair(rules.New, doneOrLeft(done))
+	l.obs.Copied("repair", doneOrLeft(done))
+}
+
+func doneOrLeft(done bool) string {
+	if done {
+		return "done"
 	}
-	l.obs.Repair(rules.New, result)
+	return "left"
 }
 
 // repaired notes how a repair ended, and when the next may begin.

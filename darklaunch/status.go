@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -40,6 +41,10 @@ type Status struct {
 	MarksStanding int64 `json:"marks_standing"`
 	// MarksLost is how many stood when old evicted something or restarted.
 	MarksLost int64 `json:"marks_lost"`
+	// Tombstones of this life that have not run out.
+	Tombstones int64 `json:"tombstones"`
+	// Bypassed are the changes that were seen to have been made past the layer.
+	Bypassed int64 `json:"bypassed"`
 	// MirrorLag is how long the write waited that was delivered last; 0 when
 	// nothing is queued.
 	MirrorLag    time.Duration `json:"mirror_lag_ns"`
@@ -67,6 +72,7 @@ func (l *Layer) Status() Status {
 		UnknownOld: l.unknown[rules.Old].Load(), UnknownNew: l.unknown[rules.New].Load(),
 		Queued: l.mirror.operations.Load(), QueuedBytes: l.mirror.bytes.Load(), Dropped: l.mirror.dropped.Load(),
 		MarksPut: l.marksPut.Load(), MarksStanding: l.marksStanding.Load(), MarksLost: l.marksLost.Load(),
+		Tombstones: l.gone.standing(now), Bypassed: l.bypassed.Load(),
 		BreakerOld: l.breakers[rules.Old].state(now).String(), BreakerNew: l.breakers[rules.New].state(now).String(),
 	}
 	if s.Queued > 0 {
@@ -103,6 +109,9 @@ func (l *Layer) Status() Status {
 func (l *Layer) Verified() {
 	l.allDirty[rules.New].Store(false)
 	l.allDirty[rules.Old].Store(false)
+	if s := l.eras.now.Load().snap; !s.Holds(position.Off) && !s.Holds(position.Mirror) {
+		l.checked.Store(true)
+	}
 }
 
 // Restored tells the agent that old is whole again: its old-behind record is

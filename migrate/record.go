@@ -32,6 +32,8 @@ type record struct {
 	Agents     map[string]life `json:"agents"`
 	Backfilled *run            `json:"backfilled,omitempty"`
 	Verified   *run            `json:"verified,omitempty"`
+	// Looked is the last verification, whether it counts or not.
+	Looked *run `json:"looked,omitempty"`
 	// Owed is the revision since which old has to be made whole by a reverse
 	// copy; 0: it has not. Reversed is the copy that did.
 	Owed     uint64 `json:"owed,omitempty"`
@@ -42,6 +44,8 @@ type record struct {
 	Hosts  map[string]*hostRuns `json:"hosts,omitempty"`
 	Purged bool                 `json:"purged,omitempty"`
 	Roamed bool                 `json:"roamed,omitempty"`
+	// CutoverSince is when the first session came to where new alone decides.
+	CutoverSince *time.Time `json:"cutover_since,omitempty"`
 	// Invalid says why what was verified does not count any more.
 	Invalid string     `json:"invalid,omitempty"`
 	Steps   []stepMade `json:"steps"`
@@ -145,6 +149,12 @@ func (m *Migration) saveRecord(r *record) error {
 
 // follow notes what a revision does to what was verified.
 func (r *record) follow(cur, n flags.Definition, hosts bool) {
+	if n.Weights[position.Cutover]+n.Weights[position.Back] == 0 {
+		r.CutoverSince = nil
+	} else if r.CutoverSince == nil {
+		now := time.Now().UTC()
+		r.CutoverSince = &now
+	}
 	if hosts && n.Settled > 0 {
 		r.Roamed = true
 	}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"github.com/seed-41165957/crossfade/darklaunch/census"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/logouts"
 )
 
 // Overview is a migration on one screen.
@@ -27,6 +30,8 @@ type Overview struct {
 	Agents   []AgentView `json:"agents"`
 	Copying  *Copying    `json:"copying,omitempty"`
 	Verified *time.Time  `json:"verified,omitempty"` // when the verification that counts ended
+	// Logouts is how many sessions would be lost if the next stage were entered.
+	Logouts logouts.Estimate `json:"would_be_logouts"`
 	// Waits says what is waited for, or what the next stage needs.
 	Waits []string `json:"waits"`
 	Last  string   `json:"last,omitempty"` // the last step
@@ -72,6 +77,7 @@ func (m *Migration) Status(ctx context.Context) (Overview, error) {
 		o.Waits = append(o.Waits, reason(err))
 	}
 	m.wants(&o, r, replies, d)
+	o.Logouts = m.logouts(ctx, r)
 	if n := len(r.Steps); n > 0 {
 		s := r.Steps[n-1]
 		o.Last = fmt.Sprintf("%s: revision %d: %s", s.At.Format(time.DateTime), s.Epoch, s.Text)
@@ -122,6 +128,25 @@ func (m *Migration) wants(o *Overview, r *record, replies []reply, d flags.Defin
 }
 
 // reason is a refusal without its frame.
+// logouts asks every agent for its sample, and estimates.
+func (m *Migration) logouts(ctx context.Context, r *record) logouts.Estimate {
+	samples := make([]census.Sample, len(m.agents))
+	var silent atomic.Int64
+	m.each(func(i int, a *agentapi.Client) (err error) {
+		if samples[i], err = a.Logouts(ctx); err != nil {
+			silent.Add(1)
+		}
+		return nil
+	})
+	var v logouts.Verification
+	if l := r.Looked; l != nil {
+		v = logouts.Verification{Began: l.Began, Ended: l.Ended, Unresolved: l.Counts["unresolved"]}
+	}
+	e := logouts.Of(logouts.Merge(samples...), v, time.Now())
+	e.Silent = int(silent.Load())
+	return e
+}
+
 func reason(err error) string {
 	var no *Refusal
 	if errors.As(err, &no) {

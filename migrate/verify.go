@@ -41,6 +41,9 @@ func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report
 	if err = c.end(ctx, c.verify(ctx)); err != nil {
 		return c.rep, err
 	}
+	if _, err = m.change(ctx, func(_ *revision, r *record) error { r.Looked = c.run(); return nil }); err != nil {
+		return c.rep, err
+	}
 	if c.rep.Unresolved > 0 {
 		return c.rep, &Unfinished{Job: "verification", Report: c.rep}
 	}

@@ -103,6 +103,7 @@ var (
 	_ backends.Healther    = (*Store)(nil)
 	_ backends.FlagKeeper  = (*Store)(nil)
 	_ backends.Tiered      = (*Store)(nil)
+	_ backends.Pooled      = (*Store)(nil)
 )
 
 // New makes a store of two. It closes them when it is closed.
@@ -128,13 +129,17 @@ func (s *Store) Close() error {
 	return errors.Join(s.cache.Close(), s.rows.Close())
 }
 
+// table is the slow tier itself.
+func (s *Store) table() Tier {
+	if t, ok := s.rows.(ids); ok {
+		return t.Tier
+	}
+	return s.rows
+}
+
 // KeepsFlags is true where both tiers keep them.
 func (s *Store) KeepsFlags() bool {
-	rows := s.rows
-	if t, ok := rows.(ids); ok {
-		rows = t.Tier
-	}
-	for _, t := range []Tier{s.cache, rows} {
+	for _, t := range []Tier{s.cache, s.table()} {
 		if k, ok := t.(backends.FlagKeeper); ok && !k.KeepsFlags() {
 			return false
 		}

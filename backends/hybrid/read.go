@@ -93,6 +93,17 @@ func (s *Store) Scan(ctx context.Context, prefix string, fn func([]string) error
 	return s.cache.Scan(ctx, prefix, fn)
 }
 
+// Connections implements backends.Pooled, as far as both tiers do.
+func (s *Store) Connections() (open, parked int) {
+	for _, t := range []Tier{s.cache, s.table()} {
+		if p, ok := t.(backends.Pooled); ok {
+			o, h := p.Connections()
+			open, parked = open+o, parked+h
+		}
+	}
+	return open, parked
+}
+
 // Health is memcached's, where what Crossfade keeps is, with the table's
 // connections and version. Evicts is always set: a row's deadline may be behind.
 func (s *Store) Health(ctx context.Context) (backends.Health, error) {

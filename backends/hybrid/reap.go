@@ -48,11 +48,11 @@ var ErrNoReap = errors.New("backends/hybrid: the application writes the table (w
 // condition that the row has not come alive meanwhile. Of several agents one
 // walks at a time: the lock is in memcached, and runs out with Reap.Limit.
 func (s *Store) Reap(ctx context.Context, o Reap) (r Reaped, err error) {
-	rows, prefix := s.rows, ""
-	if t, ok := rows.(ids); ok {
-		rows, prefix = t.Tier, t.prefix
+	prefix := ""
+	if t, ok := s.rows.(ids); ok {
+		prefix = t.prefix
 	}
-	table, ok := rows.(Ender)
+	table, ok := s.table().(Ender)
 	if s.o.ReadOnly || !ok {
 		return r, ErrNoReap
 	}

@@ -131,14 +131,19 @@ func (s *Store) Health(ctx context.Context) (backends.Health, error) {
 		Product: "memcached", Version: f.version, RunID: f.runID,
 		Evictions: f.evictions, Evicts: true,
 	}
-	h.Connections, h.Parked = s.pool.count()
-	open, parked := s.slots.count()
-	h.Connections += open + int(s.scans.Load())
-	h.Parked += parked
-	if s.admin.open.Load() {
-		h.Connections++
-	}
+	h.Connections, h.Parked = s.Connections()
 	return h, nil
+}
+
+// Connections implements backends.Pooled.
+func (s *Store) Connections() (open, parked int) {
+	open, parked = s.pool.count()
+	more, held := s.slots.count()
+	open += more + int(s.scans.Load())
+	if s.admin.open.Load() {
+		open++
+	}
+	return open, parked + held
 }
 
 var errListed = errors.New("memcached: the server still has the connection")

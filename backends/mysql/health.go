@@ -40,13 +40,19 @@ func (s *Store) Health(ctx context.Context) (backends.Health, error) {
 		h.Product = "mariadb"
 		h.Version, _, _ = strings.Cut(now.version, "-")
 	}
+	h.Connections, h.Parked = s.Connections()
+	return h, nil
+}
+
+// Connections implements backends.Pooled.
+func (s *Store) Connections() (open, parked int) {
 	for _, host := range s.hosts {
 		for _, p := range host.pools {
-			h.Connections += p.open()
-			h.Parked += int(p.parked.Load())
+			open += p.open()
+			parked += int(p.parked.Load())
 		}
 	}
-	return h, nil
+	return open, parked
 }
 
 // Settle ends the doubt about a call that any agent sent on the connection

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -231,6 +232,12 @@ func (l *cluster) nodes(ctx context.Context) ([]*node, error) {
 		return nil, errors.New("backends/redis: no node of the cluster gives its map")
 	}
 	return append([]*node(nil), l.masters...), nil
+}
+
+func (l *cluster) serving() []*node {
+	l.cmu.Lock()
+	defer l.cmu.Unlock()
+	return slices.Clone(l.masters)
 }
 
 // counted are the nodes that are no masters, or no longer.

@@ -46,14 +46,7 @@ func (s *Store) Health(ctx context.Context) (backends.Health, error) {
 		}
 	}
 	h := sum(all)
-	for _, n := range append(nodes, s.layout.counted()...) {
-		open, parked := n.lines()
-		h.Connections += open
-		h.Parked += parked
-		if !n.retired.Load() {
-			h.Connections += int(n.reads.PoolStats().TotalConns + n.control.PoolStats().TotalConns)
-		}
-	}
+	h.Connections, h.Parked = s.Connections()
 	return h, nil
 }
 
@@ -104,6 +97,19 @@ func (n *node) health(ctx context.Context) (backends.Health, error) {
 		h.Note = "the server does not say its maxmemory-policy: taken to evict sessions, so that a miss proves nothing"
 	}
 	return h, nil
+}
+
+// Connections implements backends.Pooled.
+func (s *Store) Connections() (open, parked int) {
+	for _, n := range append(s.layout.serving(), s.layout.counted()...) {
+		lines, held := n.lines()
+		open += lines
+		parked += held
+		if !n.retired.Load() {
+			open += int(n.reads.PoolStats().TotalConns + n.control.PoolStats().TotalConns)
+		}
+	}
+	return open, parked
 }
 
 // infoField finds one field of an answer to INFO; empty if it is not there.

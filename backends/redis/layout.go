@@ -19,8 +19,9 @@ type layout interface {
 	nodes(ctx context.Context) ([]*node, error)
 	// settle is Store.Settle, of a connection id that is well-formed.
 	settle(ctx context.Context, id, runID string) error
-	// counted are the nodes that Health adds up beside nodes: retired ones with
-	// parked connections.
+	// serving are the nodes as they are known now, without asking; counted are
+	// others that have connections: retired ones with parked calls.
+	serving() []*node
 	counted() []*node
 	close() error
 }
@@ -81,6 +82,7 @@ type fixed struct{ only *node }
 
 func (l fixed) node(context.Context, string) (*node, error)    { return l.only, nil }
 func (l fixed) nodes(context.Context) ([]*node, error)         { return []*node{l.only}, nil }
+func (l fixed) serving() []*node                               { return []*node{l.only} }
 func (fixed) counted() []*node                                 { return nil }
 func (l fixed) close() error                                   { return l.only.close() }
 func (l fixed) settle(ctx context.Context, id, r string) error { return l.only.settle(ctx, id, r) }

@@ -194,6 +194,13 @@ func (l *sentinel) nodes(ctx context.Context) ([]*node, error) {
 	return []*node{n}, err
 }
 
+func (l *sentinel) serving() []*node {
+	if n := l.cur.Load(); n != nil {
+		return []*node{n}
+	}
+	return nil
+}
+
 func (l *sentinel) counted() []*node { return l.held() }
 
 func (l *sentinel) close() error {

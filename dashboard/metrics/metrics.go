@@ -9,7 +9,7 @@
 //
 // All names begin with crossfade_ and carry the constant label migration. Label
 // values are closed sets, never an id, and one agent has fewer than 2,000
-// series. The registry is its own: two agents in one process do not collide.
+// series. Catalogue lists them; docs/metrics.md is made from it. The registry is its own: two agents in one process do not collide.
 package metrics
 
 import (
@@ -42,6 +42,7 @@ type Metrics struct {
 	divergences   *prometheus.CounterVec
 	fallbacks     *prometheus.CounterVec
 	repairs       *prometheus.CounterVec
+	copied        *prometheus.CounterVec
 	dropped       prometheus.Counter
 	lockConflicts prometheus.Counter
 	unsupported   *prometheus.CounterVec
@@ -57,35 +58,38 @@ func New(migration, version string) *Metrics {
 	reg := prometheus.NewRegistry()
 	label := prometheus.Labels{"migration": migration}
 	r := prometheus.WrapRegistererWith(label, reg)
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crossfade_" + name, Help: help}, labels)
+	counter := func(name string) *prometheus.CounterVec {
+		d := series(name)
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: d.Name, Help: d.Help}, d.labels())
 		r.MustRegister(c)
 		return c
 	}
-	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
-		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crossfade_" + name, Help: help, Buckets: buckets,
-			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour}, labels)
+	histogram := func(name string) *prometheus.HistogramVec {
+		d := series(name)
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: d.Name, Help: d.Help, Buckets: buckets,
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour}, d.labels())
 		r.MustRegister(h)
 		return h
 	}
 	m := &Metrics{
 		reg:           reg,
-		requests:      counter("requests_total", "Clients' requests.", "frontend", "op", "position", "result"),
-		duration:      histogram("request_duration_seconds", "How long clients waited.", "frontend", "class", "position"),
-		storeDuration: histogram("store_duration_seconds", "How long the stores took.", "store", "class", "purpose"),
-		storeErrors:   counter("store_errors_total", "Calls to the stores that failed.", "store", "reason"),
-		comparisons:   counter("comparisons_total", "Sessions compared.", "result"),
-		divergences:   counter("divergences_total", "Confirmed differences between the stores.", "class", "cause"),
-		fallbacks:     counter("fallbacks_total", "Reads in read-new that old answered, or that could not look at marks.", "reason"),
-		repairs:       counter("repairs_total", "Repairs of dirty sessions.", "store", "result"),
-		dropped:       counter("mirror_dropped_total", "Writes that did not fit the mirror queue: their sessions are dirty.").WithLabelValues(),
-		lockConflicts: counter("lock_conflicts_total", "Locks refused because somebody holds them.").WithLabelValues(),
-		unsupported:   counter("unsupported_commands_total", "Commands refused because they are not spoken here.", "class"),
-		logDropped:    counter("log_dropped_total", "Log records dropped rather than waited for.").WithLabelValues(),
+		requests:      counter("requests_total"),
+		duration:      histogram("request_duration_seconds"),
+		storeDuration: histogram("store_duration_seconds"),
+		storeErrors:   counter("store_errors_total"),
+		comparisons:   counter("comparisons_total"),
+		divergences:   counter("divergences_total"),
+		fallbacks:     counter("fallbacks_total"),
+		repairs:       counter("repairs_total"),
+		copied:        counter("copied_sessions_total"),
+		dropped:       counter("mirror_dropped_total").WithLabelValues(),
+		lockConflicts: counter("lock_conflicts_total").WithLabelValues(),
+		unsupported:   counter("unsupported_commands_total"),
+		logDropped:    counter("log_dropped_total").WithLabelValues(),
 	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "crossfade_build_info", Help: "1, with the version.",
-		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()}})
-	build.Set(1)
+	info := series("build_info")
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: info.Name, Help: info.Help}, info.labels())
+	build.WithLabelValues(version, runtime.Version()).Set(1)
 	r.MustRegister(build)
 	return m
 }
@@ -176,6 +180,9 @@ func (m *Metrics) Fallback(reason string) { m.fallbacks.WithLabelValues(reason).
 func (m *Metrics) Repair(side rules.Side, result string) {
 	m.repairs.WithLabelValues(side.String(), result).Inc()
 }
+
+// Copied implements darklaunch.Observer.
+func (m *Metrics) Copied(job, result string) { m.copied.WithLabelValues(job, result).Inc() }
 
 // MirrorDropped implements darklaunch.Observer.
 func (m *Metrics) MirrorDropped() { m.dropped.Inc() }

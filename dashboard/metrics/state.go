@@ -16,35 +16,44 @@ type state struct {
 
 	dirty, marks, lost, unknown, breaker, ramp, conns, parked *prometheus.Desc
 	queued, queuedBytes, lag, epoch, revision, contact        *prometheus.Desc
+	tombs, bypass                                             *prometheus.Desc
 }
 
 // Watch adds what is read at each scrape: queues, dirty sessions, breakers, the
 // ramp.
 func (m *Metrics) Watch(migration string, layer *darklaunch.Layer, src flags.Source) {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("crossfade_"+name, help, labels, prometheus.Labels{"migration": migration})
-	}
+	d := descs(migration)
 	m.reg.MustRegister(&state{layer: layer, src: src,
-		dirty:       desc("dirty_sessions", "Sessions whose copy in the store is behind or unknown.", "store"),
-		marks:       desc("marks", "Marks that this agent has put and not yet removed.", "store"),
-		lost:        desc("marks_lost_total", "Marks that stood when old evicted something or restarted.", "store"),
-		conns:       desc("store_connections", "Open connections to the store, parked ones included.", "store"),
-		parked:      desc("parked_connections", "Connections held by calls of unknown outcome.", "store"),
-		unknown:     desc("unknown_calls", "Calls that timed out and may still take effect.", "store"),
-		breaker:     desc("breaker_state", "1 for the state that the breaker is in.", "store", "state"),
-		ramp:        desc("ramp_ratio", "How much of the sessions is at least in the stage.", "stage"),
-		queued:      desc("mirror_queue_operations", "Writes on their way to the store that does not decide."),
-		queuedBytes: desc("mirror_queue_bytes", "Bytes of those."),
-		lag:         desc("mirror_lag_seconds", "How long the write waited that is being delivered."),
-		epoch:       desc("epoch", "The newest revision that this agent has taken."),
-		revision:    desc("flag_revision", "The newest revision that the flags have."),
-		contact:     desc("flag_last_contact_timestamp_seconds", "When the flags were last read and found to be what is served."),
+		dirty:       d("dirty_sessions"),
+		marks:       d("marks"),
+		lost:        d("marks_lost_total"),
+		conns:       d("store_connections"),
+		parked:      d("parked_connections"),
+		unknown:     d("unknown_calls"),
+		breaker:     d("breaker_state"),
+		ramp:        d("ramp_ratio"),
+		queued:      d("mirror_queue_operations"),
+		queuedBytes: d("mirror_queue_bytes"),
+		lag:         d("mirror_lag_seconds"),
+		epoch:       d("epoch"),
+		revision:    d("flag_revision"),
+		contact:     d("flag_last_contact_timestamp_seconds"),
+		tombs:       d("tombstones"),
+		bypass:      d("bypass_total"),
 	})
+}
+
+// descs makes what a collector describes, from the catalogue.
+func descs(migration string) func(name string) *prometheus.Desc {
+	return func(name string) *prometheus.Desc {
+		s := series(name)
+		return prometheus.NewDesc(s.Name, s.Help, s.labels(), prometheus.Labels{"migration": migration})
+	}
 }
 
 // Describe implements prometheus.Collector.
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.dirty, s.marks, s.lost, s.conns, s.parked, s.unknown, s.breaker, s.ramp, s.queued, s.queuedBytes, s.lag, s.epoch, s.revision, s.contact} {
+	for _, d := range []*prometheus.Desc{s.dirty, s.marks, s.lost, s.conns, s.parked, s.unknown, s.breaker, s.ramp, s.queued, s.queuedBytes, s.lag, s.epoch, s.revision, s.contact, s.tombs, s.bypass} {
 		ch <- d
 	}
 }
@@ -59,10 +68,12 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	gauge(s.dirty, float64(st.DirtyOld), "old")
 	gauge(s.marks, float64(st.MarksStanding), "old")
 	ch <- prometheus.MustNewConstMetric(s.lost, prometheus.CounterValue, float64(st.MarksLost), "old")
+	ch <- prometheus.MustNewConstMetric(s.bypass, prometheus.CounterValue, float64(st.Bypassed))
+	gauge(s.tombs, float64(st.Tombstones))
 	for _, side := range []rules.Side{rules.Old, rules.New} {
-		if h, ok := s.layer.Health(side); ok {
-			gauge(s.conns, float64(h.Connections), side.String())
-			gauge(s.parked, float64(h.Parked), side.String())
+		if open, parked, ok := s.layer.Connections(side); ok {
+			gauge(s.conns, float64(open), side.String())
+			gauge(s.parked, float64(parked), side.String())
 		}
 	}
 	gauge(s.unknown, float64(st.UnknownOld), "old")

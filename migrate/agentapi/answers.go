@@ -41,6 +41,20 @@ type Marks struct {
 	Marks int `json:"marks"` // sessions marked in the agent's old
 }
 
+// Logouts is the answer to GET /v1/logouts: what became of the sessions that the
+// agent follows, one in Rate of those that were read through it.
+type Logouts struct {
+	Rate     int        `json:"rate"`
+	Sessions []Followed `json:"sessions"` // at most 16,384
+}
+
+// Followed is one of them.
+type Followed struct {
+	Hash    string `json:"h"`
+	Verdict string `json:"v"` // kept, lost, gone, unknown
+	Seen    int64  `json:"t"` // unix milliseconds
+}
+
 // Held is what one store held of a session: never the data.
 type Held struct {
 	Found    bool       `json:"found"`

@@ -13,6 +13,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/census"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
 )
 
 const (
@@ -95,6 +98,24 @@ func (c *Client) Divergences(ctx context.Context) (ds []Divergence, err error) {
 func (c *Client) Explain(ctx context.Context, q Question) (xs []Explained, err error) {
 	err = c.call(ctx, c.o.Timeout, http.MethodPost, "explain", q, &xs)
 	return xs, err
+}
+
+// Logouts is the agent's sample of the sessions that would be lost.
+func (c *Client) Logouts(ctx context.Context) (census.Sample, error) {
+	var got Logouts
+	if err := c.call(ctx, c.o.Timeout, http.MethodGet, "logouts", nil, &got); err != nil {
+		return census.Sample{}, err
+	}
+	s := census.Sample{Rate: got.Rate, Sessions: make([]census.Session, len(got.Sessions))}
+	for i, x := range got.Sessions {
+		h, err := flags.ParseHash(x.Hash)
+		v, ok := census.ParseVerdict(x.Verdict)
+		if err != nil || !ok || got.Rate < census.Rate {
+			return census.Sample{}, fmt.Errorf("agentapi: %s: not the answer of an agent of this version", c.addr)
+		}
+		s.Sessions[i] = census.Session{Hash: h, Verdict: v, Seen: time.UnixMilli(x.Seen)}
+	}
+	return s, nil
 }
 
 // Barrier waits until everything that runs now at the agent has ended.

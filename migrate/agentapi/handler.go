@@ -55,6 +55,7 @@ func New(l *darklaunch.Layer, o Options) *Handler {
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.HandleFunc("GET /v1/status", h.status)
 	mux.HandleFunc("GET /v1/divergences", h.divergences)
+	mux.HandleFunc("GET /v1/logouts", h.logouts)
 	mux.HandleFunc("GET /v1/marks", h.marks)
 	mux.HandleFunc("POST /v1/observe", h.observe)
 	mux.HandleFunc("GET /v1/observed", h.observed)
@@ -160,6 +161,15 @@ func (h *Handler) divergences(w http.ResponseWriter, _ *http.Request) {
 	for _, d := range h.l.Divergences() {
 		out = append(out, Divergence{Seen: d.Seen, Hash: d.Hash, Class: d.Class, Cause: d.Cause, Position: d.Position,
 			Old: held(d.Old), New: held(d.New)})
+	}
+	answer(w, out)
+}
+
+func (h *Handler) logouts(w http.ResponseWriter, _ *http.Request) {
+	s := h.l.WouldBeLogouts()
+	out := Logouts{Rate: s.Rate, Sessions: make([]Followed, len(s.Sessions))}
+	for i, x := range s.Sessions {
+		out.Sessions[i] = Followed{x.Hash.String(), x.Verdict.String(), x.Seen.UnixMilli()}
 	}
 	answer(w, out)
 }

@@ -36,6 +36,9 @@ type Options struct {
 	Metrics *metrics.Metrics
 	// Drain is how long requests under way may take at the end: default 10 s.
 	Drain time.Duration
+	// WatchEvery is how often the first agent of flags.agents looks at the fleet:
+	// default 15 s.
+	WatchEvery time.Duration
 	// Listening is told, once all ports are open.
 	Listening func()
 }
@@ -104,6 +107,11 @@ func (a *agent) run(ctx context.Context) error {
 
 	admin, err := a.listen(base, &serving, failed)
 	if err == nil {
+		if watch, err := a.watchFleet(); err == nil {
+			behind.Go(func() { watch(flagsCtx) })
+		} else {
+			a.o.Log.Info("the fleet is not watched from here", "component", "watcher", "cause", err)
+		}
 		if a.o.Listening != nil {
 			a.o.Listening()
 		}
@@ -208,10 +216,7 @@ func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {
 	mux.Handle("GET /metrics", a.o.Metrics.Handler())
 	mux.Handle("/", agentapi.New(a.layer, agentapi.Options{
 		Name: a.c.Agent.Name, Version: a.o.Version, Flags: a.parts.Flags, Kinds: a.parts.Kinds, Token: token,
-		Digest: func(bucketing string) string {
-			return a.c.Digest(bucketing, a.parts.Hasher.Digest(), a.o.Version)
-		},
-		Unsupported: a.o.Metrics.UnsupportedCounts, Stopping: a.stopping.Load,
+		Digest: a.digest, Unsupported: a.o.Metrics.UnsupportedCounts, Stopping: a.stopping.Load,
 	}))
 	l, err := frontends.Listen(ctx, a.c.Listen.Admin, frontends.ListenOptions{})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/logouts"
 )
 
 func statusVerb(a *app) *cobra.Command {
@@ -62,6 +63,7 @@ func (a *app) overview(o migrate.Overview) {
 	if o.Verified != nil {
 		a.printf("verified: %s ago\n", time.Since(*o.Verified).Round(time.Second))
 	}
+	a.printf("%s\n", logoutsText(o.Logouts))
 	if o.Copying != nil && o.Copying.Total > 0 {
 		a.printf("%s: %d of %d\n", o.Copying.Job, o.Copying.Done, o.Copying.Total)
 	}
@@ -87,6 +89,19 @@ func (a *app) overview(o migrate.Overview) {
 			a.printf("  - %s\n", w)
 		}
 	}
+}
+
+// logoutsText says how many sessions the next stage would lose.
+func logoutsText(e logouts.Estimate) string {
+	idle := "idle sessions: not verified yet"
+	if e.IdleKnown {
+		idle = fmt.Sprintf("idle sessions: %d left different by the verification %s ago", e.Unresolved, e.IdleAge.Round(time.Second))
+	}
+	text := fmt.Sprintf("would-be logouts: %.0f (95 %%: %.0f to %.0f), from %d sessions, one in %d of those read; %s", e.Estimate, e.Lower, e.Upper, e.Followed, e.Rate, idle)
+	if e.Silent > 0 {
+		text += fmt.Sprintf("; %d agents did not say", e.Silent)
+	}
+	return text
 }
 
 func yesNo(b bool) string {

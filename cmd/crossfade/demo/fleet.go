@@ -251,5 +251,6 @@ func (*watcher) Request(string, rules.Op, position.Position, string, time.Durati
 func (*watcher) StoreError(rules.Side, bool)                                        {}
 func (*watcher) Comparison(string)                                                  {}
 func (*watcher) Repair(rules.Side, string)                                          {}
+func (*watcher) Copied(string, string)                                              {}
 func (*watcher) MirrorDropped()                                                     {}
 func (*watcher) LockConflict()                                                      {}

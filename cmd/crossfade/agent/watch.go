@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/dashboard/metrics"
+	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+)
+
+// watchFleet lets this agent look after the whole fleet, if it is the first in
+// flags.agents, and exports what it sees. It is nothing that a request waits for:
+// when it cannot start, the agent serves without it.
+func (a *agent) watchFleet() (run func(context.Context), err error) {
+	if len(a.c.Flags.Agents) == 0 {
+		return nil, errors.New("flags.agents is empty")
+	}
+	o := migrate.Options{Migration: a.c.Migration, FlagFile: filepath.Clean(a.c.Flags.File), Kinds: a.parts.Kinds, Agents: a.c.Flags.Agents,
+		KeepOld: a.c.Cutover.KeepOld > 0, Digest: a.digest,
+		Layer: func() (darklaunch.Options, error) { return a.parts.Options(), nil }}
+	if a.c.Listen.AdminTokenFile.Set() {
+		o.Client = agentapi.ClientOptions{Token: a.c.Listen.AdminTokenFile.Read}
+	}
+	m, err := migrate.New(o)
+	if err != nil {
+		return nil, err
+	}
+	w := migrate.NewWatcher(m, migrate.WatcherOptions{Own: a.layer.Status().Start, Every: a.o.WatchEvery, KeepOld: a.c.Cutover.KeepOld.Std()})
+	a.o.Metrics.WatchFleet(a.c.Migration, func() (metrics.Fleet, bool) {
+		v, ok := w.Last()
+		return exported(v), ok
+	})
+	return func(ctx context.Context) {
+		w.Run(ctx)
+		m.Close()
+	}, nil
+}
+
+func (a *agent) digest(bucketing string) string {
+	return a.c.Digest(bucketing, a.parts.Hasher.Digest(), a.o.Version)
+}
+
+// exported is what was seen, as the metrics have it.
+func exported(v migrate.Watched) metrics.Fleet {
+	f := metrics.Fleet{Estimate: v.Logouts.Estimate, Lower: v.Logouts.Lower, Upper: v.Logouts.Upper, IdleAge: -1, Window: v.Window,
+		Agents: map[string]int{"acknowledged": v.Acknowledged, "waiting": v.Waiting, "silent": v.Silent}, Gates: map[string]string{}}
+	if v.Logouts.IdleKnown {
+		f.IdleAge = v.Logouts.IdleAge + time.Since(v.At)
+	}
+	for gate, state := range v.Gates {
+		f.Gates[gate] = string(state)
+	}
+	if c := v.Copying; c != nil {
+		f.Job, f.Progress = c.Job, 1
+		if !c.Ended && c.Total > 0 {
+			f.Progress = min(1, float64(c.Done)/float64(c.Total))
+		} else if !c.Ended {
+			f.Progress = 0
+		}
+	}
+	return f
+}
