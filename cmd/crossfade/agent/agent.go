@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/frontends"
@@ -34,8 +35,12 @@ type Options struct {
 	Log     *slog.Logger
 	// Metrics, if nil, are made.
 	Metrics *metrics.Metrics
-	// Drain is how long requests under way may take at the end: default 10 s.
+	// Drain is how long requests under way may take at the end: default 4 s.
+	// New clients wait in the socket's queue meanwhile, if somebody else holds
+	// it too, and libmemcached's patience is 5 s.
 	Drain time.Duration
+	// Sockets that were handed over; nil: none. Run closes them.
+	Sockets *systemd.Set
 	// Listening is told, once all ports are open.
 	Listening func()
 }
@@ -46,11 +51,12 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Drain == 0 {
-		o.Drain = 10 * time.Second
+		o.Drain = 4 * time.Second
 	}
 	if o.Metrics == nil {
 		o.Metrics = metrics.New(c.Migration, o.Version)
 	}
+	defer o.Sockets.Close()
 	p, err := parts.Open(c, c.Agent.StateDir)
 	if err != nil {
 		return err
@@ -106,6 +112,8 @@ func (a *agent) run(ctx context.Context) error {
 		if a.o.Listening != nil {
 			a.o.Listening()
 		}
+		systemd.Notify(systemd.Ready)
+		behind.Go(func() { systemd.Watchdog(flagsCtx, func() { a.layer.Status() }) }) // it takes the layer's locks
 		a.o.Log.Info("serving", "component", "agent", "name", a.c.Agent.Name, "migration", a.c.Migration)
 		select {
 		case <-ctx.Done():
@@ -117,12 +125,15 @@ func (a *agent) run(ctx context.Context) error {
 	// Stop accepting and finish requests; then let the queue arrive; then the
 	// flags; last the admin port, so that what is left can be asked until then.
 	a.stopping.Store(true)
+	systemd.Notify(systemd.Stopping)
 	drain, cancel := context.WithTimeout(base, a.o.Drain)
 	defer cancel()
 	for _, s := range a.servers {
-		if e := s.Shutdown(drain); e != nil {
-			a.o.Log.Warn("requests were cut off", "component", "agent", "error", e)
-		}
+		serving.Go(func() {
+			if e := s.Shutdown(drain); e != nil {
+				a.o.Log.Warn("requests were cut off", "component", "agent", "error", e)
+			}
+		})
 	}
 	serving.Wait()
 	endLayer()
@@ -169,7 +180,7 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 		s := f.make()
 		a.servers = append(a.servers, s)
 		for _, addr := range f.addrs {
-			l, err := frontends.Listen(ctx, addr, frontends.ListenOptions{})
+			l, err := a.o.listener(ctx, addr)
 			if err != nil {
 				return abort(fmt.Errorf("listen at %s: %w: is another agent running?", addr, err))
 			}
@@ -178,6 +189,10 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 	}
 	admin, al, err := a.admin(ctx)
 	if err != nil {
+		return abort(err)
+	}
+	if err := a.o.Sockets.Left(); err != nil {
+		al.Close()
 		return abort(err)
 	}
 	for _, p := range ports {
@@ -193,6 +208,14 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 		}
 	}()
 	return admin, nil
+}
+
+// listener is the one that was handed over for addr, or a new one.
+func (o *Options) listener(ctx context.Context, addr string) (net.Listener, error) {
+	if l := o.Sockets.Take(addr); l != nil {
+		return l, nil
+	}
+	return frontends.Listen(ctx, addr, frontends.ListenOptions{})
 }
 
 func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {
@@ -212,7 +235,7 @@ func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {
 		},
 		Stopping: a.stopping.Load,
 	}))
-	l, err := frontends.Listen(ctx, a.c.Listen.Admin, frontends.ListenOptions{})
+	l, err := a.o.listener(ctx, a.c.Listen.Admin)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen.admin: %w: is another agent running?", err)
 	}
