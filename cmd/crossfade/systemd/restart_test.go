@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -139,5 +141,30 @@ func TestRestart(t *testing.T) {
 	}
 	if sup.dogs == 0 {
 		t.Error("never WATCHDOG=1")
+	}
+}
+
+// TestLeftOver: a socket that is in no listen is refused by its address, and
+// the agent does not start.
+func TestLeftOver(t *testing.T) {
+	s := newSite(t)
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	f, err := other.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, l := range s.listeners() { // the agent listens there itself
+		l.Close()
+	}
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=spare exec "$@"`, "sh", binary(t), "agent", "--config", s.config)
+	cmd.ExtraFiles = []*os.File{f}
+	out, err := cmd.CombinedOutput()
+	if want := other.Addr().String() + " (spare), which is in none of"; err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v, %s: want %q", err, out, want)
 	}
 }
