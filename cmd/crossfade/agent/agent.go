@@ -45,13 +45,15 @@ type Options struct {
 	Listening func()
 }
 
+const defaultDrain = 4 * time.Second
+
 // Run is one agent, from its configuration to its end.
 func Run(ctx context.Context, c *config.Config, o Options) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Drain == 0 {
-		o.Drain = 4 * time.Second
+		o.Drain = defaultDrain
 	}
 	if o.Metrics == nil {
 		o.Metrics = metrics.New(c.Migration, o.Version)
@@ -219,15 +221,12 @@ func (o *Options) listener(ctx context.Context, addr string) (net.Listener, erro
 }
 
 func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {
-	token := ""
-	if a.c.Listen.AdminTokenFile.Set() {
-		var err error
-		if token, err = a.c.Listen.AdminTokenFile.Read(); err != nil {
-			return nil, nil, err
-		}
-	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.o.Metrics.Handler())
+	token, err := adminToken(a.c)
+	if err != nil {
+		return nil, nil, err
+	}
 	mux.Handle("/", agentapi.New(a.layer, agentapi.Options{
 		Name: a.c.Agent.Name, Version: a.o.Version, Flags: a.parts.Flags, Kinds: a.parts.Kinds, Token: token,
 		Digest: func(bucketing string) string {
@@ -235,11 +234,24 @@ func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {
 		},
 		Stopping: a.stopping.Load,
 	}))
-	l, err := a.o.listener(ctx, a.c.Listen.Admin)
+	return adminServer(ctx, a.c, &a.o, mux)
+}
+
+// adminToken is what the admin API asks for; empty: nothing.
+func adminToken(c *config.Config) (string, error) {
+	if !c.Listen.AdminTokenFile.Set() {
+		return "", nil
+	}
+	return c.Listen.AdminTokenFile.Read()
+}
+
+// adminServer listens at the admin address.
+func adminServer(ctx context.Context, c *config.Config, o *Options, h http.Handler) (*http.Server, net.Listener, error) {
+	l, err := o.listener(ctx, c.Listen.Admin)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen.admin: %w: is another agent running?", err)
 	}
-	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}, l, nil
+	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}, l, nil
 }
 
 // unsupported passes on what the frontends count and the layer does not see.

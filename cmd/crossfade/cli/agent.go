@@ -16,6 +16,7 @@ import (
 
 func agentVerb(a *app) *cobra.Command {
 	var level string
+	var passthrough bool
 	cmd := &cobra.Command{
 		Use:   "agent",
 		Short: "Run the sidecar: memcached and Redis on localhost, over both stores",
@@ -41,9 +42,15 @@ have: then clients wait for the next agent, and none is refused.`,
 			m := metrics.New(c.Migration, parts.Version())
 			h := logging.New(a.err, logging.Options{Level: l, Dropped: m.LogDropped, JSON: a.json})
 			defer h.Close()
-			return agent.Run(cmd.Context(), c, agent.Options{Version: parts.Version(), Log: slog.New(h), Metrics: m, Sockets: sockets})
+			run := agent.Run
+			if passthrough {
+				run = agent.RunPassthrough
+			}
+			return run(cmd.Context(), c, agent.Options{Version: parts.Version(), Log: slog.New(h), Metrics: m, Sockets: sockets})
 		},
 	}
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	cmd.Flags().BoolVar(&passthrough, "passthrough", false,
+		"connect clients to old's server, byte for byte, past the session layer; only while every session is off")
 	return cmd
 }
