@@ -33,7 +33,7 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, agentVerb, checkVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
+	demoVerb, initVerb, agentVerb, checkVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
 }
 
 // app is what verbs share.
