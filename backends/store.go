@@ -261,6 +261,12 @@ type Healther interface {
 	Health(ctx context.Context) (Health, error)
 }
 
+// Tiered is a store of two tiers. What they hold is theirs: they are given to be
+// looked at.
+type Tiered interface {
+	Tiers() (fast, slow Store)
+}
+
 // HostScoped is a store of which each host has its own (session files): the
 // same key may stand for different copies on different hosts, and the one with
 // the later deadline is the session. Without this ability, or where it answers

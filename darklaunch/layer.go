@@ -31,8 +31,9 @@ type Layer struct {
 	compare  *comparer
 	breakers [2]breaker
 
-	writes   atomic.Uint64 // numbers this agent's marks
-	marksPut atomic.Int64
+	observing observing
+	writes    atomic.Uint64 // numbers this agent's marks
+	marksPut  atomic.Int64
 	// marksStanding counts the marks that were put and not seen to be removed.
 	marksStanding atomic.Int64
 	marksLost     atomic.Int64 // stood when old evicted something or restarted

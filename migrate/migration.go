@@ -52,7 +52,8 @@ type Migration struct {
 	o      Options
 	agents []*agentapi.Client
 
-	once   sync.Once // guards layer and its error
+	mu     sync.Mutex // guards what several agents answer at once
+	once   sync.Once  // guards layer and its error
 	layer  darklaunch.Options
 	failed error
 

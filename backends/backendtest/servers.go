@@ -26,9 +26,21 @@ func server(t testing.TB, start func(context.Context, localserver.Options) (*loc
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the server said: %s", s.Output())
+		}
 		if err := s.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
 	return s
+}
+
+// MariaDB starts a mariadbd for the test, in which init was run; a missing
+// program fails it.
+func MariaDB(t testing.TB, init ...string) *localserver.Server {
+	t.Helper()
+	return server(t, func(ctx context.Context, o localserver.Options) (*localserver.Server, error) {
+		return localserver.MariaDB(ctx, o, init...)
+	}, nil)
 }

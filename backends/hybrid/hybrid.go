@@ -73,6 +73,9 @@ type Options struct {
 	// table that may lose rows otherwise (a failover to a replica that is
 	// behind, a restored backup): all sessions that lost theirs would go too.
 	SQLLogouts bool
+	// Prefix is what memcached's names have before the table's ids ("sess:"). A
+	// name without it is the same in both.
+	Prefix string
 	// ReadOnly leaves the table to the application: see the package.
 	ReadOnly bool
 }
@@ -99,6 +102,7 @@ var (
 	_ backends.Scanner     = (*Store)(nil)
 	_ backends.Healther    = (*Store)(nil)
 	_ backends.FlagKeeper  = (*Store)(nil)
+	_ backends.Tiered      = (*Store)(nil)
 )
 
 // New makes a store of two. It closes them when it is closed.
@@ -107,8 +111,14 @@ func New(cache Cache, rows Tier, o Options) *Store {
 		o.SyncEvery = 2 * time.Minute
 	}
 	o.SyncEvery = max(o.SyncEvery, time.Second)
+	if o.Prefix != "" {
+		rows = ids{rows, o.Prefix}
+	}
 	return &Store{o: o, cache: cache, rows: rows}
 }
+
+// Tiers gives memcached and the table, whose names are memcached's.
+func (s *Store) Tiers() (fast, slow backends.Store) { return s.cache, s.rows }
 
 // Close closes both tiers.
 func (s *Store) Close() error {
@@ -120,7 +130,11 @@ func (s *Store) Close() error {
 
 // KeepsFlags is true where both tiers keep them.
 func (s *Store) KeepsFlags() bool {
-	for _, t := range []Tier{s.cache, s.rows} {
+	rows := s.rows
+	if t, ok := rows.(ids); ok {
+		rows = t.Tier
+	}
+	for _, t := range []Tier{s.cache, rows} {
 		if k, ok := t.(backends.FlagKeeper); ok && !k.KeepsFlags() {
 			return false
 		}

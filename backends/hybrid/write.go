@@ -99,27 +99,33 @@ const guardFor = 5 * time.Second
 // Before that go the markers: a session made anew under the same id must be
 // written to the table, and not be taken for one whose row was deleted.
 func (s *Store) Delete(ctx context.Context, k backends.Key) (bool, error) {
-	return s.remove(ctx, k, func(ctx context.Context) (bool, error) { return s.cache.Delete(ctx, k) })
+	return s.remove(ctx, k, s.cache.Delete, s.rows.Delete)
 }
 
-// Bury is Delete, and leaves a tombstone in memcached.
+// Bury is Delete, and leaves a tombstone in both: a guard of the table would not
+// see that a row which is not there was deleted.
 func (s *Store) Bury(ctx context.Context, k backends.Key, ttl time.Duration) (bool, error) {
-	return s.remove(ctx, k, func(ctx context.Context) (bool, error) { return s.cache.Bury(ctx, k, ttl) })
+	in := func(t Tier) remover {
+		return func(ctx context.Context, k backends.Key) (bool, error) { return t.Bury(ctx, k, ttl) }
+	}
+	return s.remove(ctx, k, in(s.cache), in(s.rows))
 }
 
-func (s *Store) remove(ctx context.Context, k backends.Key, cache func(context.Context) (bool, error)) (bool, error) {
+type remover func(context.Context, backends.Key) (bool, error)
+
+func (s *Store) remove(ctx context.Context, k backends.Key, cache, rows remover) (bool, error) {
 	if s.o.ReadOnly {
-		return cache(ctx)
+		return cache(ctx, k)
 	}
 	fast, cancel := half(ctx)
 	defer cancel()
 	if err := s.forget(fast, k); err != nil {
 		return false, err
 	}
-	found, err := cache(fast)
+	found, err := cache(fast, k)
 	if err != nil {
 		return false, err
 	}
-	row, err := s.rows.Delete(ctx, k)
+	row, err := rows(ctx, k)
 	return found || row, err
 }

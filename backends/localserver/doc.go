@@ -1,6 +1,6 @@
 // Package localserver starts real servers on this machine, for tests and for
-// a demonstration: a redis-server or a memcached on a free loopback port, its
-// data in a temporary folder, gone when it is stopped.
+// a demonstration: a redis-server, a memcached, a MariaDB or a Galera cluster on
+// free loopback ports, its data in a temporary folder, gone when it is stopped.
 //
 //	s, err := localserver.Redis(ctx, localserver.Options{})
 //	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -43,6 +44,11 @@ type product struct {
 	// clients, and Redis may want port+10000 for its cluster bus.
 	ports int
 	args  func(port int, dir string) []string
+	// prepare, if there is one, is run before each start of the program.
+	prepare func(port int, dir string) error
+	// forget, if there is one, is run before the folder is removed.
+	forget func(dir string)
+	as     *syscall.Credential // whom the program runs as; nil: as we do
 	// up tells whether p, and no other program on that port, answers at addr.
 	up func(p *Process, addr string) bool
 }
@@ -59,6 +65,11 @@ func start(ctx context.Context, pr product, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("localserver: %w", err)
 	}
+	if pr.as != nil {
+		if err := os.Chown(dir, int(pr.as.Uid), int(pr.as.Gid)); err != nil {
+			return nil, errors.Join(fmt.Errorf("localserver: %w", err), os.RemoveAll(dir))
+		}
+	}
 	s := &Server{product: pr, args: opts.Args, ready: opts.Ready, dir: dir}
 	if s.ready <= 0 {
 		s.ready = 10 * time.Second
@@ -70,6 +81,9 @@ func start(ctx context.Context, pr product, opts Options) (*Server, error) {
 		}
 	}
 	if err != nil {
+		if pr.forget != nil {
+			pr.forget(dir)
+		}
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
@@ -83,8 +97,16 @@ func (s *Server) launch(ctx context.Context) error {
 		return errPortTaken
 	}
 	l.Close()
+	if s.product.prepare != nil {
+		if err := s.product.prepare(s.port, s.dir); err != nil {
+			return err
+		}
+	}
 	cmd := exec.Command(s.product.name, append(s.product.args(s.port, s.dir), s.args...)...)
 	cmd.Dir = s.dir
+	if s.product.as != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.product.as}
+	}
 	p, err := Start(cmd)
 	if err != nil {
 		return fmt.Errorf("localserver: start %s: %w", s.product.name, err)
@@ -131,6 +153,16 @@ func (s *Server) Pid() int {
 	return s.proc.Pid()
 }
 
+// Output is the end of what the program has printed since it was last started.
+func (s *Server) Output() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil {
+		return ""
+	}
+	return s.proc.Output()
+}
+
 // Stop ends the server and removes its folder. It may be called twice.
 func (s *Server) Stop() error {
 	s.mu.Lock()
@@ -140,10 +172,14 @@ func (s *Server) Stop() error {
 	}
 	p := s.proc
 	s.proc = nil
-	return errors.Join(p.Stop(2*time.Second), os.RemoveAll(s.dir))
+	if s.product.forget != nil {
+		s.product.forget(s.dir)
+	}
+	return errors.Join(p.Stop(5*time.Second), os.RemoveAll(s.dir))
 }
 
-// Kill ends the server with SIGKILL; Restart brings it back, empty.
+// Kill ends the server with SIGKILL; Restart brings it back, empty (a node of a
+// Galera cluster: with what the others have).
 func (s *Server) Kill() error { return s.on((*Process).Kill) }
 
 // Freeze makes the server stand still with its connections open.

@@ -33,6 +33,8 @@ type Options struct {
 	Digest func(bucketing string) string
 	// Token, where set, is asked for as a bearer token below /v1.
 	Token string
+	// Unsupported counts the commands that were refused, by class. nil: none.
+	Unsupported func() map[string]uint64
 	// Stopping tells that the agent is on its way out. nil: never.
 	Stopping func() bool
 }
@@ -54,6 +56,9 @@ func New(l *darklaunch.Layer, o Options) *Handler {
 	mux.HandleFunc("GET /v1/status", h.status)
 	mux.HandleFunc("GET /v1/divergences", h.divergences)
 	mux.HandleFunc("GET /v1/marks", h.marks)
+	mux.HandleFunc("POST /v1/observe", h.observe)
+	mux.HandleFunc("GET /v1/observed", h.observed)
+	mux.HandleFunc("POST /v1/seen-writes", h.seenWrites)
 	mux.HandleFunc("POST /v1/barrier", h.barrier)
 	mux.HandleFunc("POST /v1/verified", func(w http.ResponseWriter, _ *http.Request) { l.Verified(); answer(w, struct{}{}) })
 	mux.HandleFunc("POST /v1/restored", func(w http.ResponseWriter, _ *http.Request) { l.Restored(); answer(w, struct{}{}) })

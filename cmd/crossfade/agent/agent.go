@@ -232,7 +232,7 @@ func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {
 		Digest: func(bucketing string) string {
 			return a.c.Digest(bucketing, a.parts.Hasher.Digest(), a.o.Version)
 		},
-		Stopping: a.stopping.Load,
+		Unsupported: a.o.Metrics.UnsupportedCounts, Stopping: a.stopping.Load,
 	}))
 	return adminServer(ctx, a.c, &a.o, mux)
 }

@@ -33,7 +33,7 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, initVerb, agentVerb, checkVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
+	demoVerb, initVerb, agentVerb, checkVerb, observeVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
 }
 
 // app is what verbs share.
@@ -121,8 +121,9 @@ func codeOf(err error) int {
 	var waiting *migrate.Waiting
 	var u usageError
 	var unfit checkFailed
+	var red unsound
 	switch {
-	case errors.As(err, &no), errors.As(err, &unfit):
+	case errors.As(err, &no), errors.As(err, &unfit), errors.As(err, &red):
 		return Refused
 	case errors.As(err, &waiting), errors.Is(err, context.Canceled):
 		return Inconclusive

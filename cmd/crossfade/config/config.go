@@ -86,19 +86,46 @@ type Memcached struct {
 
 // MySQL is a table of sessions.
 type MySQL struct {
-	Hosts        []string   `yaml:"hosts"`
-	Database     string     `yaml:"database"`
-	User         string     `yaml:"user"`
-	PasswordFile SecretFile `yaml:"password_file"`
-	Table        string     `yaml:"table"`
-	Writes       string     `yaml:"writes"`
+	Hosts        []string     `yaml:"hosts"`
+	Database     string       `yaml:"database"`
+	User         string       `yaml:"user"`
+	PasswordFile SecretFile   `yaml:"password_file"`
+	Table        string       `yaml:"table"`
+	OwnTable     string       `yaml:"own_table"`
+	Preset       string       `yaml:"preset"`
+	Columns      MySQLColumns `yaml:"columns"`
+	Writes       string       `yaml:"writes"`
+	SyncWait     string       `yaml:"sync_wait"`
+	TLS          MySQLTLS     `yaml:"tls"`
+}
+
+// MySQLColumns names the columns of the table, instead of a preset.
+type MySQLColumns struct {
+	ID       string `yaml:"id"`
+	Data     string `yaml:"data"`
+	Expires  string `yaml:"expires"`
+	Expiry   string `yaml:"expiry"`
+	Time     string `yaml:"time"`
+	Flags    string `yaml:"flags"`
+	TimeZone string `yaml:"time_zone"`
+}
+
+// MySQLTLS are the files of TLS; none: no TLS.
+type MySQLTLS struct {
+	CAFile     string     `yaml:"ca_file"`
+	ServerName string     `yaml:"server_name"`
+	CertFile   string     `yaml:"cert_file"`
+	KeyFile    SecretFile `yaml:"key_file"`
 }
 
 // Hybrid is memcached in front of MySQL.
 type Hybrid struct {
 	Memcached Memcached `yaml:"memcached"`
 	MySQL     MySQL     `yaml:"mysql"`
+	KeyPrefix string    `yaml:"key_prefix"`
 	SyncEvery Duration  `yaml:"sync_every"`
+	// SQLLogouts takes a row that somebody has deleted for a logout.
+	SQLLogouts bool `yaml:"sql_logouts"`
 }
 
 // Redis is a Redis server (one of Addrs), a cluster (several, or Cluster), or

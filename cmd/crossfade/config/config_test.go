@@ -112,11 +112,11 @@ func TestRefuses(t *testing.T) {
 		{"unknown key of memory", "{memory: {}}", "{memory: {size: 1}}", "c.yaml:4: old.memory.size: unknown key: accepted are none"},
 		{"key twice", "migration: shop", "migration: shop\nmigration: shop", "already defined"},
 		{"migration", "shop", "Shop", "c.yaml:1: migration: \"Shop\": accepted is"},
-		{"no store", "old: {memory: {}}", "old: {}", "c.yaml:4: old: names 0 stores: accepted is exactly one of memory, files, memcached, redis"},
+		{"no store", "old: {memory: {}}", "old: {}", "c.yaml:4: old: names 0 stores: accepted is exactly one of memory, files, memcached, mysql, hybrid, redis"},
 		{"two stores", "{memory: {}}", `{memory: {}, redis: {addrs: ["a:1"]}}`, "c.yaml:4: old: names 2 stores"},
 		{"bare memory", "{memory: {}}", "{memory: }", "c.yaml:4: old.memory: is empty"},
-		{"hybrid", "old: {memory: {}}", `old: {hybrid: {memcached: {servers: ["a:1"]}}}`, "c.yaml:4: old.hybrid: not built in this version: accepted are memory, files, memcached, redis"},
-		{"mysql", "old: {memory: {}}", `old: {mysql: {hosts: ["a:1"]}}`, "old.mysql: not built"},
+		{"hybrid", "old: {memory: {}}", `old: {hybrid: {memcached: {servers: ["a:1"]}}}`, "old.hybrid.mysql.hosts: is empty"},
+		{"mysql", "old: {memory: {}}", `old: {mysql: {hosts: ["a:1"]}}`, "old.mysql.database: is missing"},
 		{"files without a path", "old: {memory: {}}", `old: {files: {dir: x, max_lifetime: 24m}}`, "c.yaml:4: old.files.dir: \"x\": accepted is PHP's session.save_path"},
 		{"files without a lifetime", "old: {memory: {}}", `old: {files: {dir: "2;/x"}}`, "c.yaml:4: old.files.max_lifetime: 0s: accepted is PHP's session.gc_maxlifetime"},
 		{"files' owner", "old: {memory: {}}", `old: {files: {dir: /x, max_lifetime: 24m, owner: "www data"}}`, "c.yaml:4: old.files.owner"},
@@ -305,5 +305,37 @@ func TestFiles(t *testing.T) {
 		if key := reflect.TypeFor[Files]().Field(i).Tag.Get("yaml"); !strings.Contains(string(raw), "#     "+key+": ") {
 			t.Errorf("the reference file does not show files.%s", key)
 		}
+	}
+}
+
+func TestMySQL(t *testing.T) {
+	with := func(keys string) string {
+		return strings.Replace(least, "old: {memory: {}}", "old: {mysql: {hosts: [\"10.0.0.1:3306\"], database: app, user: app"+keys+"}}", 1)
+	}
+	c, err := Parse("c.yaml", []byte(with("")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := c.Old.MySQL; m.Table != "sessions" || m.OwnTable != "crossfade" || m.Preset != "plain" || m.Writes != "layer" || m.SyncWait != "on" {
+		t.Errorf("defaults: got %+v", m)
+	}
+	for keys, want := range map[string]string{
+		", writes: both":                           "old.mysql.writes: \"both\": accepted are layer",
+		", sync_wait: maybe":                       "old.mysql.sync_wait: \"maybe\": accepted are on and off",
+		", preset: laravel":                        "old.mysql.preset: \"laravel\": accepted are plain and symfony",
+		", table: \"a`b\"":                         "old.mysql.table: \"a`b\": accepted are",
+		", own_table: sessions":                    "old.mysql.own_table: \"sessions\" is the sessions table too",
+		", tls: {cert_file: x}":                    "old.mysql.tls: a client certificate needs its key",
+		", columns: {id: id, data: d, expires: e}": "old.mysql.columns.expiry: \"\": accepted are unix, unix_ms",
+		", columns: {id: id, data: d, expires: e, expiry: lifetime}":            "old.mysql.columns.time: is missing",
+		", preset: plain, columns: {id: id, data: d, expires: e, expiry: unix}": "old.mysql.preset: stands beside columns",
+		", columns: {id: id, data: d, expires: e, expiry: unix, flag: f}":       "unknown key: accepted are id, data",
+	} {
+		if _, err := Parse("c.yaml", []byte(with(keys))); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", keys, err, want)
+		}
+	}
+	if _, err := Parse("c.yaml", []byte(with(", columns: {id: sid, data: d, expires: e, expiry: datetime}, writes: app"))); err != nil {
+		t.Error(err)
 	}
 }

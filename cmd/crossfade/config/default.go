@@ -46,6 +46,9 @@ func Default() Config {
 const (
 	DefaultHash      = "ketama" // libmemcached's consistent hashing, php-memcached's for sessions
 	DefaultTable     = "sessions"
+	DefaultOwnTable  = "crossfade"
+	DefaultPreset    = "plain" // where no columns are named
 	DefaultWrites    = "layer"
+	DefaultSyncWait  = "on"                        // a read through one node of Galera sees a write through another
 	DefaultSyncEvery = Duration(120 * time.Second) // the reference application's own
 )

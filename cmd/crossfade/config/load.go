@@ -122,7 +122,12 @@ func filled(s Store) Store {
 
 func (m *MySQL) fill() {
 	m.Table = cmp.Or(m.Table, DefaultTable)
+	m.OwnTable = cmp.Or(m.OwnTable, DefaultOwnTable)
+	if m.Columns == (MySQLColumns{}) {
+		m.Preset = cmp.Or(m.Preset, DefaultPreset)
+	}
 	m.Writes = cmp.Or(m.Writes, DefaultWrites)
+	m.SyncWait = cmp.Or(m.SyncWait, DefaultSyncWait)
 }
 
 var unmarshaler = reflect.TypeFor[yaml.Unmarshaler]()

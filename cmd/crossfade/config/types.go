@@ -81,6 +81,10 @@ type SecretFile struct{ path string }
 // Set tells whether a file was named.
 func (s SecretFile) Set() bool { return s.path != "" }
 
+// Path is for those who read the file themselves, such as TLS keys. It is not to
+// be printed.
+func (s SecretFile) Path() string { return s.path }
+
 // Read reads the secret; a newline at its end is not part of it. The error
 // names the key, never the content.
 func (s SecretFile) Read() (string, error) {

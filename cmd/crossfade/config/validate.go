@@ -177,7 +177,7 @@ func (k *checker) kinds() {
 	}
 }
 
-const built = "memory, files, memcached, redis"
+const built = "memory, files, memcached, mysql, hybrid, redis"
 
 func (k *checker) store(side string, s Store) {
 	set := 0
@@ -187,8 +187,8 @@ func (k *checker) store(side string, s Store) {
 		ok   bool
 	}{
 		{"memory", s.Memory != nil, true}, {"memcached", s.Memcached != nil, true}, {"redis", s.Redis != nil, true},
-		{"files", s.Files != nil, true}, {"mysql", s.MySQL != nil, false},
-		{"hybrid", s.Hybrid != nil, false}, {"dynamodb", s.DynamoDB != nil, false},
+		{"files", s.Files != nil, true}, {"mysql", s.MySQL != nil, true},
+		{"hybrid", s.Hybrid != nil, true}, {"dynamodb", s.DynamoDB != nil, false},
 	} {
 		if f.set {
 			set++
@@ -204,16 +204,43 @@ func (k *checker) store(side string, s Store) {
 		k.bad(side, "names %d stores: accepted is exactly one of %s", set, built)
 	}
 	if m := s.Memcached; m != nil {
-		k.servers(side+".memcached.servers", m.Servers, true)
-		if m.Hash != "ketama" && m.Hash != "ketama_weighted" {
-			k.bad(side+".memcached.hash", "%q: accepted are ketama (libmemcached's own) and ketama_weighted (libketama, twemproxy)", m.Hash)
-		}
+		k.memcached(side+".memcached", m)
 	}
 	if f := s.Files; f != nil {
 		k.files(side+".files", side, f)
 	}
+	if m := s.MySQL; m != nil {
+		k.mysql(side+".mysql", *m)
+	}
+	if h := s.Hybrid; h != nil {
+		k.hybrid(side+".hybrid", side, h)
+	}
 	if s.Redis != nil {
 		k.redis(side+".redis", s.Redis)
+	}
+}
+
+func (k *checker) memcached(path string, m *Memcached) {
+	k.servers(path+".servers", m.Servers, true)
+	if m.Hash != "ketama" && m.Hash != "ketama_weighted" {
+		k.bad(path+".hash", "%q: accepted are ketama (libmemcached's own) and ketama_weighted (libketama, twemproxy)", m.Hash)
+	}
+}
+
+func (k *checker) hybrid(path, side string, h *Hybrid) {
+	if side == "new" {
+		k.bad(path, "is what sites come from: accepted is hybrid as old")
+	}
+	k.memcached(path+".memcached", &h.Memcached)
+	k.mysql(path+".mysql", h.MySQL)
+	if h.SyncEvery.Std() < time.Second {
+		k.bad(path+".sync_every", "%v: accepted is 1s or more", h.SyncEvery)
+	}
+	if h.SQLLogouts && h.MySQL.SyncWait == "off" {
+		k.bad(path+".sql_logouts", "stands beside mysql.sync_wait: \"off\", where a node that is behind looks like a logout: accepted is one of the two")
+	}
+	if h.SQLLogouts && h.MySQL.Writes == "app" {
+		k.bad(path+".sql_logouts", "stands beside mysql.writes: app: accepted is one of the two (the application itself then sees to it)")
 	}
 }
 

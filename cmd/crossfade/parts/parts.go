@@ -53,8 +53,16 @@ func OpenStore(name string, c config.Store, of *config.Config) (backends.Store, 
 		}
 		o.Migration, o.DialTimeout, o.KeepFlags = migration, t.Dial.Std(), len(of.Listen.Memcached) > 0
 		return redis.New(o), nil
+	case c.MySQL != nil:
+		s, err := openMySQL(*c.MySQL, migration, t)
+		if err != nil {
+			return nil, fmt.Errorf("%s.mysql: %w", name, err)
+		}
+		return s, nil
+	case c.Hybrid != nil && len(c.Hybrid.Memcached.Servers) == 1:
+		return openHybrid(name, c.Hybrid, of)
 	}
-	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, files, redis, and memcached of one server", name)
+	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, files, mysql, redis, and memcached of one server, alone or in hybrid", name)
 }
 
 // FilesOptions are those of the files store that the configuration names.

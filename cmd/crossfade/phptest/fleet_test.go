@@ -2,7 +2,9 @@ package phptest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -56,6 +58,7 @@ type setting struct {
 	sessions string   // yaml, below sessions:
 	old, new string   // yaml of one store
 	own      []string // yaml of old for each agent, where each host has its own
+	patience string   // timeouts.old; empty: 1s
 	sockets  bool     // clients come by Unix sockets
 	// apart gives each agent a flag file of its own, so that a test can hold
 	// them in neighbouring positions.
@@ -98,9 +101,9 @@ listen: {memcached: [%q], redis: [%q], admin: %q}
 sessions:%sold: %s
 new: %s
 flags: {file: %q, agents: ["%s"]}
-timeouts: {new: 1s, dial: 1s}
+timeouts: {old: %s, new: 1s, dial: 1s}
 `, a.name, filepath.Join(f.dir, a.name), filepath.Join(f.dir, "hash.key"), a.memcached, a.redis, a.admin, s.sessions, s.old, s.new,
-			a.flagFile, strings.Join(admins, `", "`))
+			a.flagFile, strings.Join(admins, `", "`), cmp.Or(s.patience, "1s"))
 		if err := os.WriteFile(a.config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -195,10 +198,21 @@ func (f *fleet) crossfade(args ...string) { f.t.Helper(); f.crossfadeAt(0, args.
 // crossfadeAt runs it with one host's configuration.
 func (f *fleet) crossfadeAt(i int, args ...string) {
 	f.t.Helper()
+	if out, code := f.run(i, append(args, "--wait", "60s")...); code != 0 {
+		for _, a := range f.agents {
+			f.t.Logf("%s said: %s", a.name, a.said.String())
+		}
+		f.t.Fatalf("crossfade %s: exit code %d\n%s", strings.Join(args, " "), code, out)
+	}
+}
+
+// run runs one command line, and gives what it printed and its exit code.
+func (f *fleet) run(i int, args ...string) (string, int) {
+	f.t.Helper()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, f.bin, append(args, "--config", f.agents[i].config, "--wait", "60s")...)
+	cmd := exec.CommandContext(ctx, f.bin, append(args, "--config", f.agents[i].config)...)
 	// It ends with this test, also when that is killed: the kernel asks which
 	// thread has started it.
 	runtime.LockOSThread()
@@ -207,14 +221,12 @@ func (f *fleet) crossfadeAt(i int, args ...string) {
 	var out, progress bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &progress
 	err := cmd.Run()
-	said := strings.Join(strings.Fields(out.String()), " ")
-	if err != nil {
-		for _, a := range f.agents {
-			f.t.Logf("%s said: %s", a.name, a.said.String())
-		}
-		f.t.Fatalf("crossfade %s: %v\n%s\n%s", strings.Join(args, " "), err, out.String(), progress.String())
+	f.t.Logf("$ crossfade %s  # %.1fs: %s", strings.Join(args, " "), time.Since(began).Seconds(), strings.Join(strings.Fields(out.String()), " "))
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		f.t.Fatal(err)
 	}
-	f.t.Logf("$ crossfade %s  # %.1fs: %s", strings.Join(args, " "), time.Since(began).Seconds(), said)
+	return out.String() + progress.String(), cmd.ProcessState.ExitCode()
 }
 
 // output is what a process has printed; the first megabyte.

@@ -1,0 +1,21 @@
+package parts
+
+import (
+	"fmt"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/hybrid"
+	"github.com/seed-41165957/crossfade/backends/memcached"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
+)
+
+// openHybrid makes memcached over a table.
+func openHybrid(name string, c *config.Hybrid, of *config.Config) (backends.Store, error) {
+	rows, err := openMySQL(c.MySQL, of.Migration, of.Timeouts)
+	if err != nil {
+		return nil, fmt.Errorf("%s.hybrid.mysql: %w", name, err)
+	}
+	cache := memcached.New(c.Memcached.Servers[0], memcached.Options{Migration: of.Migration, DialTimeout: of.Timeouts.Dial.Std()})
+	return hybrid.New(cache, rows, hybrid.Options{Migration: of.Migration, Prefix: c.KeyPrefix, SyncEvery: c.SyncEvery.Std(),
+		SQLLogouts: c.SQLLogouts, ReadOnly: c.MySQL.Writes == "app"}), nil
+}
