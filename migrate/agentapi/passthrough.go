@@ -29,7 +29,7 @@ func NewPassthrough(o Options, start string, connections func() int64) *Handler 
 	})
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		cur, n := o.Flags.Current(), connections()
-		s := Status{Agent: o.Name, Version: o.Version, Started: h.began, Uptime: time.Since(h.began).Seconds(), State: Passthrough,
+		s := Status{Agent: o.Name, Version: o.Version, Started: h.began, Uptime: time.Since(h.began).Seconds(), Now: time.Now(), State: Passthrough,
 			Migration: cur.Migration(), Status: darklaunch.Status{Start: start, Epoch: cur.Epoch(),
 				// Older, too, so that a step which waits for nothing else still waits.
 				Older:   n + 1,
