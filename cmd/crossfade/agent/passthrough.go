@@ -134,6 +134,10 @@ func passable(c *config.Config) (string, error) {
 	no := func(format string, args ...any) (string, error) {
 		return "", notOff(fmt.Sprintf(format, args...), "start the agent without --passthrough, or point clients at old themselves")
 	}
+	foreign := func(listen, old, spoken string) (string, error) {
+		return "", notOff(fmt.Sprintf("%s: old is %s, and these clients speak %s", listen, old, spoken),
+			"where no client uses it yet, take "+listen+" out of the configuration and of crossfade-agent.socket, else start the agent without --passthrough")
+	}
 	for _, k := range c.Sessions { // the first names are those in old
 		if len(k.Keys) > 1 || len(k.Locks) > 1 {
 			return no("clients of kind %s use names that are not those in old (%s)", k.Name, strings.Join(append(k.Keys, k.Locks...), ", "))
@@ -143,13 +147,13 @@ func passable(c *config.Config) (string, error) {
 	case m != nil && len(m.Servers) != 1:
 		return no("old is a ring of %d memcached servers, and which one has a session is for the layer to say", len(m.Servers))
 	case m != nil && len(c.Listen.Redis) > 0:
-		return no("listen.redis: old is memcached, and these clients speak Redis")
+		return foreign("listen.redis", "memcached", "Redis")
 	case m != nil:
 		return m.Servers[0], nil
 	case r == nil:
 		return no("old is not a server that clients can speak with")
 	case len(c.Listen.Memcached) > 0:
-		return no("listen.memcached: old is Redis, and these clients speak memcached")
+		return foreign("listen.memcached", "Redis", "memcached")
 	case r.Clustered() || len(r.Sentinel.Addrs) > 0:
 		return no("old is a Redis cluster, or found through Sentinel: the layer finds the server")
 	case r.TLS.On() || r.PasswordFile.Set() || r.User != "" || r.Database != 0:
