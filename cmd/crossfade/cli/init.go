@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/setup"
 )
 
@@ -86,6 +87,10 @@ without a terminal those are needed. Passwords are named by their files.`,
 			if err := setup.Write(a.config, text); err != nil {
 				return err
 			}
+			made, err := config.Parse(a.config, text)
+			if err != nil {
+				return err
+			}
 			c, _ := setup.ClientOf(ans.Client)
 			next := []string{"crossfade agent", "crossfade check", "crossfade ramp mirror 0"}
 			for i := range next {
@@ -98,11 +103,11 @@ without a terminal those are needed. Passwords are named by their files.`,
 					File  string   `json:"file"`
 					Notes []string `json:"notes,omitempty"`
 					Next  []string `json:"next"`
-				}{a.config, notes(c, found), next})
+				}{a.config, notes(c, found, made), next})
 				return nil
 			}
 			a.printf("made %s\n", a.config)
-			for _, n := range notes(c, found) {
+			for _, n := range notes(c, found, made) {
 				a.printf("note: %s\n", n)
 			}
 			a.printf("next:\n")
@@ -126,8 +131,12 @@ without a terminal those are needed. Passwords are named by their files.`,
 	return cmd
 }
 
-func notes(c setup.Client, f setup.Found) []string {
-	var out []string
+func notes(c setup.Client, f setup.Found, made *config.Config) []string {
+	var streams []string
+	for _, addr := range append(made.Listen.Memcached, made.Listen.Redis...) {
+		streams = append(streams, "ListenStream="+strings.TrimPrefix(addr, "unix:"))
+	}
+	out := []string{"with crossfade-agent.socket: systemctl edit it, [Socket], an empty ListenStream=, then " + strings.Join(streams, ", ")}
 	if c.Note != "" {
 		out = append(out, c.Name+": "+c.Note)
 	}
