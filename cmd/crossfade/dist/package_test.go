@@ -75,7 +75,20 @@ func TestDeb(t *testing.T) {
 			t.Errorf("postinst has %q: the package starts nothing", bad)
 		}
 	}
-	run(t, "sh", "-n", filepath.Join(root, "DEBIAN/postinst"))
+	// It makes the user where there is none, with programs that only say what
+	// they were asked for.
+	stubs := t.TempDir()
+	for name, body := range map[string]string{"getent": "exit 2", "useradd": "echo useradd $*", "chgrp": "echo chgrp $*", "systemctl": "echo systemctl $*"} {
+		if err := os.WriteFile(filepath.Join(stubs, name), []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	post := exec.Command("sh", filepath.Join(root, "DEBIAN/postinst"), "configure")
+	post.Env = append(os.Environ(), "PATH="+stubs+":"+os.Getenv("PATH"))
+	said, err := post.CombinedOutput()
+	if want := "chgrp crossfade /etc/crossfade /etc/crossfade/crossfade.yaml"; err != nil || !strings.Contains(string(said), "useradd --system") || !strings.Contains(string(said), want) {
+		t.Errorf("postinst: %v\n%s", err, said)
+	}
 
 	// Nothing answers here, which check says, row by row, with exit code 3.
 	cmd := exec.Command(filepath.Join(root, "usr/bin/crossfade"), "check", "--config", filepath.Join(root, "etc/crossfade/crossfade.yaml"))
