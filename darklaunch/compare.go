@@ -144,7 +144,7 @@ func (l *Layer) compareOne(ctx context.Context, c comparison) {
 	l.obs.Comparison("differ")
 	cause := "unknown"
 	switch {
-	case class == "missing_old" && l.o.Old.Evicts:
+	case class == "missing_old" && l.o.Old.Evicts, class == "old_regressed":
 		cause = "evicted"
 	case class == "missing_new" && c.at.Position == position.Mirror:
 		cause = "before_mirror"

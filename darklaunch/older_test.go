@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/hybrid"
 	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
@@ -166,5 +167,40 @@ func TestHosts(t *testing.T) {
 				t.Error("the lock is free", ok, err)
 			}
 		})
+	})
+}
+
+// TestCacheLost: memcached over a table loses all in the middle. Nobody is
+// logged out, what the table kept is counted as regressed, and new's newer copy
+// stays, whoever looks at it.
+func TestCacheLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rows, cache := memory.New(memory.Options{Migration: migration}), memory.New(memory.Options{Migration: migration})
+		r := newRig(t, 1, position.Fenced, func(o *darklaunch.Options) {
+			o.Old = darklaunch.Store{Store: hybrid.New(cache, rows, hybrid.Options{Migration: migration, SyncEvery: time.Minute}), Evicts: true}
+			o.CompareRatio = 1
+		})
+		d, one := r.layers[0].Door("library"), ref("one")
+		set(t, d, "one", "1")
+		time.Sleep(2 * time.Second)
+		set(t, d, "one", "2") // memcached and new alone
+		must(t, func() error { _, err := cache.Delete(bg, one.OldKey()); return err }())
+
+		wantGet(t, "while old decides", d, one, "1") // as without Crossfade
+		time.Sleep(2 * time.Second)                  // compared, and nothing repaired
+		if ds := r.layers[0].Divergences(); len(ds) != 1 || ds[0].Class != "old_regressed" {
+			t.Errorf("counted %+v, want one old_regressed", ds)
+		}
+		if res := r.layers[0].CopyOne(bg, one, darklaunch.Forward); !res.Lags || res.Wrote || res.Class != "old_regressed" {
+			t.Errorf("a verification: %+v", res)
+		}
+		if got := r.inNew("one"); got != "2" {
+			t.Errorf("new holds %q, want its newer copy", got)
+		}
+		r.publish(position.ReadNew, nil)
+		r.acked()
+		wantGet(t, "in read-new", d, one, "2")
+		must(t, d.Set(bg, one, hourly("3")))
+		wantGet(t, "after the next write", d, one, "3")
 	})
 }

@@ -104,6 +104,7 @@ func (a *agent) run(ctx context.Context) error {
 	var behind, serving sync.WaitGroup
 	flagsCtx, endFlags := context.WithCancel(base)
 	behind.Go(func() { a.parts.Flags.Run(flagsCtx) })
+	behind.Go(func() { a.reaping(flagsCtx) })
 	layerCtx, endLayer := context.WithCancel(base)
 	var layerDone sync.WaitGroup
 	layerDone.Go(func() { failed(a.layer.Run(layerCtx)) })

@@ -33,7 +33,8 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, initVerb, agentVerb, checkVerb, observeVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
+	demoVerb, initVerb, agentVerb, checkVerb, observeVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, reapVerb, explainVerb, divergencesVerb,
+	declareDownVerb, recoverVerb,
 }
 
 // app is what verbs share.

@@ -126,6 +126,14 @@ type Hybrid struct {
 	SyncEvery Duration  `yaml:"sync_every"`
 	// SQLLogouts takes a row that somebody has deleted for a logout.
 	SQLLogouts bool `yaml:"sql_logouts"`
+	Reap       Reap `yaml:"reap"`
+}
+
+// Reap is the walk over expired rows.
+type Reap struct {
+	Every Duration `yaml:"every"` // 0s: agents do not walk
+	Batch int      `yaml:"batch"`
+	Pause Duration `yaml:"pause"`
 }
 
 // Redis is a Redis server (one of Addrs), a cluster (several, or Cluster), or

@@ -49,6 +49,8 @@ const (
 	DefaultOwnTable  = "crossfade"
 	DefaultPreset    = "plain" // where no columns are named
 	DefaultWrites    = "layer"
-	DefaultSyncWait  = "on"                        // a read through one node of Galera sees a write through another
-	DefaultSyncEvery = Duration(120 * time.Second) // the reference application's own
+	DefaultSyncWait  = "on"                             // a read through one node of Galera sees a write through another
+	DefaultReapBatch = 500                              // a millisecond of the table
+	DefaultReapPause = Duration(100 * time.Millisecond) // 5,000 rows a second at most
+	DefaultSyncEvery = Duration(120 * time.Second)      // the reference application's own
 )

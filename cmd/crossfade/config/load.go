@@ -114,6 +114,7 @@ func filled(s Store) Store {
 		h := *s.Hybrid
 		h.Memcached.Hash = cmp.Or(h.Memcached.Hash, DefaultHash)
 		h.SyncEvery = cmp.Or(h.SyncEvery, DefaultSyncEvery)
+		h.Reap.Batch, h.Reap.Pause = cmp.Or(h.Reap.Batch, DefaultReapBatch), cmp.Or(h.Reap.Pause, DefaultReapPause)
 		h.MySQL.fill()
 		s.Hybrid = &h
 	}

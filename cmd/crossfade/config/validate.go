@@ -236,6 +236,15 @@ func (k *checker) hybrid(path, side string, h *Hybrid) {
 	if h.SyncEvery.Std() < time.Second {
 		k.bad(path+".sync_every", "%v: accepted is 1s or more", h.SyncEvery)
 	}
+	if e := h.Reap.Every.Std(); e < 0 || e > 0 && e < time.Minute {
+		k.bad(path+".reap.every", "%v: accepted is 0s (never) or 1m or more", h.Reap.Every)
+	}
+	if h.Reap.Every > 0 && h.MySQL.Writes == "app" {
+		k.bad(path+".reap.every", "stands beside mysql.writes: app, where the application's own job deletes rows: accepted is 0s")
+	}
+	if h.Reap.Batch < 1 || h.Reap.Batch > 10_000 || h.Reap.Pause < 0 {
+		k.bad(path+".reap", "batch %d, pause %v: accepted are 1 to 10000, and 0s or more", h.Reap.Batch, h.Reap.Pause)
+	}
 	if h.SQLLogouts && h.MySQL.SyncWait == "off" {
 		k.bad(path+".sql_logouts", "stands beside mysql.sync_wait: \"off\", where a node that is behind looks like a logout: accepted is one of the two")
 	}

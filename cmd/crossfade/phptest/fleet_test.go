@@ -209,6 +209,11 @@ func (f *fleet) crossfadeAt(i int, args ...string) {
 // run runs one command line, and gives what it printed and its exit code.
 func (f *fleet) run(i int, args ...string) (string, int) {
 	f.t.Helper()
+	return f.runWith(i, "", args...)
+}
+
+func (f *fleet) runWith(i int, stdin string, args ...string) (string, int) {
+	f.t.Helper()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
 	defer cancel()
@@ -219,7 +224,7 @@ func (f *fleet) run(i int, args ...string) (string, int) {
 	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var out, progress bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &progress
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &progress
 	err := cmd.Run()
 	f.t.Logf("$ crossfade %s  # %.1fs: %s", strings.Join(args, " "), time.Since(began).Seconds(), strings.Join(strings.Fields(out.String()), " "))
 	var exit *exec.ExitError

@@ -1,19 +1,16 @@
 package phptest
 
 import (
-	"database/sql"
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/bradfitz/gomemcache/memcache"
-	_ "github.com/go-sql-driver/mysql"
 
 	"github.com/seed-41165957/crossfade/backends/localserver"
 )
@@ -94,7 +91,7 @@ func (s *shop) page(i int, name, sessions, memcached, socket string) *host {
 }
 
 // use points both hosts elsewhere, one after the other.
-func (s *shop) use(name string, page func(i int) *host) {
+func (s *shop) use(page func(i int) *host) {
 	s.t.Helper()
 	for i := range s.hosts {
 		s.hosts[i] = page(i)
@@ -102,7 +99,6 @@ func (s *shop) use(name string, page func(i int) *host) {
 			was.stop(s.t)
 		}
 	}
-	_ = name
 }
 
 // at is one stage: so many clicks, a look at who is logged out, and somebody
@@ -179,38 +175,20 @@ func (s *shop) end() {
 }
 
 // misbehave is observed while somebody deletes keys to have them read again,
-// writes the table by SQL, uses a command that is not spoken, and other flags.
+// writes the table past the agents, uses a command that is not spoken, and other
+// flags.
 func (s *shop) misbehave() {
 	s.t.Helper()
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		mc := memcache.New(s.fleet.agents[0].memcached)
-		defer mc.Close()
-		db, err := sql.Open("mysql", "root@tcp("+s.db.Nodes[1].Addr()+")/shop")
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
-		defer db.Close()
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-			key := fmt.Sprintf("sess:%032x", i%20)
-			mc.Set(&memcache.Item{Key: key, Value: []byte("x"), Flags: 2, Expiration: 7200})
-			if i%3 == 0 {
-				mc.Delete(key)
-			}
-			mc.Increment("sess:"+strings.Repeat("a", 32), 1)
-			db.Exec("UPDATE sessions SET expires = expires + 1 LIMIT 20")
-		}
-	}()
+	cmd := exec.Command(program(s.t, "php", "php-cli"), testFile(s.t, "shop/misbehave.php"))
+	cmd.Env = append(cmd.Environ(), "SHOP_SESSIONS="+testFile(s.t, "shop/own.php"), "SHOP_MEMCACHED="+s.fleet.agents[0].memcached, "SHOP_MYSQL="+s.db.Nodes[1].Addr())
+	p, err := localserver.Start(cmd)
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	out, code := s.fleet.run(0, "observe", "4s")
-	close(stop)
-	<-done
+	if err := p.Stop(10 * time.Second); err != nil {
+		s.t.Error(err)
+	}
 	if code != 3 {
 		s.t.Errorf("exit code %d, want 3", code)
 	}
@@ -241,12 +219,12 @@ func TestShopUnchanged(t *testing.T) {
 	direct := func(i int) *host { return s.page(i, "memcached and MySQL", "own.php", s.mc.Addr(), "") }
 	agents := func(i int) *host { return s.page(i, "agent and MySQL", "own.php", s.fleet.agents[i].memcached, "") }
 	redis := func(i int) *host { return s.page(i, "redis", "redis.php", "", "") }
-	s.use("memcached and MySQL", direct)
+	s.use(direct)
 	s.crowd.at("memcached and MySQL")
 	idle := s.crowd.loginMany(40)
 	s.crowd.start(20)
 	s.at("memcached and MySQL", true)
-	s.at("agents, off", true, func() { s.use("agents", agents) })
+	s.at("agents, off", true, func() { s.use(agents) })
 	if out, code := s.fleet.run(0, "observe", "4s"); code != 0 || strings.Contains(out, "red") {
 		t.Errorf("a sound site: exit code %d\n%s", code, out)
 	}
@@ -256,7 +234,7 @@ func TestShopUnchanged(t *testing.T) {
 	s.at("backfill, verify", false, s.do("backfill"), s.do("verify"))
 	s.at("read-new", true, s.do("ramp read-new 25"), s.do("ramp read-new 100"))
 	s.at("cutover", true, s.do("ramp cutover 100"))
-	s.at("redis for good", false, func() { s.use("redis", redis) }, s.fleet.stop)
+	s.at("redis for good", false, func() { s.use(redis) }, s.fleet.stop)
 	each(8, idle, func(u *user) { s.crowd.click(u, "click"); s.crowd.look(u) })
 	s.end()
 }
@@ -270,12 +248,12 @@ func TestShopFunctions(t *testing.T) {
 		return s.page(i, "agent", "agent.php", "", s.fleet.agents[i].memcached[len("unix:"):])
 	}
 	redis := func(i int) *host { return s.page(i, "redis", "redis.php", "", "") }
-	s.use("memcached and MySQL", direct)
+	s.use(direct)
 	s.crowd.at("memcached and MySQL")
 	idle := s.crowd.loginMany(40)
 	s.crowd.start(20)
 	s.at("memcached and MySQL", true)
-	s.at("agents, off", true, func() { s.use("agents", agents) })
+	s.at("agents, off", true, func() { s.use(agents) })
 	s.at("mirror", true, s.do("ramp mirror 100"))
 	s.at("mirror, a node killed", false, s.killNode)
 	s.at("backfill, verify", false, s.do("backfill"), s.do("verify"))
@@ -286,7 +264,7 @@ func TestShopFunctions(t *testing.T) {
 		}
 	})
 	s.at("cutover", false, s.do("ramp cutover 100"))
-	s.at("redis for good", false, func() { s.use("redis", redis) }, s.fleet.stop)
+	s.at("redis for good", false, func() { s.use(redis) }, s.fleet.stop)
 	each(8, idle, func(u *user) { s.crowd.click(u, "click"); s.crowd.look(u) })
 	s.end()
 }
