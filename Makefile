@@ -5,13 +5,25 @@ BIN     := bin/crossfade
 NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus
 PHP_EXT := memcached:php-memcached redis:php-redis pdo_mysql:php-mysql
 
-.PHONY: build demo test test-all test-walk test-php lint bench deps clean
+.PHONY: static deb build demo test test-all test-walk test-php lint bench deps clean
 
 build: $(BIN)
 
 .PHONY: $(BIN)
 $(BIN):
 	$(GO) build -trimpath -o $(BIN) ./cmd/crossfade
+
+# The same without C, for packages and containers.
+static:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/static/crossfade ./cmd/crossfade
+
+# bin/crossfade_*.deb. The packager is run at its version, from the module
+# proxy, and is no dependency of ours.
+NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
+DEB_VERSION ?= 0.0.0+$(shell git rev-parse --short=12 HEAD 2>/dev/null || echo local)
+DEB_TARGET  ?= bin/
+deb: static
+	DEB_VERSION=$(DEB_VERSION) DEB_ARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) pkg --config cmd/crossfade/dist/nfpm.yaml --packager deb --target $(DEB_TARGET)
 
 # A whole migration on this machine, on embedded stores, under live traffic.
 demo: $(BIN)

@@ -2,6 +2,7 @@ package frontends
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -40,10 +41,40 @@ type Conn struct {
 	bulk   *[]byte // from bulks while in use
 	timed  bool    // the deadline of this command is set
 	fills  int     // reads from nc so far
+	began  time.Time
+	locks  int       // granted to this client and not released
+	held   time.Time // when the last of them runs out
 
 	mu       sync.Mutex
 	resting  bool // guarded by mu: waiting for the first byte of a command
-	stopping bool // guarded by mu: no further command
+	stopping bool // guarded by mu: see leaving
+}
+
+// Locked tells that the client was granted a lock for ttl (0: it named none).
+// While it holds one, Shutdown lets it go on.
+func (c *Conn) Locked(ttl time.Duration) {
+	c.locks++
+	if end := time.Now().Add(cmp.Or(ttl, c.Options.Command)); end.After(c.held) {
+		c.held = end
+	}
+}
+
+// Unlocked is the reverse of Locked.
+func (c *Conn) Unlocked() { c.locks = max(0, c.locks-1) }
+
+// leaving tells whether the client may send no further command: the server
+// stops, and this is no request that has just begun. (A request of PHP's is a
+// connection of several commands, with the page in between.) until is when it
+// may send none. The caller holds mu.
+func (c *Conn) leaving(now time.Time) (until time.Time, leaving bool) {
+	if !c.stopping {
+		return time.Time{}, false
+	}
+	until = c.began.Add(c.Options.Young)
+	if c.locks > 0 && c.held.After(until) {
+		until = c.held // or Shutdown's context, if that is first
+	}
+	return until, !until.After(now)
 }
 
 // filler keeps Read out of Conn's own methods.
@@ -52,7 +83,7 @@ type filler struct{ c *Conn }
 func (f filler) Read(p []byte) (int, error) { return f.c.fill(p) }
 
 func newConn(nc net.Conn, number uint64, o *Options) *Conn {
-	c := &Conn{Options: o, Number: number, nc: nc, output: output{nc: nc, o: o}}
+	c := &Conn{Options: o, Number: number, nc: nc, output: output{nc: nc, o: o}, began: time.Now()}
 	c.in = bufio.NewReaderSize(filler{c}, readBuffer)
 	return c
 }
@@ -85,13 +116,18 @@ func (c *Conn) rest() error {
 		c.bulk = nil
 	}
 	c.mu.Lock()
-	if c.stopping {
+	now := time.Now()
+	until, leaving := c.leaving(now)
+	if leaving {
 		c.mu.Unlock()
 		return ErrQuit
 	}
 	idle := time.Time{}
 	if c.Options.Idle > 0 {
-		idle = time.Now().Add(c.Options.Idle)
+		idle = now.Add(c.Options.Idle)
+	}
+	if !until.IsZero() {
+		idle = until
 	}
 	// Under mu, so that stop cannot set its deadline in between and lose it.
 	err := c.nc.SetReadDeadline(idle)
@@ -108,20 +144,22 @@ func (c *Conn) rest() error {
 	return err
 }
 
-// stop lets the connection end after the commands that have arrived.
+// stop lets the connection end after the request that is under way.
 func (c *Conn) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopping = true
-	if c.resting {
-		c.nc.SetReadDeadline(time.Unix(1, 0)) // its error is the end of the wait as well
+	if c.resting { // then its goroutine stands in rest, and leaves locks alone
+		until, _ := c.leaving(time.Now())
+		c.nc.SetReadDeadline(until) // its error is the end of the wait as well
 	}
 }
 
-func (c *Conn) isStopping() bool {
+func (c *Conn) isLeaving() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stopping
+	_, leaving := c.leaving(time.Now())
+	return leaving
 }
 
 // First is the first byte of the command, which stays unread.

@@ -24,6 +24,11 @@ type Options struct {
 	// libraries keep theirs (go-redis: 30 minutes), so that they end it, and
 	// never with a request under way. Negative: for ever.
 	Idle time.Duration
+	// Young is how old a connection is at the most to count as one request,
+	// which Shutdown lets end: 1 s. (Clients that connect for each request, as
+	// PHP does, send commands with the page's work in between.) Older ones are
+	// kept for many requests, and closed between two commands. Negative: none is.
+	Young time.Duration
 	// Command is how long the rest of a command may take once it has begun:
 	// 30 s, which is 1 MiB over a line of 35 KB/s.
 	Command time.Duration
@@ -52,6 +57,7 @@ func (o Options) withDefaults() Options {
 	o.Args = cmp.Or(o.Args, 1024)
 	o.Value = cmp.Or(o.Value, 1<<20)
 	o.Idle = cmp.Or(o.Idle, time.Hour)
+	o.Young = cmp.Or(o.Young, time.Second)
 	o.Command = cmp.Or(o.Command, 30*time.Second)
 	o.Write = cmp.Or(o.Write, 10*time.Second)
 	o.Output = cmp.Or(o.Output, 64<<10)

@@ -151,9 +151,12 @@ func (s *Server) abort(r *run) {
 func (s *Server) add(r *run, nc net.Conn) *Conn {
 	s.mu.Lock()
 	full := len(s.conns) >= s.o.Connections
-	if !full && !s.stopping && !r.dead {
+	if !full && !r.dead {
 		c := newConn(nc, numbers.Add(1), &s.o)
 		s.conns[c] = r
+		if s.stopping { // accepted in the last moment: nobody else will serve it
+			c.stop()
+		}
 		s.tell()
 		s.mu.Unlock()
 		return c
@@ -205,8 +208,8 @@ func (s *Server) serve(ctx context.Context, c *Conn) {
 	}
 }
 
-// commands runs one command after the other. When the server stops, those are
-// still answered that had come by then.
+// commands runs one command after the other. When the client is to leave, those
+// are still answered that had come by then.
 func (s *Server) commands(ctx context.Context, c *Conn, h Handler) error {
 	last := -1 // fills, when it was seen that the server stops
 	for {
@@ -214,7 +217,7 @@ func (s *Server) commands(ctx context.Context, c *Conn, h Handler) error {
 			if err := c.rest(); err != nil {
 				return err
 			}
-		} else if c.isStopping() {
+		} else if c.isLeaving() {
 			if last < 0 {
 				last = c.fills
 			}
@@ -246,9 +249,14 @@ const (
 
 var errForced = errors.New("frontends: the time to drain is over")
 
-// Shutdown stops accepting, lets the commands that have come be answered, and
-// closes the connections. When ctx ends first, it closes what is left, cancels
-// the contexts of the commands, and returns the cause. It may be called twice.
+// Shutdown stops accepting, lets the requests under way end, and closes the
+// connections: one that is older than Options.Young between two commands, a
+// younger one when it is that old, one that holds a lock when it was released.
+// What was accepted is served. Clients that were not accepted yet stay in the
+// socket's queue; where another process has the socket too, it takes them.
+//
+// When ctx ends first, it closes what is left, cancels the contexts of the
+// commands, and returns the cause. It may be called twice.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.stopping {

@@ -149,3 +149,35 @@ func TestContext(t *testing.T) {
 	}
 	c.ended("")
 }
+
+// TestShutdownLetsRequestsEnd: a client that connects for each request sends
+// several commands, with its own work in between. One that has just been
+// accepted, or holds a lock, is served to its end; one that is kept is not.
+func TestShutdownLetsRequestsEnd(t *testing.T) {
+	srv, addr := serve(t, frontendtest.New(t, web), frontends.Options{Young: 300 * time.Millisecond})
+	kept, locked := dial(t, "tcp", addr), dial(t, "tcp", addr)
+	kept.ask("version\r\n", version)
+	locked.ask("add l.a 0 30 1\r\n1\r\n", "STORED\r\n")
+	time.Sleep(350 * time.Millisecond) // both are old now
+	silent, page := dial(t, "tcp", addr), dial(t, "tcp", addr)
+	page.ask("set s.a 0 0 1\r\na\r\n", "STORED\r\n")
+	last := dial(t, "tcp", addr)
+	last.ask("version\r\n", version) // silent, before it, is accepted too
+	done := make(chan error, 1)
+	go func() { done <- srv.Shutdown(t.Context()) }()
+	kept.ended("")
+	silent.ask("get s.a\r\n", "VALUE s.a 0 1\r\na\r\nEND\r\n")
+	page.ask("get s.a\r\n", "VALUE s.a 0 1\r\na\r\nEND\r\n")
+	page.ended("") // when it is no longer young
+	locked.ask("set s.a 0 0 1\r\nb\r\n", "STORED\r\n")
+	select {
+	case err := <-done:
+		t.Fatalf("Shutdown returned %v while a client holds a lock", err)
+	default:
+	}
+	locked.ask("delete l.a\r\n", "DELETED\r\n")
+	locked.ended("")
+	if err := <-done; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}

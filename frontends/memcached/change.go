@@ -67,6 +67,7 @@ func (h *handler) delete(ctx context.Context, words []word) error {
 	var err error
 	if r.Lock {
 		found, err = h.s.Unlock(ctx, r, kinds.Owner{Conn: h.c.Number})
+		h.c.Unlocked()
 	} else {
 		found, err = h.s.Delete(ctx, r)
 	}

@@ -94,6 +94,9 @@ func (h *handler) add(ctx context.Context, r kinds.Ref, s backends.Session) erro
 			}
 		}
 		stored, err = h.s.Lock(ctx, r, kinds.Owner{Client: string(s.Data), Conn: h.c.Number}, ttl)
+		if stored {
+			h.c.Locked(ttl)
+		}
 	}
 	switch {
 	case err != nil:

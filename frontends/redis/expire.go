@@ -133,6 +133,7 @@ func (h *handler) del(ctx context.Context) error {
 		var err error
 		if r.Lock {
 			found, err = h.s.Unlock(ctx, r, h.owner(""))
+			h.c.Unlocked()
 		} else {
 			found, err = h.s.Delete(ctx, r)
 		}

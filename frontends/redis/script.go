@@ -60,6 +60,7 @@ func (h *handler) run(ctx context.Context, known bool, unknown string) error {
 		return h.unsupported(frontends.ClassLock, errNoLock)
 	}
 	released, err := h.s.Unlock(ctx, r, h.owner(string(h.args[4])))
+	h.c.Unlocked()
 	if err != nil {
 		return h.fail(err, r)
 	}

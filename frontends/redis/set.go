@@ -126,6 +126,9 @@ func (h *handler) add(ctx context.Context, key, data []byte, deadline time.Time)
 			}
 		}
 		stored, err = h.s.Lock(ctx, r, kinds.Owner{Client: string(data), Conn: h.c.Number}, ttl)
+		if stored {
+			h.c.Locked(ttl)
+		}
 	}
 	if err != nil {
 		h.fail(err, r)

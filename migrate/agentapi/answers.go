@@ -14,6 +14,7 @@ type Status struct {
 	Migration string    `json:"migration"`
 	Started   time.Time `json:"started"`
 	Uptime    float64   `json:"uptime_seconds"` // by the agent's own clock
+	Now       time.Time `json:"now"`            // the clock of the agent's host
 	State     State     `json:"state"`
 	darklaunch.Status
 }

@@ -121,7 +121,7 @@ func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
-	s := Status{Agent: h.o.Name, Version: h.o.Version, Started: h.began, Uptime: time.Since(h.began).Seconds(),
+	s := Status{Agent: h.o.Name, Version: h.o.Version, Started: h.began, Uptime: time.Since(h.began).Seconds(), Now: time.Now(),
 		State: h.State(), Status: h.l.Status()}
 	if cur := h.o.Flags.Current(); cur != nil {
 		s.Migration = cur.Migration()

@@ -20,12 +20,12 @@ import (
 
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/frontends"
 	"github.com/seed-41165957/crossfade/frontends/memcached"
 	"github.com/seed-41165957/crossfade/frontends/redis"
-	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
 
 // Options of Run. The zero value works.
@@ -34,14 +34,20 @@ type Options struct {
 	Log     *slog.Logger
 	// Metrics, if nil, are made.
 	Metrics *metrics.Metrics
-	// Drain is how long requests under way may take at the end: default 10 s.
+	// Drain is how long requests under way may take at the end: default 4 s.
+	// New clients wait in the socket's queue meanwhile, if somebody else holds
+	// it too, and libmemcached's patience is 5 s.
 	Drain time.Duration
 	// WatchEvery is how often the first agent of flags.agents looks at the fleet:
 	// default 15 s.
 	WatchEvery time.Duration
+	// Sockets that were handed over; nil: none. Run closes them.
+	Sockets *systemd.Set
 	// Listening is told, once all ports are open.
 	Listening func()
 }
+
+const defaultDrain = 4 * time.Second
 
 // Run is one agent, from its configuration to its end.
 func Run(ctx context.Context, c *config.Config, o Options) error {
@@ -49,11 +55,12 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Drain == 0 {
-		o.Drain = 10 * time.Second
+		o.Drain = defaultDrain
 	}
 	if o.Metrics == nil {
 		o.Metrics = metrics.New(c.Migration, o.Version)
 	}
+	defer o.Sockets.Close()
 	p, err := parts.Open(c, c.Agent.StateDir)
 	if err != nil {
 		return err
@@ -115,6 +122,8 @@ func (a *agent) run(ctx context.Context) error {
 		if a.o.Listening != nil {
 			a.o.Listening()
 		}
+		systemd.Notify(systemd.Ready)
+		behind.Go(func() { systemd.Watchdog(flagsCtx, func() { a.layer.Status() }) }) // it takes the layer's locks
 		a.o.Log.Info("serving", "component", "agent", "name", a.c.Agent.Name, "migration", a.c.Migration)
 		select {
 		case <-ctx.Done():
@@ -126,12 +135,15 @@ func (a *agent) run(ctx context.Context) error {
 	// Stop accepting and finish requests; then let the queue arrive; then the
 	// flags; last the admin port, so that what is left can be asked until then.
 	a.stopping.Store(true)
+	systemd.Notify(systemd.Stopping)
 	drain, cancel := context.WithTimeout(base, a.o.Drain)
 	defer cancel()
 	for _, s := range a.servers {
-		if e := s.Shutdown(drain); e != nil {
-			a.o.Log.Warn("requests were cut off", "component", "agent", "error", e)
-		}
+		serving.Go(func() {
+			if e := s.Shutdown(drain); e != nil {
+				a.o.Log.Warn("requests were cut off", "component", "agent", "error", e)
+			}
+		})
 	}
 	serving.Wait()
 	endLayer()
@@ -178,7 +190,7 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 		s := f.make()
 		a.servers = append(a.servers, s)
 		for _, addr := range f.addrs {
-			l, err := frontends.Listen(ctx, addr, frontends.ListenOptions{})
+			l, err := a.o.listener(ctx, addr)
 			if err != nil {
 				return abort(fmt.Errorf("listen at %s: %w: is another agent running?", addr, err))
 			}
@@ -187,6 +199,10 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 	}
 	admin, al, err := a.admin(ctx)
 	if err != nil {
+		return abort(err)
+	}
+	if err := a.o.Sockets.Left(); err != nil {
+		al.Close()
 		return abort(err)
 	}
 	for _, p := range ports {
@@ -202,27 +218,6 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 		}
 	}()
 	return admin, nil
-}
-
-func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {
-	token := ""
-	if a.c.Listen.AdminTokenFile.Set() {
-		var err error
-		if token, err = a.c.Listen.AdminTokenFile.Read(); err != nil {
-			return nil, nil, err
-		}
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", a.o.Metrics.Handler())
-	mux.Handle("/", agentapi.New(a.layer, agentapi.Options{
-		Name: a.c.Agent.Name, Version: a.o.Version, Flags: a.parts.Flags, Kinds: a.parts.Kinds, Token: token,
-		Digest: a.digest, Unsupported: a.o.Metrics.UnsupportedCounts, Stopping: a.stopping.Load,
-	}))
-	l, err := frontends.Listen(ctx, a.c.Listen.Admin, frontends.ListenOptions{})
-	if err != nil {
-		return nil, nil, fmt.Errorf("listen.admin: %w: is another agent running?", err)
-	}
-	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}, l, nil
 }
 
 // unsupported passes on what the frontends count and the layer does not see.

@@ -31,13 +31,16 @@ type row struct {
 }
 
 func checkVerb(a *app) *cobra.Command {
-	return &cobra.Command{
+	var fleet bool
+	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Look whether everything is as a migration needs it",
 		Long: `Look at the configuration, the stores, the flags and the agents before anything
 moves. Each row: what was found, what is wanted, and what puts it right. Exit
-code 3 if a row is not as it must be.`,
-		Example: "  crossfade check",
+code 3 if a row is not as it must be. With --fleet also: each agent's version,
+configuration, revision and clock, what the stores allow us, and whether new has
+room for old's sessions (a sample of old is read).`,
+		Example: "  crossfade check --fleet",
 		Args:    exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(a.config)
@@ -45,6 +48,9 @@ code 3 if a row is not as it must be.`,
 				return usage(err)
 			}
 			rows := check(cmd.Context(), c)
+			if fleet {
+				rows = append(rows, checkFleet(cmd.Context(), c)...)
+			}
 			bad := 0
 			for _, r := range rows {
 				if !r.OK {
@@ -70,6 +76,8 @@ code 3 if a row is not as it must be.`,
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&fleet, "fleet", false, "look at all agents and at what the stores allow, too")
+	return cmd
 }
 
 // checkFailed is how many rows are not as they must be.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/migrate"
 )
 
@@ -32,7 +33,8 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, agentVerb, checkVerb, observeVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, reapVerb, explainVerb, divergencesVerb, declareDownVerb, recoverVerb,
+	demoVerb, initVerb, agentVerb, checkVerb, observeVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, reapVerb, explainVerb, divergencesVerb,
+	declareDownVerb, recoverVerb,
 }
 
 // app is what verbs share.
@@ -52,7 +54,7 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		Long: `Crossfade moves live user sessions from one store to another without logging
 anyone out. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a gate,
 4 inconclusive (run the same command again: it goes on from there).`,
-		SilenceUsage: true, SilenceErrors: true,
+		Version: parts.Version(), SilenceUsage: true, SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage(fmt.Errorf("no verb %q", args[0]))

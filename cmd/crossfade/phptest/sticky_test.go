@@ -110,7 +110,9 @@ func TestSticky(t *testing.T) {
 
 // throughSocket is phpredis at an agent's Unix socket.
 func throughSocket(a *sidecar) []string {
-	return []string{"session.save_handler=redis", "session.save_path=unix://" + a.redis[len("unix:"):], "redis.session.locking_enabled=1"}
+	return []string{"session.save_handler=redis", "session.save_path=unix://" + a.redis[len("unix:"):], "redis.session.locking_enabled=1",
+		// phpredis gives up after 25 ms, and then drops what the page wrote.
+		"redis.session.lock_retries=300", "redis.session.lock_wait_time=10000"}
 }
 
 // countWrites counts writes to session files (inotify(7), IN_MODIFY).
