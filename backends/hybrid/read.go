@@ -26,6 +26,9 @@ func (s *Store) Get(ctx context.Context, k backends.Key) (backends.Session, bool
 	if rowErr != nil {
 		return backends.Session{}, false, rowErr
 	}
+	if !found && err == nil {
+		err = s.missed(ctx, k)
+	}
 	if !found {
 		return backends.Session{}, false, err // memcached may have had it
 	}
@@ -74,6 +77,9 @@ func (s *Store) ReadMany(ctx context.Context, ks []backends.Key) ([]backends.Rec
 		if !rows[j].Found {
 			if err != nil {
 				return nil, fmt.Errorf("backends/hybrid: memcached: %w", err) // it may have had it
+			}
+			if err := s.missed(ctx, ks[i]); err != nil {
+				return nil, err
 			}
 			continue
 		}
