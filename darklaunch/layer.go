@@ -41,6 +41,7 @@ type Layer struct {
 	dirty         [2]atomic.Int64
 	unknown       [2]atomic.Int64
 	allDirty      [2]atomic.Bool
+	allDirtied    atomic.Uint64 // how often one of them was set: see Verified
 	repairs       chan struct{}
 	copies        chan struct{} // bounds refills and repairs at one time
 
