@@ -136,7 +136,7 @@ func (l *Layer) Close() error {
 	l.closed = true
 	l.mu.Unlock()
 	clean := l.eras.older() == 0 && l.eras.now.Load().running.Load() == 0 && l.mirror.length() == 0 &&
-		l.dirty[rules.New].Load() == 0 && l.dirty[rules.Old].Load() == 0 && !l.allDirty[rules.New].Load() &&
+		l.dirty[rules.New].Load() == 0 && l.dirty[rules.Old].Load() == 0 && !l.allDirty[rules.New].Load() && !l.allDirty[rules.Old].Load() &&
 		l.unknown[rules.Old].Load() == 0 && l.unknown[rules.New].Load() == 0
 	l.endCalls()
 	l.wg.Wait()
