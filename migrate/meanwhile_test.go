@@ -286,3 +286,16 @@ func TestPurgeInDoubt(t *testing.T) {
 		t.Errorf("removed, after %d calls, and the first may still arrive", d.calls)
 	}
 }
+
+// TestHostsCostOfCutover: before cutover, too, it is said that clients have to
+// go back to their hosts before a way down.
+func TestHostsCostOfCutover(t *testing.T) {
+	_, ms := hostsRig(t)
+	for _, p := range []position.Position{position.Cutover, position.Back} {
+		var d flags.Definition
+		d.Weights[p] = flags.Buckets
+		if back := strings.Join(ms[0].cost(&revision{}, d, nil), "; "); !strings.Contains(back, "give clients back to their hosts first") {
+			t.Errorf("%v: %s", p, back)
+		}
+	}
+}
