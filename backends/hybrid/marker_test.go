@@ -243,3 +243,41 @@ func TestRowEndsFirst(t *testing.T) {
 		}
 	})
 }
+
+// late is a memcached whose answers come in the very moment in which the caller
+// leaves.
+type late struct {
+	*memory.Store
+	leave func()
+}
+
+func (l *late) Get(ctx context.Context, k backends.Key) (backends.Session, bool, error) {
+	defer l.leave()
+	return l.Store.Get(ctx, k)
+}
+
+func (l *late) ReadMany(ctx context.Context, ks []backends.Key) ([]backends.Record, error) {
+	defer l.leave()
+	return l.Store.ReadMany(ctx, ks)
+}
+
+// TestLateMiss: memcached's miss alone is no answer, also where there is no time
+// left to ask the table.
+func TestLateMiss(t *testing.T) {
+	rows := memory.New(memory.Options{Migration: "test"})
+	if err := rows.Set(bg, session("1")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(bg)
+	s := hybrid.New(&late{memory.New(memory.Options{Migration: "test"}), cancel}, rows, hybrid.Options{Migration: "test"})
+	t.Cleanup(func() { s.Close() })
+	if _, found, err := s.Get(ctx, key); !found && err == nil {
+		t.Error("get: a session that the table holds is missing")
+	}
+	ctx, cancel = context.WithCancel(bg)
+	s = hybrid.New(&late{memory.New(memory.Options{Migration: "test"}), cancel}, rows, hybrid.Options{Migration: "test"})
+	t.Cleanup(func() { s.Close() })
+	if rec, err := s.Read(ctx, key); !rec.Found && err == nil {
+		t.Error("read: a session that the table holds is missing")
+	}
+}

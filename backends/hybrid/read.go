@@ -19,8 +19,11 @@ func (s *Store) Get(ctx context.Context, k backends.Key) (backends.Session, bool
 		s.stats.fromCache.Add(1)
 		return sess, true, nil
 	}
-	if answered(err) || ctx.Err() != nil {
+	if answered(err) {
 		return sess, false, err
+	}
+	if err := ctx.Err(); err != nil { // the table has not said anything yet
+		return backends.Session{}, false, err
 	}
 	sess, found, rowErr := s.rows.Get(ctx, k)
 	if rowErr != nil {
@@ -52,7 +55,10 @@ func (s *Store) ReadMany(ctx context.Context, ks []backends.Key) ([]backends.Rec
 	fast, cancel := half(ctx)
 	recs, err := s.cache.ReadMany(fast, ks)
 	cancel()
-	if answered(err) || ctx.Err() != nil {
+	if answered(err) {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil { // the table has not said anything yet
 		return nil, err
 	}
 	if err != nil {
