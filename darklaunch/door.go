@@ -134,11 +134,12 @@ func (d *Door) yesOrNo(ctx context.Context, op *operation, kind rules.Op, no rul
 	return false, op.unavailable()
 }
 
-// doWrite runs a write. Where old finds that somebody has deleted the session
-// behind its back, the other store has to lose it too.
+// doWrite runs a write. Where old decides, and finds that somebody has deleted
+// the session behind its back, the other store has to lose it too. Where new
+// decides, old may have lost what nobody wrote there: it is dirty.
 func (d *Door) doWrite(ctx context.Context, op *operation, kind rules.Op) (rules.Reply, error) {
 	reply, err := d.writeOnce(ctx, op, kind)
-	if errors.Is(op.failure, backends.ErrRevoked) && kind != rules.Delete {
+	if errors.Is(op.failure, backends.ErrRevoked) && kind != rules.Delete && reply == rules.Error {
 		d.l.bypassed.Add(1)
 		if _, err := d.Delete(ctx, op.ref); err != nil {
 			return rules.Error, fmt.Errorf("a session that was deleted by others is not gone yet: %w", err)

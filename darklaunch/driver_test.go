@@ -279,7 +279,10 @@ func TestMarksLost(t *testing.T) {
 		if !s.AllDirtyNew || s.MarksLost != 1 {
 			t.Errorf("all dirty %v, marks lost %d, want true and 1", s.AllDirtyNew, s.MarksLost)
 		}
-		r.layers[0].Verified()
+		if r.layers[0].Verified(s.AllDirtied-1) || !r.layers[0].Status().AllDirtyNew {
+			t.Error("a verification that began before counted")
+		}
+		r.layers[0].Verified(s.AllDirtied)
 		if r.layers[0].Status().AllDirtyNew {
 			t.Error("still all dirty after a verification")
 		}

@@ -48,7 +48,7 @@ func (l *Layer) marksMayBeLost() {
 		return
 	}
 	l.marksLost.Add(n)
-	l.allDirty[rules.New].Store(true)
+	l.soilAll(rules.New)
 	l.log.Warn("old has evicted or restarted while marks stood: all sessions count as dirty until a verification", "marks", n)
 }
 

@@ -49,8 +49,10 @@ type Layer struct {
 	dirty    [2]atomic.Int64
 	unknown  [2]atomic.Int64
 	allDirty [2]atomic.Bool
-	repairs  chan struct{}
-	copies   chan struct{} // bounds refills and repairs at one time
+	// allDirtied is how often one of them was set: see Verified.
+	allDirtied atomic.Uint64
+	repairs    chan struct{}
+	copies     chan struct{} // bounds refills and repairs at one time
 
 	calls    context.Context // of every store call; ends at Close
 	endCalls context.CancelFunc
@@ -151,7 +153,7 @@ func (l *Layer) Close() error {
 	l.closed = true
 	l.mu.Unlock()
 	clean := l.eras.older() == 0 && l.eras.now.Load().running.Load() == 0 && l.mirror.length() == 0 &&
-		l.dirty[rules.New].Load() == 0 && l.dirty[rules.Old].Load() == 0 && !l.allDirty[rules.New].Load() &&
+		l.dirty[rules.New].Load() == 0 && l.dirty[rules.Old].Load() == 0 && !l.allDirty[rules.New].Load() && !l.allDirty[rules.Old].Load() &&
 		l.unknown[rules.Old].Load() == 0 && l.unknown[rules.New].Load() == 0
 	l.endCalls()
 	l.wg.Wait()

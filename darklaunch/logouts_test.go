@@ -101,7 +101,7 @@ func TestBypass(t *testing.T) {
 			set(t, d, "one", "x")
 			time.Sleep(time.Second)
 			if checked {
-				r.layers[0].Verified()
+				r.layers[0].Verified(r.layers[0].Status().AllDirtied)
 			}
 			s := hourly("y")
 			s.Key = ref("one").OldKey()

@@ -204,3 +204,27 @@ func TestCacheLost(t *testing.T) {
 		wantGet(t, "after the next write", d, one, "3")
 	})
 }
+
+// TestHostsRepair: what this host has marked is newer than what new holds,
+// whatever the two deadlines are: a write may come at once after another, keep
+// the deadline (an absolute one), or shorten it.
+func TestHostsRepair(t *testing.T) {
+	for name, second := range map[string]time.Duration{"the same": time.Hour, "shorter": time.Minute, "longer": 2 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			hosts(t, position.Fenced, func(t *testing.T, r *rig, a, _ *darklaunch.Door) {
+				now := time.Now()
+				must(t, a.Set(bg, ref("one"), backends.Session{Data: []byte("first"), Deadline: now.Add(time.Hour)}))
+				r.faults[1].set(func(memory.Call) memory.Fault { return memory.Fault{Kind: memory.NotApplied} })
+				must(t, a.Set(bg, ref("one"), backends.Session{Data: []byte("second"), Deadline: now.Add(second)}))
+				r.faults[1].set(nil)
+				time.Sleep(30 * time.Second)
+				if n := r.layers[0].Status().MarksStanding; n != 0 {
+					t.Fatalf("%d marks stand", n)
+				}
+				if got := r.inNew("one"); got != "second" {
+					t.Errorf("repaired, and new holds %q", got)
+				}
+			})
+		})
+	}
+}

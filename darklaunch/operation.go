@@ -356,8 +356,9 @@ func (op *operation) lags(s rules.Side, rec *backends.Record) bool {
 	if s != rules.Old || op.m.Op() != rules.Copy && op.m.Op() != rules.Repair {
 		return false
 	}
-	if op.l.hosts && op.target.Gone && op.m.Op() == rules.Copy {
+	hosts := op.l.hosts && op.m.Op() == rules.Copy // what is repaired was written here
+	if hosts && op.target.Gone {
 		return true
 	}
-	return op.target.Found && (rec.Lagging || op.l.hosts) && !op.l.later(&rec.Session, &op.target.Session)
+	return op.target.Found && (rec.Lagging || hosts) && !op.l.later(&rec.Session, &op.target.Session)
 }

@@ -44,3 +44,32 @@ func TestSQLLogout(t *testing.T) {
 		}
 	}
 }
+
+// TestNoSQLLogoutWhereNewDecides: rows that went while nobody wrote old (the
+// application's own collector takes what was not written for a while) say
+// nothing of sessions that live in new.
+func TestNoSQLLogoutWhereNewDecides(t *testing.T) {
+	for _, touch := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			rows := memory.New(memory.Options{Migration: migration})
+			r := newRig(t, 1, position.Back, func(o *darklaunch.Options) {
+				o.Old.Store = hybrid.New(memory.New(memory.Options{Migration: migration}), rows,
+					hybrid.Options{Migration: migration, SyncEvery: time.Minute, SQLLogouts: true})
+			})
+			d, one := r.layers[0].Door("library"), ref("one")
+			set(t, d, "one", "1")
+			time.Sleep(2 * time.Minute)
+			rows.Delete(bg, one.OldKey())
+			if touch {
+				if found, err := d.Touch(bg, one, time.Now().Add(time.Hour)); !found || err != nil {
+					t.Errorf("touch: %v %v", found, err)
+				}
+				wantGet(t, "touched", d, one, "1")
+				must(t, d.Set(bg, one, hourly("2")))
+			} else {
+				must(t, d.Set(bg, one, hourly("2")))
+			}
+			wantGet(t, "written", d, one, "2")
+		})
+	}
+}

@@ -162,7 +162,7 @@ func (l *Layer) soil(h flags.Hash, ref kinds.Ref, side rules.Side) {
 			return
 		}
 		if l.dirty[side].Load() >= int64(l.o.DirtyMax) {
-			if !l.allDirty[side].Swap(true) {
+			if !l.soilAll(side) {
 				l.log.Warn("the dirty set is full: all sessions count as dirty until a verification",
 					"store", side.String(), "max", l.o.DirtyMax)
 			}
@@ -171,6 +171,12 @@ func (l *Layer) soil(h flags.Hash, ref kinds.Ref, side rules.Side) {
 		s.dirty[side], s.again[side] = true, s.repairing
 		l.dirty[side].Add(1)
 	})
+}
+
+// soilAll makes all sessions dirty in one store; was tells whether they were.
+func (l *Layer) soilAll(side rules.Side) (was bool) {
+	l.allDirtied.Add(1) // before: see Verified
+	return l.allDirty[side].Swap(true)
 }
 
 // cleanse notes that the session was repaired, unless it was dirtied meanwhile.

@@ -29,13 +29,15 @@ type Status struct {
 	DirtyOld    int64 `json:"dirty_old"`
 	AllDirtyNew bool  `json:"all_dirty_new,omitempty"`
 	AllDirtyOld bool  `json:"all_dirty_old,omitempty"`
-	Behind      bool  `json:"old_behind,omitempty"`
-	UnknownOld  int64 `json:"unknown_old"`
-	UnknownNew  int64 `json:"unknown_new"`
-	Queued      int64 `json:"mirror_queued"`
-	QueuedBytes int64 `json:"mirror_queued_bytes"`
-	Dropped     int64 `json:"mirror_dropped"`
-	MarksPut    int64 `json:"marks_put"`
+	// AllDirtied counts how often they were set: what Layer.Verified is given.
+	AllDirtied  uint64 `json:"all_dirtied,omitempty"`
+	Behind      bool   `json:"old_behind,omitempty"`
+	UnknownOld  int64  `json:"unknown_old"`
+	UnknownNew  int64  `json:"unknown_new"`
+	Queued      int64  `json:"mirror_queued"`
+	QueuedBytes int64  `json:"mirror_queued_bytes"`
+	Dropped     int64  `json:"mirror_dropped"`
+	MarksPut    int64  `json:"marks_put"`
 	// MarksStanding is how many of them were not removed yet, as far as this
 	// life of the agent knows.
 	MarksStanding int64 `json:"marks_standing"`
@@ -67,7 +69,7 @@ func (l *Layer) Status() Status {
 		Start: l.start, Former: l.state.Former, CleanFrom: l.state.CleanFrom,
 		Epoch:    epoch,
 		DirtyNew: l.dirty[rules.New].Load(), DirtyOld: l.dirty[rules.Old].Load(),
-		AllDirtyNew: l.allDirty[rules.New].Load(), AllDirtyOld: l.allDirty[rules.Old].Load(),
+		AllDirtyNew: l.allDirty[rules.New].Load(), AllDirtyOld: l.allDirty[rules.Old].Load(), AllDirtied: l.allDirtied.Load(),
 		Behind:     l.behind.Load(),
 		UnknownOld: l.unknown[rules.Old].Load(), UnknownNew: l.unknown[rules.New].Load(),
 		Queued: l.mirror.operations.Load(), QueuedBytes: l.mirror.bytes.Load(), Dropped: l.mirror.dropped.Load(),
@@ -104,14 +106,27 @@ func (l *Layer) Status() Status {
 	return s
 }
 
-// Verified tells the agent that a verification, begun after everything it held
-// dirty was dirtied, has passed: a full dirty set counts for nothing any more.
-func (l *Layer) Verified() {
-	l.allDirty[rules.New].Store(false)
-	l.allDirty[rules.Old].Store(false)
-	if s := l.eras.now.Load().snap; !s.Holds(position.Off) && !s.Holds(position.Mirror) {
-		l.checked.Store(true)
+// Verified tells the agent that a verification has passed: a full dirty set
+// counts for nothing any more. dirtied is Status.AllDirtied from before it
+// began: what was dirtied since was perhaps looked at before, and stays so. ok
+// false: it does.
+func (l *Layer) Verified(dirtied uint64) (ok bool) {
+	if l.allDirtied.Load() != dirtied {
+		return false
 	}
+	was := [2]bool{l.allDirty[rules.Old].Swap(false), l.allDirty[rules.New].Swap(false)}
+	if l.allDirtied.Load() == dirtied {
+		if s := l.eras.now.Load().snap; !s.Holds(position.Off) && !s.Holds(position.Mirror) {
+			l.checked.Store(true)
+		}
+		return true
+	}
+	for side, w := range was { // between the two
+		if w {
+			l.soilAll(rules.Side(side))
+		}
+	}
+	return false
 }
 
 // Restored tells the agent that old is whole again: its old-behind record is

@@ -31,7 +31,8 @@ type copier struct {
 	o     darklaunch.Options
 	layer *darklaunch.Layer
 	began map[string]string // the agents: address and start id
-	names []string          // of the agents
+	names []string          // of the agents, as m.agents are
+	dirty []uint64          // of each, its AllDirtied
 
 	rep   Report
 	mu    sync.Mutex // guards rep's maps and lists, and again
@@ -90,6 +91,7 @@ func (c *copier) begin(ctx context.Context) error {
 	for _, a := range replies {
 		c.began[a.addr] = a.status.Start
 		c.names = append(c.names, a.name())
+		c.dirty = append(c.dirty, a.status.AllDirtied)
 	}
 	if err := c.known(); err != nil {
 		return err
@@ -125,6 +127,19 @@ func (c *copier) end(ctx context.Context, err error) error {
 	c.lease.release(settled)
 	c.rep.Ended = time.Now().UTC()
 	return err
+}
+
+// passed tells the agents whose old was looked at that what they could not
+// remember as dirty when it began counts for nothing any more. What they could
+// not remember since stays, and the gates say so.
+func (c *copier) passed(ctx context.Context) error {
+	return c.m.each(func(i int, a *agentapi.Client) error {
+		if c.m.hosts() && c.names[i] != c.m.o.Host {
+			return nil
+		}
+		_, err := a.Verified(ctx, c.dirty[i])
+		return err
+	})
 }
 
 // alive tells whether the agents are those that were there when it began: one

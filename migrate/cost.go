@@ -22,6 +22,9 @@ func (m *Migration) cost(cur *revision, n flags.Definition, replies []reply) (ba
 	case w[position.Cutover]+w[position.Back] > 0:
 		say("%s of the sessions are where new alone decides: taking them back needs a reverse copy and its verification (back, sealed, read-new)",
 			share(w[position.Cutover]+w[position.Back]))
+		if m.hosts() {
+			say("each host has an old of its own: give clients back to their hosts first, so that what is copied back stays whole")
+		}
 		if n.KeepOld || w[position.Back] > 0 {
 			say("old is written too, after the answer: known to be behind there now: %d sessions", s.dirtyOld)
 		} else {

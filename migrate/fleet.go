@@ -51,7 +51,7 @@ func (m *Migration) config(cur *revision, replies []reply) error {
 	if m.o.Digest != nil {
 		want = m.o.Digest(cur.def.Bucketing)
 	}
-	seen := map[string]string{}
+	seen, names := map[string]string{}, map[string]string{}
 	for i := range replies {
 		a := &replies[i]
 		if a.err != nil {
@@ -61,6 +61,10 @@ func (m *Migration) config(cur *revision, replies []reply) error {
 			return refuse(GateAgents, "give each agent's own admin address in flags.agents", "%s and %s lead to one agent, %s", other, a.addr, a.name())
 		}
 		seen[a.status.Start] = a.addr
+		if other, twice := names[a.name()]; twice && m.hosts() { // what was done on one would count for both
+			return refuse(GateAgents, "give each host's agent a name of its own (agent.name), and start it again", "%s and %s are both named %s, and each has an old of its own", other, a.addr, a.name())
+		}
+		names[a.name()] = a.addr
 		if a.status.Epoch == 0 { // it knows no bucketing yet
 			continue
 		}

@@ -3,7 +3,6 @@ package migrate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -73,6 +72,13 @@ func (r *record) ran(m *Migration, c *copier, of func(*hostRuns) **run) *run {
 	return &all
 }
 
+// reversedHere tells whether this host has made its own old whole, for the
+// agents as they are: then it is another host's turn.
+func (r *record) reversedHere(m *Migration, cur *revision, replies []reply) bool {
+	h := r.Hosts[m.o.Host]
+	return m.hosts() && h != nil && h.Reversed != nil && h.Reversed.Epoch == cur.def.Epoch && h.Reversed.counts(replies) == ""
+}
+
 // lacking are the hosts on which a job is not done, in words; empty: none, or
 // old is one for all.
 func (r *record) lacking(of func(*hostRuns) **run) string {
@@ -124,29 +130,31 @@ func (c *copier) purge(ctx context.Context) error {
 }
 
 func (c *copier) remove(ctx context.Context, it item) error {
+	var doubt *backends.Unknown // may still arrive, whatever is answered to a later one
 	for try := range copyTries {
+		if try > 0 {
+			if err := pause(ctx, 100*time.Millisecond<<try/2); err != nil {
+				return err
+			}
+		}
+		var err error
+		if doubt != nil {
+			wait, cancel := context.WithTimeout(ctx, 5*time.Second)
+			err = doubt.Settle(wait)
+			cancel()
+		}
+		if err != nil {
+			continue
+		}
 		one, cancel := context.WithTimeout(ctx, max(c.o.New.Timeout, time.Second))
-		_, err := c.o.New.Store.Delete(one, it.ref.NewKey())
+		_, err = c.o.New.Store.Delete(one, it.ref.NewKey())
 		cancel()
 		if err == nil {
 			return nil
 		}
-		if u, unknown := backends.IsUnknown(err); unknown {
-			wait, cancel := context.WithTimeout(ctx, 5*time.Second)
-			err = u.Settle(wait)
-			cancel()
-			if err == nil {
-				continue // it was deleted, or never will be: once more
-			}
-		}
-		if try == copyTries-1 {
-			return fmt.Errorf("remove from new: %w", err)
-		}
-		if err := pause(ctx, 100*time.Millisecond<<try); err != nil {
-			return err
-		}
+		doubt, _ = backends.IsUnknown(err)
 	}
-	return errors.New("remove from new: no answer")
+	return errors.New("remove from new: no answer, or one that does not end the doubt")
 }
 
 // emptied sees to it that new was emptied before the first backfill.

@@ -258,15 +258,14 @@ func (m *Migration) before(ctx context.Context, cur *revision, n flags.Definitio
 		dirty, all := false, false
 		for i := range replies {
 			dirty = dirty || replies[i].status.DirtyOld > 0
-			all = all || replies[i].status.AllDirtyOld
+			all = all || replies[i].status.AllDirtyOld && (!m.hosts() || replies[i].name() == m.o.Host)
 		}
 		switch {
-		case m.hosts() && !all && r.Hosts[m.o.Host] != nil && r.Hosts[m.o.Host].Reversed != nil: // another host's turn
-		case r.reversed(replies) != nil, all:
+		case all, r.reversed(replies) != nil && !r.reversedHere(m, cur, replies):
 			_, err = m.reverse(ctx, cur, t)
 		case dirty: // since the reverse copy
 			err = m.dirtyBack(ctx, t)
-		}
+		} // else another host's turn, or nothing is left
 		if err != nil {
 			return err
 		}

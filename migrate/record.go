@@ -110,7 +110,10 @@ func (m *Migration) recorded(cur *revision) (*record, error) {
 		if cur.def.CutoverFloor > 0 {
 			r.owe(cur.def.Epoch)
 		}
+		// How it came there is not known.
+		r.Roamed = r.Roamed || m.hosts() && cur.def.Weights.Ends()[position.ReadNew] > 0
 	}
+	r.Roamed = r.Roamed || m.hosts() && cur.def.Settled > 0
 	if paid(cur.def) { // read off the file: a crash may have come before it was written
 		r.Owed, r.Reversed = 0, nil
 	}

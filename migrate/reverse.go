@@ -50,7 +50,7 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 	t.news("reverse copy", "%d sessions, %d copied to old", c.rep.Sessions, c.rep.Copied)
 	// What was full of dirty sessions counts for nothing any more. New was not
 	// compared: it decides.
-	return c.rep, m.each(func(_ int, a *agentapi.Client) error { return a.Verified(ctx) })
+	return c.rep, c.passed(ctx)
 }
 
 // dirtyBack lets the agents copy back what they hold dirty in old, until

@@ -46,6 +46,7 @@ type rig struct {
 	own      map[string]*memory.Store // each host's old, by its agent's name
 	faults   [2]hook
 	hasher   *flags.Hasher
+	dirtyMax int // of each agent; zero: the layer's own
 	agents   []*testAgent
 	m        *Migration
 }
@@ -116,7 +117,7 @@ func (r *rig) options(host string) darklaunch.Options {
 	if s := r.own[host]; s != nil {
 		old = hostOwn{s}
 	}
-	return darklaunch.Options{Migration: migration, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: time.Second,
+	return darklaunch.Options{Migration: migration, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: time.Second, DirtyMax: r.dirtyMax,
 		Old: darklaunch.Store{Store: old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.new, Timeout: 50 * time.Millisecond},
 		BreakerPeriod: 50 * time.Millisecond}
 }

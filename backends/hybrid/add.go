@@ -29,16 +29,25 @@ func (s *Store) AddUndo(ctx context.Context, sess backends.Session) (bool, backe
 		return false, nil, err
 	}
 	stored, cu, err := s.cache.AddUndo(ctx, sess)
-	if err != nil || !stored || len(sess.Data) == 0 {
+	if err != nil || !stored {
 		return stored, cu, err
 	}
+	// Neither tier has had it: what is noted is of another one.
+	if err := s.forget(ctx, sess.Key); err != nil {
+		defer cu.Release()
+		if undoErr := cu.Undo(ctx); undoErr != nil && !errors.Is(undoErr, backends.ErrConflict) {
+			return false, nil, undoErr
+		}
+		return false, nil, err
+	}
+	if len(sess.Data) == 0 {
+		return stored, cu, nil
+	}
+	// Its row is not noted: the next write goes to the table too.
 	stored, ru, err := s.rows.AddUndo(ctx, sess)
 	switch {
 	case err == nil && stored:
-		if due, dueErr := s.due(ctx, sess.Key, sess.Deadline); dueErr == nil && due {
-			s.cache.Set(ctx, backends.Session{Key: backends.RowKey(s.o.Migration, sess.Key), Deadline: sess.Deadline})
-		}
-		return true, undo{cu, ru}, nil
+		return true, undo{s, sess.Key, cu, ru}, nil
 	case unknown(err):
 		cu.Release()
 		return false, nil, err
@@ -55,9 +64,16 @@ func (s *Store) AddUndo(ctx context.Context, sess backends.Session) (bool, backe
 }
 
 // undo takes the row back first: memcached hides it meanwhile.
-type undo struct{ cache, rows backends.Undo }
+type undo struct {
+	s           *Store
+	key         backends.Key
+	cache, rows backends.Undo
+}
 
 func (u undo) Undo(ctx context.Context) error {
+	if err := u.s.forget(ctx, u.key); err != nil {
+		return err
+	}
 	if err := u.rows.Undo(ctx); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package hybrid
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
@@ -49,6 +50,16 @@ func (g *guard) swap(ctx context.Context, sess backends.Session, cache setter) e
 	if err := cache(ctx, sess); err != nil {
 		return err
 	}
+	// What the marker says of the row's end is no longer so: the next write goes
+	// there.
+	if err := g.s.forget(ctx, sess.Key); err != nil {
+		return err
+	}
+	known, err := g.s.noting(ctx, sess.Key)
+	if err != nil {
+		return err
+	}
+	defer known.Release()
 	// A tombstone in the table stands beside memcached's, which has decided.
 	rows := g.rows.Swap
 	if g.rows.Record().Gone {
@@ -57,8 +68,11 @@ func (g *guard) swap(ctx context.Context, sess backends.Session, cache setter) e
 	if err := rows(ctx, sess); err != nil {
 		return err
 	}
-	known := backends.Session{Key: backends.RowKey(g.s.o.Migration, sess.Key), Deadline: sess.Deadline}
-	return g.s.cache.Set(ctx, known)
+	err = known.Swap(ctx, marker(known.Record().Key, sess.Deadline, sess.Deadline))
+	if errors.Is(err, backends.ErrConflict) { // deleted, or written, since
+		return nil
+	}
+	return err
 }
 
 func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {

@@ -19,12 +19,18 @@ func (s *Store) Get(ctx context.Context, k backends.Key) (backends.Session, bool
 		s.stats.fromCache.Add(1)
 		return sess, true, nil
 	}
-	if answered(err) || ctx.Err() != nil {
+	if answered(err) {
 		return sess, false, err
+	}
+	if err := ctx.Err(); err != nil { // the table has not said anything yet
+		return backends.Session{}, false, err
 	}
 	sess, found, rowErr := s.rows.Get(ctx, k)
 	if rowErr != nil {
 		return backends.Session{}, false, rowErr
+	}
+	if !found && err == nil {
+		err = s.missed(ctx, k)
 	}
 	if !found {
 		return backends.Session{}, false, err // memcached may have had it
@@ -49,7 +55,10 @@ func (s *Store) ReadMany(ctx context.Context, ks []backends.Key) ([]backends.Rec
 	fast, cancel := half(ctx)
 	recs, err := s.cache.ReadMany(fast, ks)
 	cancel()
-	if answered(err) || ctx.Err() != nil {
+	if answered(err) {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil { // the table has not said anything yet
 		return nil, err
 	}
 	if err != nil {
@@ -74,6 +83,9 @@ func (s *Store) ReadMany(ctx context.Context, ks []backends.Key) ([]backends.Rec
 		if !rows[j].Found {
 			if err != nil {
 				return nil, fmt.Errorf("backends/hybrid: memcached: %w", err) // it may have had it
+			}
+			if err := s.missed(ctx, ks[i]); err != nil {
+				return nil, err
 			}
 			continue
 		}

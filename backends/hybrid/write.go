@@ -21,6 +21,13 @@ func (s *Store) Revive(ctx context.Context, sess backends.Session) error {
 type setter func(context.Context, backends.Session) error
 
 func (s *Store) write(ctx context.Context, sess backends.Session, cache, rows setter) error {
+	if sess.Expired(time.Now()) { // a delete
+		in := func(write setter) remover {
+			return func(ctx context.Context, _ backends.Key) (bool, error) { return false, write(ctx, sess) }
+		}
+		_, err := s.remove(ctx, sess.Key, in(cache), in(rows))
+		return err
+	}
 	fast, cancel := half(ctx)
 	err := cache(fast, sess)
 	cancel()
@@ -29,10 +36,6 @@ func (s *Store) write(ctx context.Context, sess backends.Session, cache, rows se
 		return err
 	case err != nil:
 		return rows(ctx, sess) // memcached is not there: nothing was written to it
-	}
-	ended := sess.Expired(time.Now())
-	if ended {
-		return rows(ctx, sess)
 	}
 	due, err := s.due(ctx, sess.Key, sess.Deadline)
 	if err != nil || !due {
@@ -47,22 +50,30 @@ func (s *Store) write(ctx context.Context, sess backends.Session, cache, rows se
 // Touch moves the deadline in memcached, and in the table if that is due. What
 // memcached has lost is touched in the table.
 func (s *Store) Touch(ctx context.Context, k backends.Key, deadline time.Time) (bool, error) {
+	if !deadline.IsZero() && !deadline.After(time.Now()) { // a delete
+		in := func(t Tier) remover {
+			return func(ctx context.Context, k backends.Key) (bool, error) { return t.Touch(ctx, k, deadline) }
+		}
+		return s.remove(ctx, k, in(s.cache), in(s.rows))
+	}
 	fast, cancel := half(ctx)
 	found, err := s.cache.Touch(fast, k, deadline)
 	cancel()
 	switch {
 	case s.o.ReadOnly || unknown(err) || answered(err):
 		return found, err
-	case err != nil || !found:
+	case err == nil && !found:
+		// What is noted of the row's end is no longer so.
+		if err := s.forget(ctx, k); err != nil {
+			return false, err
+		}
+		fallthrough
+	case err != nil:
 		found, rowErr := s.rows.Touch(ctx, k, deadline)
 		if rowErr == nil && !found {
 			return false, err // memcached may have it
 		}
 		return found, rowErr
-	}
-	if !deadline.IsZero() && !deadline.After(time.Now()) {
-		_, err := s.rows.Touch(ctx, k, deadline)
-		return true, err
 	}
 	due, err := s.due(ctx, k, deadline)
 	if err != nil || !due {
@@ -77,7 +88,10 @@ func (s *Store) Touch(ctx context.Context, k backends.Key, deadline time.Time) (
 		}
 		defer g.Release()
 		sess, found, err := s.cache.Get(ctx, k)
-		if err != nil || !found {
+		if err == nil && !found {
+			err = errLost
+		}
+		if err != nil {
 			return err
 		}
 		sess.Deadline, sess.DeadlineUnknown = deadline, false
@@ -86,14 +100,18 @@ func (s *Store) Touch(ctx context.Context, k backends.Key, deadline time.Time) (
 		}
 		return g.Swap(ctx, sess)
 	})
-	if errors.Is(err, backends.ErrRevoked) {
+	switch {
+	case errors.Is(err, errLost):
+		return s.rows.Touch(ctx, k, deadline)
+	case errors.Is(err, backends.ErrRevoked):
 		return false, err
 	}
 	return true, err
 }
 
-// guardFor bounds the guard of a row.
-const guardFor = 5 * time.Second
+// errLost: memcached has lost the session, or somebody has deleted it, between
+// two steps.
+var errLost = errors.New("backends/hybrid: memcached has the session no more")
 
 // Delete removes the session from memcached, then from the table: see Touch.
 // Before that go the markers: a session made anew under the same id must be

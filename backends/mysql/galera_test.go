@@ -34,6 +34,7 @@ func TestGalera(t *testing.T) {
 	t.Run("seen through another node", func(t *testing.T) { seen(t, opened(t, Options{}, a), opened(t, Options{}, b)) })
 	t.Run("one row through two nodes", func(t *testing.T) { contend(t, opened(t, Options{}, a), opened(t, Options{}, b)) })
 	t.Run("guards on two nodes", func(t *testing.T) { guards(t, opened(t, Options{}, a), opened(t, Options{}, b)) })
+	t.Run("twins", func(t *testing.T) { twins(t, opened(t, Options{}, a), opened(t, Options{}, b)) })
 	t.Run("a node killed", func(t *testing.T) {
 		killed(t, c, opened(t, Options{DialTimeout: 250 * time.Millisecond, Probe: 200 * time.Millisecond}, a, b, d))
 	})
@@ -143,6 +144,27 @@ func guards(t *testing.T, a, b *Store) {
 			after, _ := a.Read(ctx, k)
 			t.Fatalf("after a delete (which found %v; the swap: %v): got found %v, gone %v, %v; then a delete: %v, gone %v", found, swapped, rec.Found, rec.Gone, err, derr, after.Gone)
 		}
+	}
+}
+
+// twins wants no doubt ended that is about a call to another node of the same
+// host name and port (containers of one image): that one is still there, and
+// what it was sent may arrive.
+func twins(t *testing.T, a, b *Store) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	ha, err := a.Health(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hb, err := b.Health(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, _, _ := strings.Cut(ha.RunID, "/")
+	node := hb.RunID[strings.LastIndex(hb.RunID, "/")+1:]
+	if err := a.Settle(ctx, "id:999999", name+"/1/"+node); err == nil {
+		t.Error("settled, with the node that was sent the call in the cluster")
 	}
 }
 

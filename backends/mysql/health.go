@@ -99,7 +99,9 @@ func (s *Store) settleOn(ctx context.Context, h *host, id int64, name, start, no
 	}
 	got := make(chan bool, 1)
 	usable, err := l.do(ctx, "settle", true, func(c *conn) error {
-		if c.server.name != name {
+		// Nodes may share a host name and port (containers of one image).
+		twin := node != "" && c.server.galera != "" && c.server.galera != node
+		if c.server.name != name || twin {
 			gone, err := c.without(node)
 			got <- gone
 			return err

@@ -133,7 +133,8 @@ func (l *line) late(err error) bool {
 	u := l.left
 	l.left = nil
 	l.pool.parked.Add(-1)
-	if err == nil || isReply(err) || !l.sock.Load().wrote.Load() {
+	arrives := doubtful(err) && l.conn.server.galera != "" // through another node
+	if err == nil || isReply(err) && !arrives || !l.sock.Load().wrote.Load() {
 		u.Resolve()
 	}
 	if err != nil && (!isReply(err) || spoils(err)) {

@@ -86,5 +86,5 @@ func (w *walker) lags(s *state, p *proc, side rules.Side) bool {
 		return true
 	}
 	older := s.val[p.place(side)] < p.tokVal
-	return older && (w.cfg.Tiers && s.lost || w.cfg.HostScoped)
+	return older && (w.cfg.Tiers && s.lost || w.cfg.HostScoped && p.m.Op() == rules.Copy)
 }

@@ -56,6 +56,12 @@ type Followed struct {
 	Seen    int64  `json:"t"` // unix milliseconds
 }
 
+// Passed is the question of POST /v1/verified, and its answer.
+type Passed struct {
+	Dirtied uint64 `json:"all_dirtied"` // of the agent's status, before the verification began
+	Counts  bool   `json:"counts"`      // nothing was dirtied since that could not be remembered
+}
+
 // Held is what one store held of a session: never the data.
 type Held struct {
 	Found    bool       `json:"found"`

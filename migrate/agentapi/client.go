@@ -123,9 +123,13 @@ func (c *Client) Barrier(ctx context.Context) error {
 	return c.call(ctx, barrierMost+c.o.Timeout, http.MethodPost, "barrier", nil, nil)
 }
 
-// Verified tells the agent that a verification has passed.
-func (c *Client) Verified(ctx context.Context) error {
-	return c.call(ctx, c.o.Timeout, http.MethodPost, "verified", nil, nil)
+// Verified tells the agent that a verification has passed. dirtied is its
+// Status.AllDirtied from before that began. counts false: sessions were dirtied
+// since that it could not remember.
+func (c *Client) Verified(ctx context.Context, dirtied uint64) (counts bool, err error) {
+	var p Passed
+	err = c.call(ctx, c.o.Timeout, http.MethodPost, "verified", Passed{Dirtied: dirtied}, &p)
+	return p.Counts, err
 }
 
 // Restored tells the agent that old is whole and its old-behind record gone.

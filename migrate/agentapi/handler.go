@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -61,7 +63,7 @@ func New(l *darklaunch.Layer, o Options) *Handler {
 	mux.HandleFunc("GET /v1/observed", h.observed)
 	mux.HandleFunc("POST /v1/seen-writes", h.seenWrites)
 	mux.HandleFunc("POST /v1/barrier", h.barrier)
-	mux.HandleFunc("POST /v1/verified", func(w http.ResponseWriter, _ *http.Request) { l.Verified(); answer(w, struct{}{}) })
+	mux.HandleFunc("POST /v1/verified", h.verified)
 	mux.HandleFunc("POST /v1/restored", func(w http.ResponseWriter, _ *http.Request) { l.Restored(); answer(w, struct{}{}) })
 	mux.HandleFunc("POST /v1/copy-back-dirty", h.copyBack)
 	mux.HandleFunc("POST /v1/explain", h.explain)
@@ -149,6 +151,16 @@ func (h *Handler) marks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, Marks{n})
+}
+
+func (h *Handler) verified(w http.ResponseWriter, r *http.Request) {
+	var p Passed
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&p); err != nil && !errors.Is(err, io.EOF) {
+		fail(w, http.StatusBadRequest, "the question cannot be read")
+		return
+	}
+	p.Counts = h.l.Verified(p.Dirtied)
+	answer(w, p)
 }
 
 func (h *Handler) copyBack(w http.ResponseWriter, r *http.Request) {

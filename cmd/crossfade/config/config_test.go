@@ -116,6 +116,8 @@ func TestRefuses(t *testing.T) {
 		{"two stores", "{memory: {}}", `{memory: {}, redis: {addrs: ["a:1"]}}`, "c.yaml:4: old: names 2 stores"},
 		{"bare memory", "{memory: {}}", "{memory: }", "c.yaml:4: old.memory: is empty"},
 		{"hybrid", "old: {memory: {}}", `old: {hybrid: {memcached: {servers: ["a:1"]}}}`, "old.hybrid.mysql.hosts: is empty"},
+		{"hybrid of other names", "old: {memory: {}}", `old: {hybrid: {key_prefix: "sess:", memcached: {servers: ["a:1"]}, mysql: {hosts: ["a:1"], database: d, user: u}}}`,
+			"c.yaml:4: old.hybrid.key_prefix: \"sess:\": sessions[0].keys[0] does not begin with it"},
 		{"mysql", "old: {memory: {}}", `old: {mysql: {hosts: ["a:1"]}}`, "old.mysql.database: is missing"},
 		{"files without a path", "old: {memory: {}}", `old: {files: {dir: x, max_lifetime: 24m}}`, "c.yaml:4: old.files.dir: \"x\": accepted is PHP's session.save_path"},
 		{"files without a lifetime", "old: {memory: {}}", `old: {files: {dir: "2;/x"}}`, "c.yaml:4: old.files.max_lifetime: 0s: accepted is PHP's session.gc_maxlifetime"},

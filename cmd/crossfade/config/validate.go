@@ -233,6 +233,13 @@ func (k *checker) hybrid(path, side string, h *Hybrid) {
 	}
 	k.memcached(path+".memcached", &h.Memcached)
 	k.mysql(path+".mysql", h.MySQL)
+	// Two names, with the prefix and without, would be one row; a table whose
+	// ids have another form would hold no session that is known.
+	for i, kind := range k.c.Sessions {
+		if len(kind.Keys) > 0 && !strings.HasPrefix(kind.Keys[0], h.KeyPrefix) {
+			k.bad(path+".key_prefix", "%q: sessions[%d].keys[0] does not begin with it: accepted is what all names in old begin with, or none", h.KeyPrefix, i)
+		}
+	}
 	if h.SyncEvery.Std() < time.Second {
 		k.bad(path+".sync_every", "%v: accepted is 1s or more", h.SyncEvery)
 	}
