@@ -16,13 +16,20 @@ function session_save(string $id, array $s): bool
 {
     $new = !isset($s['known']);
     $s['known'] = true;
-    try {
-        crossfade_set($id, serialize($s), LIFE);
-    } catch (CrossfadeException $e) {
-        if (str_contains($e->getMessage(), 'NOT_STORED')) {
-            return false; // logged out from another device
+    for ($try = 0; ; $try++) {
+        try {
+            crossfade_set($id, serialize($s), LIFE);
+            break;
+        } catch (CrossfadeException $e) {
+            if (str_contains($e->getMessage(), 'NOT_STORED')) {
+                return false; // logged out from another device
+            }
+            // A node of the cluster has died under it: nobody knows whether it was
+            // written, and it may be written again.
+            if ($try === 2) {
+                throw $e;
+            }
         }
-        throw $e;
     }
     if ($new) { // whose session it is, for the other devices
         run('UPDATE sessions SET user = ? WHERE id = ?', [$s['user'], $id]);
