@@ -133,7 +133,7 @@ var batchCases = []testCase{
 		g := ability[backends.BatchGuarder](e)
 		ks := make([]backends.Key, 1000)
 		for i := range ks {
-			ks[i] = e.key(fmt.Sprint("{tag}", i))
+			ks[i] = e.near("tag", fmt.Sprint(i))
 		}
 		guard := e.guardMany(g, ks)
 		if got := len(guard.Records()); got != len(ks) {
@@ -155,10 +155,18 @@ func (e *env) three() []backends.Key {
 	n := time.Now().UnixNano()
 	var ks []backends.Key
 	for i := range 3 {
-		ks = append(ks, e.key(fmt.Sprintf("{%d}-%d", n, i)))
+		ks = append(ks, e.near(fmt.Sprint(n), fmt.Sprint(i)))
 	}
 	e.set(ks[0], "data")
 	return ks
+}
+
+// near is a key that shares its hash tag with others, where names may have one.
+func (e *env) near(tag, name string) backends.Key {
+	if e.opts.PlainNames {
+		return e.key(tag + "-" + name)
+	}
+	return e.key("{" + tag + "}" + name)
 }
 
 func (e *env) sessions(ks []backends.Key) []backends.Session {

@@ -83,7 +83,10 @@ var goneCases = []testCase{
 // that is killed after wait.
 func (e *env) killedBefore(wait time.Duration) error {
 	k := e.key("a")
-	e.set(k, "data")
+	e.eventually("the server answers", func() bool { _, _, err := e.store.Get(e.ctx, k); return err == nil })
+	e.eventually("a change is answered", func() bool { // not on a connection that the last kill has cut
+		return e.store.Set(e.ctx, e.session(k, "data")) == nil
+	})
 	e.must(e.opts.Server.Freeze())
 	result := make(chan error, 1)
 	go func() {

@@ -20,7 +20,7 @@ const (
 	patience = 100 * time.Millisecond
 	// lateness is how much later than its deadline a call may return. A few
 	// milliseconds are promised; the machine of a test is busy.
-	lateness = 100 * time.Millisecond
+	lateness = 300 * time.Millisecond
 )
 
 // stallCases are what a store does while its server takes connections and

@@ -38,6 +38,9 @@ type Options struct {
 	// MaxData is the largest session that the store must take; one byte more
 	// than 1 MiB must be refused. Zero means backends.MaxData.
 	MaxData int
+	// PlainNames: the store takes letters, digits and hyphens only, so that keys
+	// cannot have a hash tag.
+	PlainNames bool
 	// Server is broken and mended again by the fault subtests; nothing else may
 	// use it meanwhile. nil: no fault subtests.
 	Server Server

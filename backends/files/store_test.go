@@ -44,7 +44,7 @@ var deviations = map[string]string{
 // connections. A disk that stands still, and a flock that PHP holds, are played
 // in call_test.go and php_test.go.
 func TestSuite(t *testing.T) {
-	backendtest.Run(t, func(t *testing.T) backends.Store { return open(t, t.TempDir()) }, backendtest.Options{Deviations: deviations})
+	backendtest.Run(t, func(t *testing.T) backends.Store { return open(t, t.TempDir()) }, backendtest.Options{Deviations: deviations, PlainNames: true})
 }
 
 // TestSuiteDepth: levels of folders, in memory where there is such a filesystem.
@@ -53,7 +53,7 @@ func TestSuiteDepth(t *testing.T) {
 	if _, err := os.Stat("/dev/shm"); err == nil {
 		t.Setenv("TMPDIR", "/dev/shm")
 	}
-	backendtest.Run(t, func(t *testing.T) backends.Store { return open(t, "1;"+levels(t, 1)) }, backendtest.Options{Deviations: deviations})
+	backendtest.Run(t, func(t *testing.T) backends.Store { return open(t, "1;"+levels(t, 1)) }, backendtest.Options{Deviations: deviations, PlainNames: true})
 }
 
 // levels makes the folders that PHP does not make.

@@ -29,7 +29,6 @@ func MariaDB(ctx context.Context, opts Options, init ...string) (*Server, error)
 	if err != nil {
 		return nil, err
 	}
-	var last time.Time
 	return startMariaDB(ctx, product{
 		name:    "mariadbd",
 		install: mariadbInstall,
@@ -38,14 +37,9 @@ func MariaDB(ctx context.Context, opts Options, init ...string) (*Server, error)
 		args: func(port int, dir string) []string {
 			return append(mariadbArgs(port, dir), "--init-file="+filepath.Join(dir, "init.sql"))
 		},
-		prepare: func(_ int, dir string) error {
-			// The server tells its start in whole seconds, and two starts within
-			// one would look like one.
-			time.Sleep(time.Until(last.Truncate(time.Second).Add(time.Second)))
-			last = time.Now()
-			return freshData(ctx, dir, as, init)
-		},
-		up: mariadbUp("ready for connections"),
+		restart: 1100 * time.Millisecond,
+		prepare: func(_ int, dir string) error { return freshData(ctx, dir, as, init) },
+		up:      mariadbUp("ready for connections"),
 	}, opts)
 }
 

@@ -32,8 +32,9 @@ type Server struct {
 	port    int
 	dir     string
 
-	mu   sync.Mutex
-	proc *Process // guarded by mu; nil after Stop
+	mu       sync.Mutex
+	proc     *Process  // guarded by mu; nil after Stop
+	launched time.Time // guarded by mu: when it last answered first
 }
 
 // product is what differs between the programs.
@@ -48,7 +49,9 @@ type product struct {
 	prepare func(port int, dir string) error
 	// forget, if there is one, is run before the folder is removed.
 	forget func(dir string)
-	as     *syscall.Credential // whom the program runs as; nil: as we do
+	// restart is the least time between a start and the next.
+	restart time.Duration
+	as      *syscall.Credential // whom the program runs as; nil: as we do
 	// up tells whether p, and no other program on that port, answers at addr.
 	up func(p *Process, addr string) bool
 }
@@ -135,7 +138,7 @@ func (s *Server) launch(ctx context.Context) error {
 		}
 		return errors.Join(err, p.Kill())
 	}
-	s.proc = p
+	s.proc, s.launched = p, time.Now()
 	return nil
 }
 
@@ -197,6 +200,15 @@ func (s *Server) Restart(ctx context.Context) error {
 	}
 	if err := s.proc.Kill(); err != nil {
 		return err
+	}
+	// A server that tells when it started in whole seconds must not seem to be
+	// the one before.
+	if left := s.product.restart - time.Since(s.launched); left > 0 {
+		select {
+		case <-time.After(left):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	// Somebody's client may hold the port for a moment.
 	var err error
