@@ -174,6 +174,20 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
+// twice asks memcached, and once more where it did not take the call: one dial
+// that fails is no reason to go past a memcached that others reach, and whose
+// copy then hides what is written to the table. Both together leave time for the
+// table.
+func twice(ctx context.Context, call func(context.Context) error) error {
+	fast, cancel := half(ctx)
+	defer cancel()
+	err := call(fast)
+	if err == nil || unknown(err) || answered(err) || fast.Err() != nil {
+		return err
+	}
+	return call(fast)
+}
+
 // unknown tells whether a change may still arrive: then nothing else is tried.
 func unknown(err error) bool {
 	_, is := backends.IsUnknown(err)

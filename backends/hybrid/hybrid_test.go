@@ -289,3 +289,35 @@ func TestReadOnly(t *testing.T) {
 	}
 	want(t, "the row", held(t, p.rows), "theirs")
 }
+
+// TestOneFault: one call that memcached does not take is made again, so that
+// nothing goes past a copy that others still read.
+func TestOneFault(t *testing.T) {
+	p := open(t, hybrid.Options{})
+	p.set(t, "1")
+	p.set(t, "2") // memcached alone
+	once := func(op memory.Op) {
+		left := 1
+		p.fault[0] = func(c memory.Call) memory.Fault {
+			if c.Op == op && left > 0 {
+				left--
+				return memory.Fault{Kind: memory.NotApplied}
+			}
+			return memory.Fault{}
+		}
+	}
+	once(memory.OpGet)
+	want(t, "a read", held(t, p), "2")
+	once(memory.OpReadMany)
+	if rec, err := p.Read(bg, key); err != nil || rec.Lagging || string(rec.Data) != "2" {
+		t.Errorf("the whole record: %+v %v", rec, err)
+	}
+	once(memory.OpSet)
+	p.set(t, "3")
+	want(t, "a read after a write", held(t, p), "3")
+	once(memory.OpTouch)
+	if found, err := p.Touch(bg, key, time.Now().Add(2*time.Hour)); !found || err != nil {
+		t.Error(found, err)
+	}
+	want(t, "a read after a touch", held(t, p), "3")
+}

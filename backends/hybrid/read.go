@@ -12,9 +12,9 @@ func (s *Store) Get(ctx context.Context, k backends.Key) (backends.Session, bool
 	if s.o.ReadOnly {
 		return s.cache.Get(ctx, k)
 	}
-	fast, cancel := half(ctx)
-	sess, found, err := s.cache.Get(fast, k)
-	cancel()
+	var sess backends.Session
+	var found bool
+	err := twice(ctx, func(fast context.Context) (err error) { sess, found, err = s.cache.Get(fast, k); return err })
 	if err == nil && found {
 		s.stats.fromCache.Add(1)
 		return sess, true, nil
@@ -52,9 +52,8 @@ func (s *Store) Read(ctx context.Context, k backends.Key) (backends.Record, erro
 
 // ReadMany asks memcached for all, and the table for what that has not.
 func (s *Store) ReadMany(ctx context.Context, ks []backends.Key) ([]backends.Record, error) {
-	fast, cancel := half(ctx)
-	recs, err := s.cache.ReadMany(fast, ks)
-	cancel()
+	var recs []backends.Record
+	err := twice(ctx, func(fast context.Context) (err error) { recs, err = s.cache.ReadMany(fast, ks); return err })
 	if answered(err) {
 		return nil, err
 	}

@@ -28,9 +28,7 @@ func (s *Store) write(ctx context.Context, sess backends.Session, cache, rows se
 		_, err := s.remove(ctx, sess.Key, in(cache), in(rows))
 		return err
 	}
-	fast, cancel := half(ctx)
-	err := cache(fast, sess)
-	cancel()
+	err := twice(ctx, func(fast context.Context) error { return cache(fast, sess) })
 	switch {
 	case s.o.ReadOnly || unknown(err) || answered(err):
 		return err
@@ -56,9 +54,8 @@ func (s *Store) Touch(ctx context.Context, k backends.Key, deadline time.Time) (
 		}
 		return s.remove(ctx, k, in(s.cache), in(s.rows))
 	}
-	fast, cancel := half(ctx)
-	found, err := s.cache.Touch(fast, k, deadline)
-	cancel()
+	var found bool
+	err := twice(ctx, func(fast context.Context) (err error) { found, err = s.cache.Touch(fast, k, deadline); return err })
 	switch {
 	case s.o.ReadOnly || unknown(err) || answered(err):
 		return found, err
