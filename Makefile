@@ -45,7 +45,7 @@ test-walk:
 	CROSSFADE_DEEP=1 $(GO) test -timeout 80m -run Deep -v ./darklaunch/walk
 
 test-php: deps $(BIN)
-	CROSSFADE_LONG=1 $(GO) test -race -timeout 30m -run "PHP|Sticky|Neighbours|LateUnlock" -v ./cmd/crossfade/...
+	CROSSFADE_LONG=1 $(GO) test -race -timeout 30m -run "PHP|Sticky|Shop|Tuesday|Neighbours|LateUnlock" -v ./cmd/crossfade/...
 
 test-faults: $(BIN)
 	./$(BIN) demo --break new
