@@ -42,9 +42,7 @@ var (
 	byEnd      = label("result", "done", "left")
 )
 
-// Catalogue is every metric of an agent, in the order of the documentation.
-func Catalogue() []Series { return slices.Clone(catalogue) }
-
+// catalogue is every metric of an agent, in the order of the documentation.
 var catalogue = []Series{
 	{Name: "crossfade_requests_total", Type: Counter, Labels: []Label{byFrontend,
 		label("op", "get", "set", "touch", "delete", "add", "lock", "unlock"), byPosition,
