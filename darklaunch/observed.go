@@ -21,7 +21,8 @@ const (
 type Observed struct {
 	Began   time.Time `json:"began"`
 	Seconds float64   `json:"seconds"`
-	// Sessions is how many were seen; Full that there were more than could be
+	// Sessions is how many were seen; one that comes to two agents counts at both.
+	// Full that there were more than could be
 	// remembered.
 	Sessions int  `json:"sessions"`
 	Full     bool `json:"full,omitempty"`
@@ -54,8 +55,8 @@ type observation struct {
 }
 
 type seenSession struct {
-	wrote   int64 // unix seconds of the last write or touch
-	deleted bool  // and not written since
+	wrote   int64 // unix milliseconds of the last write or touch; 0: none
+	deleted int64 // of the last delete, where nothing was written here since
 }
 
 // observing holds the observation of a layer; nil: none was ever begun, and a
@@ -100,10 +101,33 @@ func clone[K comparable, V any](m map[K]V) map[K]V {
 	return c
 }
 
-// SeenWrites tells which of the sessions were written, touched or deleted by a
-// client while they were observed.
-func (l *Layer) SeenWrites(hs []flags.Hash) []bool {
-	out := make([]bool, len(hs))
+// SeenChange is when a client of this agent last changed a session, in unix
+// milliseconds; 0: it did not. A delete that was followed by a write is none.
+type SeenChange struct {
+	Wrote   int64 `json:"wrote"`
+	Deleted int64 `json:"deleted"`
+}
+
+// SeenDeletes are sessions that clients deleted, and did not write again here:
+// whether another agent saw a write since, it has to be asked.
+func (l *Layer) SeenDeletes(most int) (hs []flags.Hash) {
+	ob := l.observing.Load()
+	if ob == nil {
+		return nil
+	}
+	ob.mu.Lock()
+	defer ob.mu.Unlock()
+	for h, s := range ob.seen {
+		if s.deleted > 0 && len(hs) < most {
+			hs = append(hs, h)
+		}
+	}
+	return hs
+}
+
+// SeenChanges tells when clients changed these sessions.
+func (l *Layer) SeenChanges(hs []flags.Hash) []SeenChange {
+	out := make([]SeenChange, len(hs))
 	ob := l.observing.Load()
 	if ob == nil {
 		return out
@@ -111,8 +135,9 @@ func (l *Layer) SeenWrites(hs []flags.Hash) []bool {
 	ob.mu.Lock()
 	defer ob.mu.Unlock()
 	for i, h := range hs {
-		s := ob.seen[h]
-		out[i] = s != nil && (s.wrote > 0 || s.deleted)
+		if s := ob.seen[h]; s != nil {
+			out[i] = SeenChange{s.wrote, s.deleted}
+		}
 	}
 	return out
 }
@@ -151,18 +176,18 @@ func (d *Door) note(op *operation, kind rules.Op, r rules.Reply) {
 		if kind == rules.Add && r != rules.Done {
 			return
 		}
-		if s.deleted {
+		if s.deleted > 0 {
 			o.Revived++
 		}
-		s.wrote, s.deleted = now.Unix(), false
+		s.wrote, s.deleted = now.UnixMilli(), 0
 		count(o.Flags, name, op.write.Flags)
 		count(o.Lives, name, life(&op.write, now))
 	case rules.Touch:
-		s.wrote = now.Unix()
+		s.wrote = now.UnixMilli()
 		count(o.Lives, name, life(&backends.Session{Deadline: op.deadline}, now))
 	case rules.Delete:
 		o.Deletes++
-		s.deleted = true
+		s.deleted = now.UnixMilli()
 	}
 }
 

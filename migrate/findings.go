@@ -54,8 +54,8 @@ func judge(o *Observation, ks []kinds.Kind) []Finding {
 		v = Red
 	}
 	say("traffic", v, "point the application at the agents (listen), and see that its names match sessions.keys",
-		"%d reads, %d writes, %d deletes, of %d sessions, at %d agents in %v", s.Reads, s.Writes, s.Deletes, s.Sessions, o.Agents,
-		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second))
+		"%d reads, %d writes, %d deletes at %d agents in %v; %d sessions, each counted at every agent that saw it", s.Reads, s.Writes, s.Deletes, o.Agents,
+		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.Sessions)
 	if s.Full {
 		say("memory", Amber, "observe for a shorter time", "more sessions than an agent remembers: the counts are too low")
 	}

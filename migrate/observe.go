@@ -87,6 +87,11 @@ func (m *Migration) Observe(ctx context.Context, long time.Duration, progress fu
 	for _, a := range all {
 		o.add(a)
 	}
+	elsewhere, err := m.revivedElsewhere(ctx)
+	if err != nil {
+		return o, err
+	}
+	o.Seen.Revived += elsewhere
 	if sample != nil {
 		if o.Rows, err = sample.again(ctx, m); err != nil {
 			return o, err
@@ -94,6 +99,49 @@ func (m *Migration) Observe(ctx context.Context, long time.Duration, progress fu
 	}
 	o.Findings = judge(&o, m.o.Kinds.Kinds())
 	return o, nil
+}
+
+// clocks is how far the clocks of two hosts may lie apart.
+const clocks = 250 // milliseconds
+
+// revivedElsewhere counts the sessions that were deleted through one agent and
+// written through another one afterwards: behind a balancer the page that writes
+// again usually comes to another host.
+func (m *Migration) revivedElsewhere(ctx context.Context) (n uint64, err error) {
+	lists := make([][]flags.Hash, len(m.agents))
+	err = m.each(func(i int, a *agentapi.Client) (err error) { lists[i], err = a.SeenDeletes(ctx); return err })
+	if err != nil {
+		return 0, err
+	}
+	known := map[flags.Hash]bool{}
+	var hashes []flags.Hash
+	for _, l := range lists {
+		for _, h := range l {
+			if !known[h] {
+				known[h] = true
+				hashes = append(hashes, h)
+			}
+		}
+	}
+	last := make([]darklaunch.SeenChange, len(hashes))
+	err = m.each(func(_ int, a *agentapi.Client) error {
+		seen, err := a.SeenChanges(ctx, hashes)
+		if err != nil {
+			return err
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for i, c := range seen {
+			last[i].Wrote, last[i].Deleted = max(last[i].Wrote, c.Wrote), max(last[i].Deleted, c.Deleted)
+		}
+		return nil
+	})
+	for _, c := range last {
+		if c.Wrote > c.Deleted+clocks {
+			n++
+		}
+	}
+	return n, err
 }
 
 // add puts what one agent saw to the rest.
@@ -212,14 +260,14 @@ func (s *rowSample) again(ctx context.Context, m *Migration) (*Rows, error) {
 	}
 	wrote := make([]bool, len(s.keys))
 	err = m.each(func(_ int, a *agentapi.Client) error {
-		seen, err := a.SeenWrites(ctx, s.hashes)
+		seen, err := a.SeenChanges(ctx, s.hashes)
 		if err != nil {
 			return err
 		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		for i, w := range seen {
-			wrote[i] = wrote[i] || w
+		for i, c := range seen {
+			wrote[i] = wrote[i] || c.Wrote > 0 || c.Deleted > 0
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package agentapi
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -29,14 +30,15 @@ type Observed struct {
 	Unsupported map[string]uint64 `json:"unsupported,omitempty"`
 }
 
-// Sessions is the body of POST /v1/seen-writes: keyed hashes.
+// Sessions is the body of POST /v1/seen-changes, and the answer to GET
+// /v1/seen-deletes: keyed hashes.
 type Sessions struct {
 	Hashes []string `json:"hashes"`
 }
 
-// Seen is the answer: which of them a client wrote, in the order of the question.
+// Seen is the answer: what clients did with them, in the order of the question.
 type Seen struct {
-	Seen []bool `json:"seen"`
+	Seen []darklaunch.SeenChange `json:"seen"`
 }
 
 func (h *Handler) observe(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +64,15 @@ func (h *Handler) observed(w http.ResponseWriter, _ *http.Request) {
 	answer(w, a)
 }
 
-func (h *Handler) seenWrites(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) seenDeletes(w http.ResponseWriter, _ *http.Request) {
+	s := Sessions{Hashes: []string{}}
+	for _, hash := range h.l.SeenDeletes(hashesMost) {
+		s.Hashes = append(s.Hashes, hash.String())
+	}
+	answer(w, s)
+}
+
+func (h *Handler) seenChanges(w http.ResponseWriter, r *http.Request) {
 	var q Sessions
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, hashesMost*64)).Decode(&q); err != nil || len(q.Hashes) > hashesMost {
 		fail(w, http.StatusBadRequest, "accepted is {\"hashes\": up to 5000}")
@@ -76,7 +86,7 @@ func (h *Handler) seenWrites(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	answer(w, Seen{h.l.SeenWrites(hs)})
+	answer(w, Seen{h.l.SeenChanges(hs)})
 }
 
 // Observe lets the agent note what its clients do, for a while.
@@ -90,10 +100,27 @@ func (c *Client) Observed(ctx context.Context) (o Observed, err error) {
 	return o, err
 }
 
-// SeenWrites tells which of the sessions a client of the agent wrote while it
+// SeenDeletes are sessions that clients of the agent deleted, and did not write
+// again there; at most 5,000.
+func (c *Client) SeenDeletes(ctx context.Context) ([]flags.Hash, error) {
+	var s Sessions
+	if err := c.call(ctx, c.o.Timeout, http.MethodGet, "seen-deletes", nil, &s); err != nil {
+		return nil, err
+	}
+	hs := make([]flags.Hash, len(s.Hashes))
+	for i, text := range s.Hashes {
+		var err error
+		if hs[i], err = flags.ParseHash(text); err != nil {
+			return nil, fmt.Errorf("agentapi: %s: not the answer of an agent: %w", c.addr, err)
+		}
+	}
+	return hs, nil
+}
+
+// SeenChanges tells what clients of the agent did with the sessions while it
 // observed.
-func (c *Client) SeenWrites(ctx context.Context, hs []flags.Hash) ([]bool, error) {
-	out := make([]bool, 0, len(hs))
+func (c *Client) SeenChanges(ctx context.Context, hs []flags.Hash) ([]darklaunch.SeenChange, error) {
+	out := make([]darklaunch.SeenChange, 0, len(hs))
 	for len(hs) > 0 {
 		n := min(len(hs), hashesMost)
 		q := Sessions{}
@@ -102,7 +129,7 @@ func (c *Client) SeenWrites(ctx context.Context, hs []flags.Hash) ([]bool, error
 		}
 		hs = hs[n:]
 		var s Seen
-		if err := c.call(ctx, c.o.Timeout, http.MethodPost, "seen-writes", q, &s); err != nil {
+		if err := c.call(ctx, c.o.Timeout, http.MethodPost, "seen-changes", q, &s); err != nil {
 			return nil, err
 		}
 		out = append(out, s.Seen...)
