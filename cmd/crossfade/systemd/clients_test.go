@@ -34,6 +34,13 @@ type failure struct {
 	err     error
 }
 
+// worst is the longest that a request took until now.
+func (c *crowd) worst() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.slowest
+}
+
 func (c *crowd) note(began time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
