@@ -4,7 +4,7 @@
 // began, and takes all of it back.
 //
 //	m, err := migrate.New(migrate.Options{
-//		Migration: "sessions", FlagFile: "flags.json", Agents: []string{"127.0.0.1:9311"},
+//		Migration: "sessions", Book: files.New("flags.json"), Agents: []string{"127.0.0.1:9311"},
 //		Kinds: kinds, Layer: stores, Digest: digest, Wait: 10 * time.Minute,
 //	})
 //	_, err = m.Ramp(ctx, "mirror", 10_000, progress) // 100 %

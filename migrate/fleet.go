@@ -177,7 +177,7 @@ func (m *Migration) change(ctx context.Context, fn func(*revision, *record) erro
 	if err != nil {
 		return nil, err
 	}
-	defer h.release()
+	defer h.Release()
 	cur, err := m.read()
 	if err != nil {
 		return nil, err
@@ -192,7 +192,7 @@ func (m *Migration) change(ctx context.Context, fn func(*revision, *record) erro
 	if cur.data != nil && !slices.Contains(r.Published, cur.digest()) {
 		r.published(cur.digest())
 	}
-	return r, m.saveRecord(r)
+	return r, m.saveRecord(h, r)
 }
 
 func (r *record) published(digest string) {

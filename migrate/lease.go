@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/seed-41165957/crossfade/migrate/book"
 )
 
 // beat is how often a copier says that it is there.
@@ -25,14 +27,12 @@ type Copying struct {
 	Total   int64     `json:"total"`
 }
 
-func (m *Migration) leasePath() string { return m.o.FlagFile + ".copier" }
-
 // lease is held by whoever copies, so that no revision is published meanwhile.
 // The lock ends with the process, also while it is stopped; the record beside it
 // says who it is, and whether what it sent last may still arrive.
 type lease struct {
 	m    *Migration
-	lock *held
+	lock book.Lock
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
@@ -41,10 +41,10 @@ type lease struct {
 }
 
 // still takes the copier's lock for a moment, to see that nobody copies.
-func (m *Migration) still(ctx context.Context) (*held, error) {
-	lock, err := lockFile(m.leasePath() + ".lock")
+func (m *Migration) still(ctx context.Context) (book.Lock, error) {
+	lock, err := m.o.Book.TryLock(ctx, book.Copy)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("migrate: %w", err)
 	}
 	was, _ := m.copying()
 	if lock == nil {
@@ -54,7 +54,7 @@ func (m *Migration) still(ctx context.Context) (*held, error) {
 	// copy's own time is over.
 	if left := time.Until(was.Beat.Add(m.copyMost() + beat)); !was.Ended && was.PID != 0 && left > 0 {
 		if err := pause(ctx, left); err != nil {
-			lock.release()
+			lock.Release()
 			return nil, err
 		}
 	}
@@ -63,8 +63,8 @@ func (m *Migration) still(ctx context.Context) (*held, error) {
 
 // copying reads who copies, or copied last.
 func (m *Migration) copying() (c Copying, ok bool) {
-	data, err := os.ReadFile(m.leasePath())
-	if err != nil || json.Unmarshal(data, &c) != nil {
+	data, err := m.page(book.Copier)
+	if err != nil || data == nil || json.Unmarshal(data, &c) != nil {
 		return Copying{}, false
 	}
 	return c, true
@@ -86,7 +86,7 @@ func (m *Migration) take(ctx context.Context, job string) (*lease, error) {
 	host, _ := os.Hostname()
 	l := &lease{m: m, lock: lock, rec: Copying{Version: 1, Job: job, Host: host, PID: os.Getpid(), Began: time.Now().UTC()}}
 	if err := l.save(false); err != nil {
-		lock.release()
+		lock.Release()
 		return nil, err
 	}
 	ctx, l.stop = context.WithCancel(ctx)
@@ -109,13 +109,10 @@ func (l *lease) save(ended bool) error {
 	defer l.mu.Unlock()
 	l.rec.Beat, l.rec.Ended = time.Now().UTC(), ended
 	data, err := json.Marshal(l.rec)
-	if err == nil {
-		err = save(l.m.leasePath(), append(data, '\n'))
-	}
 	if err != nil {
-		return fmt.Errorf("migrate: the copier's record: %w: run this where the flag file may be written", err)
+		return fmt.Errorf("migrate: the copier's page: %w", err)
 	}
-	return nil
+	return l.m.write(l.lock, book.Copier, append(data, '\n'))
 }
 
 // release gives the lease back. settled: nothing that was sent can still
@@ -124,5 +121,5 @@ func (l *lease) release(settled bool) {
 	l.stop()
 	l.wg.Wait()
 	l.save(settled)
-	l.lock.release()
+	l.lock.Release()
 }

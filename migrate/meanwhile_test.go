@@ -163,16 +163,16 @@ func TestRoamedByHand(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(r.m.o.FlagFile, data, 0o600); err != nil {
+				if err := os.WriteFile(r.flagFile(), data, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				rec, err := os.ReadFile(r.m.recordPath())
+				rec, err := os.ReadFile(r.flagFile() + ".record")
 				if err != nil {
 					t.Fatal(err)
 				}
 				rec = []byte(strings.Replace(string(rec), `"roamed": true`, `"roamed": false`, 1))
-				os.WriteFile(r.m.recordPath(), rec, 0o600)
-			} else if err := os.Remove(r.m.recordPath()); err != nil {
+				os.WriteFile(r.flagFile()+".record", rec, 0o600)
+			} else if err := os.Remove(r.flagFile() + ".record"); err != nil {
 				t.Fatal(err)
 			}
 			// Through web-2, where the client was never before.

@@ -9,14 +9,16 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/book"
 )
 
-// Options of a Migration. Migration, FlagFile and Kinds are needed; Layer for
+// Options of a Migration. Migration, Book and Kinds are needed; Layer for
 // whatever looks into a store.
 type Options struct {
 	Migration string
-	FlagFile  string
-	Kinds     *kinds.Set
+	// Book keeps the flags and the record. It stays the caller's to close.
+	Book  book.Book
+	Kinds *kinds.Set
 	// Agents are the admin addresses of every agent. Without them a migration
 	// stops at mirror: nobody could say that a fence stands everywhere.
 	Agents []string
@@ -62,8 +64,8 @@ type Migration struct {
 
 // New makes a Migration. It reads nothing and asks nobody.
 func New(o Options) (*Migration, error) {
-	if o.Migration == "" || o.FlagFile == "" || o.Kinds == nil {
-		return nil, errors.New("migrate: Options.Migration, FlagFile and Kinds are needed")
+	if o.Migration == "" || o.Book == nil || o.Kinds == nil {
+		return nil, errors.New("migrate: Options.Migration, Book and Kinds are needed")
 	}
 	setDefault(&o.Wait, 10*time.Minute)
 	setDefault(&o.Grace, 10*time.Second)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/migrate/book"
 )
 
 // publish writes the next revision if the file is still what the gates were
@@ -31,7 +32,7 @@ func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definiti
 	if err != nil {
 		return err
 	}
-	defer h.release()
+	defer h.Release()
 	now, err := m.read()
 	if err != nil {
 		return err
@@ -44,7 +45,7 @@ func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definiti
 	if err != nil {
 		return err
 	}
-	defer copier.release()
+	defer copier.Release()
 	r, err := m.recorded(cur)
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definiti
 		r.published(cur.digest())
 	}
 	r.published(sum(data))
-	if err := m.saveRecord(r); err != nil {
+	if err := m.saveRecord(h, r); err != nil {
 		return err
 	}
 	if m.crash != nil {
@@ -64,8 +65,8 @@ func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definiti
 			return err
 		}
 	}
-	if err := save(m.o.FlagFile, data); err != nil {
-		return fmt.Errorf("migrate: publish revision %d: %w: run this where the flag file may be written", n.Epoch, err)
+	if err := m.write(h, book.Flags, data); err != nil {
+		return fmt.Errorf("publish revision %d: %w", n.Epoch, err)
 	}
 	return nil
 }

@@ -2,17 +2,14 @@ package migrate
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/book"
 )
 
 // recordVersion rises when an older tool would misread the file.
@@ -49,6 +46,8 @@ type record struct {
 	// Invalid says why what was verified does not count any more.
 	Invalid string     `json:"invalid,omitempty"`
 	Steps   []stepMade `json:"steps"`
+
+	kept bool // it was read from the book
 }
 
 // life of an agent, by its address.
@@ -82,24 +81,21 @@ type stepMade struct {
 	Back   []string  `json:"taking_it_back"`
 }
 
-func (m *Migration) recordPath() string { return m.o.FlagFile + ".record" }
-
 // recorded reads the record, and drops what does not count for the flag file as
 // it is: somebody else has changed it, or it comes from another place.
 func (m *Migration) recorded(cur *revision) (*record, error) {
 	r := &record{Version: recordVersion, Migration: m.o.Migration}
-	data, err := os.ReadFile(m.recordPath())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, fmt.Errorf("migrate: record: %w", err)
-	default:
+	data, err := m.page(book.Record)
+	if err != nil {
+		return nil, err
+	}
+	if r.kept = data != nil; r.kept {
 		if err := json.Unmarshal(data, r); err != nil {
-			return nil, fmt.Errorf("migrate: %s is damaged: %w: move it away; then a new verification is needed", filepath.Base(m.recordPath()), err)
+			return nil, fmt.Errorf("migrate: %s is damaged: %w: move it away; then a new verification is needed", m.o.Book.Where(book.Record), err)
 		}
 		if r.Version != recordVersion || r.Migration != m.o.Migration {
 			return nil, fmt.Errorf("migrate: %s is of version %d and migration %q, this tool writes version %d for %q: use the tool that wrote it, or move it away",
-				filepath.Base(m.recordPath()), r.Version, r.Migration, recordVersion, m.o.Migration)
+				m.o.Book.Where(book.Record), r.Version, r.Migration, recordVersion, m.o.Migration)
 		}
 	}
 	if r.Agents == nil {
@@ -139,15 +135,12 @@ func (r *record) owe(epoch uint64) {
 	}
 }
 
-func (m *Migration) saveRecord(r *record) error {
+func (m *Migration) saveRecord(by book.Lock, r *record) error {
 	data, err := json.MarshalIndent(r, "", "  ")
-	if err == nil {
-		err = save(m.recordPath(), append(data, '\n'))
-	}
 	if err != nil {
 		return fmt.Errorf("migrate: save the record: %w", err)
 	}
-	return nil
+	return m.write(by, book.Record, append(data, '\n'))
 }
 
 // follow notes what a revision does to what was verified.

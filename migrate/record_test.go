@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
 )
 
 // TestVerificationEnds: what makes a verification worthless.
@@ -35,7 +37,7 @@ func TestVerificationEnds(t *testing.T) {
 			if err != nil {
 				r.t.Fatal(err)
 			}
-			save(r.m.o.FlagFile, data)
+			bookfiles.Replace(r.flagFile(), data)
 		}, false},
 	}
 	for _, tt := range tests {
@@ -69,7 +71,7 @@ func TestFlagFileLost(t *testing.T) {
 	r.ramp("mirror", 10)
 	older := mustRead(t, r).data
 	r.ramp("mirror", 20)
-	if err := save(r.m.o.FlagFile, older); err != nil {
+	if err := bookfiles.Replace(r.flagFile(), older); err != nil {
 		t.Fatal(err)
 	}
 	_, err := r.m.Ramp(ctx, "mirror", 3000, nil)
@@ -77,12 +79,12 @@ func TestFlagFileLost(t *testing.T) {
 	if !errors.As(err, &w) || !strings.Contains(err.Error(), "an older file came back") {
 		t.Errorf("got %v, want that an older file came back", err)
 	}
-	if err := os.Remove(r.m.o.FlagFile); err != nil {
+	if err := os.Remove(r.flagFile()); err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.m.Ramp(ctx, "mirror", 3000, nil)
 	refusedBy(t, err, GateRevision)
-	if _, err := os.Stat(r.m.o.FlagFile); err == nil {
+	if _, err := os.Stat(r.flagFile()); err == nil {
 		t.Error("a flag file was made although agents serve a newer one")
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
 )
 
 const migration = "test"
@@ -94,8 +95,10 @@ func newRigOf(r *rig, agents int, change ...func(*Options)) *rig {
 	return r
 }
 
+func (r *rig) flagFile() string { return filepath.Join(r.dir, "flags.json") }
+
 func (r *rig) migration(change ...func(*Options)) *Migration {
-	o := Options{Migration: migration, FlagFile: filepath.Join(r.dir, "flags.json"), Kinds: phpKinds,
+	o := Options{Migration: migration, Book: bookfiles.New(r.flagFile()), Kinds: phpKinds,
 		Digest: func(string) string { return "same" }, Layer: func() (darklaunch.Options, error) { return r.options(""), nil },
 		Wait: 10 * time.Second, Grace: 300 * time.Millisecond, Recheck: 20 * time.Millisecond, Batch: 50}
 	for _, a := range r.agents {

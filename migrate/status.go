@@ -11,6 +11,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/book"
 	"github.com/seed-41165957/crossfade/migrate/logouts"
 )
 
@@ -87,8 +88,8 @@ func (m *Migration) Status(ctx context.Context) (Overview, error) {
 
 // wants says what stands in the way of the next stage.
 func (m *Migration) wants(o *Overview, r *record, replies []reply, d flags.Definition) {
-	if lock, err := lockFile(m.leasePath() + ".lock"); lock != nil {
-		lock.release()
+	if lock, err := m.o.Book.TryLock(context.Background(), book.Copy); lock != nil {
+		lock.Release()
 	} else if c, ok := m.copying(); err == nil && ok {
 		o.Copying = &c
 		o.Waits = append(o.Waits, c.text())

@@ -2,10 +2,7 @@ package migrate
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"math"
-	"os"
 	"sync"
 	"time"
 
@@ -127,8 +124,7 @@ func (w *Watcher) look(ctx context.Context) (*Watched, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = os.Stat(w.m.recordPath())
-	kept := !errors.Is(err, fs.ErrNotExist)
+	kept := r.kept
 	replies := w.m.ask(ctx, r)
 	r.meet(cur.def, replies, w.m.lockTTL(), w.m.copyMost())
 	v := &Watched{At: time.Now(), Gates: map[string]GateState{}}

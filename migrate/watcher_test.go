@@ -95,7 +95,7 @@ func TestWatcher(t *testing.T) {
 	}
 
 	// Where the record is not, nothing is claimed.
-	if err := os.Remove(r.m.recordPath()); err != nil {
+	if err := os.Remove(r.flagFile() + ".record"); err != nil {
 		t.Fatal(err)
 	}
 	if v = r.look(0, 0); v.Gates[GateVerified] != GateNotSeen || v.Logouts.IdleKnown {

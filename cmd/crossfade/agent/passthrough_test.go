@@ -22,6 +22,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
 )
 
 const phpKind = `{name: php, keys: ["memc.sess.key.{id: [a-z0-9]+}"], locks: ["memc.sess.key.lock.{id}"]}`
@@ -174,7 +175,7 @@ func TestPassthrough(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := migrate.New(migrate.Options{Kinds: set, Migration: "sessions", FlagFile: filepath.Join(dir, "flags.json"), Agents: []string{admin}, Wait: 300 * time.Millisecond})
+			m, err := migrate.New(migrate.Options{Kinds: set, Migration: "sessions", Book: bookfiles.New(filepath.Join(dir, "flags.json")), Agents: []string{admin}, Wait: 300 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}

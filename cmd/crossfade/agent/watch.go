@@ -3,13 +3,13 @@ package agent
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
 )
 
 // watchFleet lets this agent look after the whole fleet, if it is the first in
@@ -19,7 +19,7 @@ func (a *agent) watchFleet() (run func(context.Context), err error) {
 	if len(a.c.Flags.Agents) == 0 {
 		return nil, errors.New("flags.agents is empty")
 	}
-	o := migrate.Options{Migration: a.c.Migration, FlagFile: filepath.Clean(a.c.Flags.File), Kinds: a.parts.Kinds, Agents: a.c.Flags.Agents,
+	o := migrate.Options{Migration: a.c.Migration, Book: bookfiles.New(a.c.Flags.File), Kinds: a.parts.Kinds, Agents: a.c.Flags.Agents,
 		KeepOld: a.c.Cutover.KeepOld > 0, Digest: a.digest,
 		Layer: func() (darklaunch.Options, error) { return a.parts.Options(), nil }}
 	if a.c.Listen.AdminTokenFile.Set() {

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +15,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
 )
 
 // stepFlags are those of verbs that move something.
@@ -58,7 +58,7 @@ func (a *app) open(s stepFlags) (*opened, error) {
 		return nil, err
 	}
 	o := &opened{}
-	opt := migrate.Options{Migration: c.Migration, FlagFile: filepath.Clean(c.Flags.File), Kinds: set, Agents: c.Flags.Agents,
+	opt := migrate.Options{Migration: c.Migration, Book: bookfiles.New(c.Flags.File), Kinds: set, Agents: c.Flags.Agents,
 		KeepOld: c.Cutover.KeepOld > 0, Wait: s.wait, Reason: s.reason,
 		Digest: func(bucketing string) string { return c.Digest(bucketing, hasher.Digest(), parts.Version()) },
 		Layer: func() (darklaunch.Options, error) {

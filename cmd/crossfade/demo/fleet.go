@@ -21,6 +21,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
 )
 
 const (
@@ -91,7 +92,7 @@ func newFleet(ctx context.Context, p *pair) (_ *fleet, err error) {
 		addrs = append(addrs, m.addr)
 	}
 	f.orchest, err = migrate.New(migrate.Options{
-		Migration: migration, FlagFile: f.flagFile(), Kinds: f.kinds, Agents: addrs, KeepOld: true,
+		Migration: migration, Book: bookfiles.New(f.flagFile()), Kinds: f.kinds, Agents: addrs, KeepOld: true,
 		Wait: 30 * time.Second, Grace: 10 * time.Second,
 		Layer: func() (darklaunch.Options, error) { return f.options(), nil },
 	})

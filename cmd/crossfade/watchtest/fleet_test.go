@@ -20,6 +20,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/migrate"
+	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
 )
 
 const version = "1"
@@ -109,7 +110,7 @@ func (f *fleet) migration(p *parts.Parts) *migrate.Migration {
 	if p == nil {
 		p = f.parts
 	}
-	m, err := migrate.New(migrate.Options{Migration: "watch", FlagFile: f.agents[0].file, Kinds: p.Kinds, Agents: f.admins(), KeepOld: true,
+	m, err := migrate.New(migrate.Options{Migration: "watch", Book: bookfiles.New(f.agents[0].file), Kinds: p.Kinds, Agents: f.admins(), KeepOld: true,
 		Wait: 40 * time.Second, Grace: 20 * time.Second, Workers: 1, Batch: 5,
 		Digest: func(b string) string { return f.digests.Digest(b, p.Hasher.Digest(), version) },
 		Layer: func() (darklaunch.Options, error) {
