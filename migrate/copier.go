@@ -31,8 +31,8 @@ type copier struct {
 	o     darklaunch.Options
 	layer *darklaunch.Layer
 	began map[string]string // the agents: address and start id
-	names []string          // of the agents, as m.agents are
-	dirty []uint64          // of each, its AllDirtied
+	names map[string]string // of the agents, by address
+	dirty map[string]uint64 // of each, its AllDirtied
 
 	rep   Report
 	mu    sync.Mutex // guards rep's maps and lists, and again
@@ -67,7 +67,7 @@ func (m *Migration) job(ctx context.Context, name string, cur *revision, dir dar
 	if err != nil {
 		return nil, err
 	}
-	c := &copier{m: m, t: t, cur: cur, dir: dir, lease: l, o: o, began: map[string]string{}, start: time.Now()}
+	c := &copier{m: m, t: t, cur: cur, dir: dir, lease: l, o: o, began: map[string]string{}, names: map[string]string{}, dirty: map[string]uint64{}, start: time.Now()}
 	c.rep = Report{Job: name, Epoch: cur.def.Epoch, Began: time.Now().UTC(), Differences: map[string]int64{}}
 	if err := c.begin(ctx); err != nil {
 		l.release(true)
@@ -90,14 +90,13 @@ func (c *copier) begin(ctx context.Context) error {
 	}
 	for _, a := range replies {
 		c.began[a.addr] = a.status.Start
-		c.names = append(c.names, a.name())
-		c.dirty = append(c.dirty, a.status.AllDirtied)
+		c.names[a.addr], c.dirty[a.addr] = a.name(), a.status.AllDirtied
 	}
 	if err := c.known(); err != nil {
 		return err
 	}
 	c.t.tell(Progress{Phase: "waiting for what agents are copying"})
-	if err := c.m.each(func(_ int, a *agentapi.Client) error { return a.Barrier(ctx) }); err != nil {
+	if err := c.m.agents().each(func(_ int, a *agentapi.Client) error { return a.Barrier(ctx) }); err != nil {
 		return fmt.Errorf("migrate: barrier: %w: run it again", err)
 	}
 	c.o.Flags, c.o.StateDir, c.o.CompareRatio = flags.NewStatic(c.cur.snap), "", 0
@@ -133,11 +132,11 @@ func (c *copier) end(ctx context.Context, err error) error {
 // remember as dirty when it began counts for nothing any more. What they could
 // not remember since stays, and the gates say so.
 func (c *copier) passed(ctx context.Context) error {
-	return c.m.each(func(i int, a *agentapi.Client) error {
-		if c.m.hosts() && c.names[i] != c.m.o.Host {
+	return c.m.agents().each(func(_ int, a *agentapi.Client) error {
+		if c.m.hosts() && c.names[a.Addr()] != c.m.o.Host {
 			return nil
 		}
-		_, err := a.Verified(ctx, c.dirty[i])
+		_, err := a.Verified(ctx, c.dirty[a.Addr()])
 		return err
 	})
 }

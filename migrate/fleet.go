@@ -13,8 +13,9 @@ import (
 
 // ask asks every agent how it is, all at once.
 func (m *Migration) ask(ctx context.Context, r *record) []reply {
-	out := make([]reply, len(m.agents))
-	m.each(func(i int, c *agentapi.Client) error {
+	agents := m.agents()
+	out := make([]reply, len(agents))
+	agents.each(func(i int, c *agentapi.Client) error {
 		out[i].addr = c.Addr()
 		out[i].status, out[i].err = c.Status(ctx)
 		return nil
@@ -27,12 +28,22 @@ func (m *Migration) ask(ctx context.Context, r *record) []reply {
 	return out
 }
 
-// each calls fn for every agent at the same time; the error names those that
-// failed.
-func (m *Migration) each(fn func(i int, c *agentapi.Client) error) error {
-	errs := make([]error, len(m.agents))
+// fleet is the agents at one moment: with a server they come and go.
+type fleet []*agentapi.Client
+
+func (m *Migration) agents() fleet {
+	if m.o.Fleet != nil {
+		return m.o.Fleet()
+	}
+	return m.named
+}
+
+// each calls fn for every agent at the same time, and gives an error of those
+// that failed.
+func (agents fleet) each(fn func(i int, c *agentapi.Client) error) error {
+	errs := make([]error, len(agents))
 	var wg sync.WaitGroup
-	for i, c := range m.agents {
+	for i, c := range agents {
 		wg.Go(func() { errs[i] = fn(i, c) })
 	}
 	wg.Wait()

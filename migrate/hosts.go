@@ -102,8 +102,9 @@ func reversedOf(h *hostRuns) **run   { return &h.Reversed }
 // known refuses a host that is none of the agents: what it does would never
 // count.
 func (c *copier) known() error {
-	if c.m.hosts() && !slices.Contains(c.names, c.m.o.Host) {
-		return refuse(GateAgents, "run it on each host, with that host's configuration", "this host's agent is %q, and flags.agents has %s", c.m.o.Host, strings.Join(c.names, ", "))
+	names := slices.Sorted(maps.Values(c.names))
+	if c.m.hosts() && !slices.Contains(names, c.m.o.Host) {
+		return refuse(GateAgents, "run it on each host, with that host's configuration", "this host's agent is %q, and flags.agents has %s", c.m.o.Host, strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -184,8 +185,9 @@ func (c *copier) emptied(ctx context.Context) error {
 
 // markedHosts refuses while marks stand in the old of some host.
 func (m *Migration) markedHosts(ctx context.Context) (*Refusal, error) {
-	marks := make([]int, len(m.agents))
-	err := m.each(func(i int, a *agentapi.Client) (err error) {
+	agents := m.agents()
+	marks := make([]int, len(agents))
+	err := agents.each(func(i int, a *agentapi.Client) (err error) {
 		marks[i], err = a.Marks(ctx)
 		return err
 	})
@@ -194,7 +196,7 @@ func (m *Migration) markedHosts(ctx context.Context) (*Refusal, error) {
 	}
 	for i, n := range marks {
 		if n > 0 {
-			return refuse(GateCleanNew, "see that new answers: the agent there repairs and removes its own", "%d sessions are marked at %s", n, m.agents[i].Addr()), nil
+			return refuse(GateCleanNew, "see that new answers: the agent there repairs and removes its own", "%d sessions are marked at %s", n, agents[i].Addr()), nil
 		}
 	}
 	return nil, nil

@@ -23,6 +23,9 @@ type Options struct {
 	// stops at mirror: nobody could say that a fence stands everywhere.
 	Agents []string
 	Client agentapi.ClientOptions
+	// Fleet, where set, gives the agents instead: those of the server's roster,
+	// in the order of their names. They are not closed.
+	Fleet func() []*agentapi.Client
 	// Digest of the configuration for a bucketing, which every agent must have
 	// too. nil: agents are compared with each other.
 	Digest func(bucketing string) string
@@ -51,8 +54,8 @@ type Options struct {
 // Migration is one migration, seen from outside its agents. Its methods may be
 // called from several processes at once: who comes second is refused.
 type Migration struct {
-	o      Options
-	agents []*agentapi.Client
+	o     Options
+	named fleet // Options.Agents
 
 	mu     sync.Mutex // guards what several agents answer at once
 	once   sync.Once  // guards layer and its error
@@ -78,14 +81,14 @@ func New(o Options) (*Migration, error) {
 		if err != nil {
 			return nil, fmt.Errorf("migrate: flags.agents: %w", err)
 		}
-		m.agents = append(m.agents, c)
+		m.named = append(m.named, c)
 	}
 	return m, nil
 }
 
 // Close ends idle connections to agents.
 func (m *Migration) Close() {
-	for _, a := range m.agents {
+	for _, a := range m.named {
 		a.Close()
 	}
 }

@@ -61,14 +61,14 @@ func (m *Migration) Observe(ctx context.Context, long time.Duration, progress fu
 			return Observation{}, refuse(GateOrder, "observe before the first read-new", "sessions are in %v: the application's own store no longer answers them", p)
 		}
 	}
-	if len(m.agents) == 0 {
+	if len(m.agents()) == 0 {
 		return Observation{}, refuse(GateAgents, "name the admin address of every agent in flags.agents", "flags.agents is empty: there is nobody to observe")
 	}
 	sample, err := m.sampleRows(ctx)
 	if err != nil {
 		return Observation{}, err
 	}
-	if err := m.each(func(_ int, a *agentapi.Client) error { return a.Observe(ctx, long) }); err != nil {
+	if err := m.agents().each(func(_ int, a *agentapi.Client) error { return a.Observe(ctx, long) }); err != nil {
 		return Observation{}, err
 	}
 	for end := time.Now().Add(long); time.Now().Before(end); {
@@ -79,8 +79,9 @@ func (m *Migration) Observe(ctx context.Context, long time.Duration, progress fu
 	}
 	o := Observation{Unsupported: map[string]uint64{}}
 	o.Seen.Began = time.Now().UTC().Add(-long)
-	all := make([]agentapi.Observed, len(m.agents))
-	err = m.each(func(i int, a *agentapi.Client) (err error) { all[i], err = a.Observed(ctx); return err })
+	agents := m.agents()
+	all := make([]agentapi.Observed, len(agents))
+	err = agents.each(func(i int, a *agentapi.Client) (err error) { all[i], err = a.Observed(ctx); return err })
 	if err != nil {
 		return o, err
 	}
@@ -108,8 +109,9 @@ const clocks = 250 // milliseconds
 // written through another one afterwards: behind a balancer the page that writes
 // again usually comes to another host.
 func (m *Migration) revivedElsewhere(ctx context.Context) (n uint64, err error) {
-	lists := make([][]flags.Hash, len(m.agents))
-	err = m.each(func(i int, a *agentapi.Client) (err error) { lists[i], err = a.SeenDeletes(ctx); return err })
+	agents := m.agents()
+	lists := make([][]flags.Hash, len(agents))
+	err = agents.each(func(i int, a *agentapi.Client) (err error) { lists[i], err = a.SeenDeletes(ctx); return err })
 	if err != nil {
 		return 0, err
 	}
@@ -124,7 +126,7 @@ func (m *Migration) revivedElsewhere(ctx context.Context) (n uint64, err error) 
 		}
 	}
 	last := make([]darklaunch.SeenChange, len(hashes))
-	err = m.each(func(_ int, a *agentapi.Client) error {
+	err = m.agents().each(func(_ int, a *agentapi.Client) error {
 		seen, err := a.SeenChanges(ctx, hashes)
 		if err != nil {
 			return err
@@ -259,7 +261,7 @@ func (s *rowSample) again(ctx context.Context, m *Migration) (*Rows, error) {
 		return nil, err
 	}
 	wrote := make([]bool, len(s.keys))
-	err = m.each(func(_ int, a *agentapi.Client) error {
+	err = m.agents().each(func(_ int, a *agentapi.Client) error {
 		seen, err := a.SeenChanges(ctx, s.hashes)
 		if err != nil {
 			return err

@@ -216,7 +216,7 @@ func (m *Migration) allowed(cur *revision, g goal) error {
 	}
 	w := cur.def.Weights
 	beyond := g.fence > 0 || g.readNew > 0 || w[position.Off]+w[position.Mirror] < flags.Buckets
-	if len(m.agents) == 0 && beyond {
+	if len(m.agents()) == 0 && beyond {
 		return refuse(GateAgents, "name the admin address of every agent in flags.agents", "flags.agents is empty: past mirror each agent has to acknowledge, and nobody else can say that it has")
 	}
 	for h, p := range cur.def.Pins {

@@ -116,5 +116,5 @@ func (m *Migration) restored(ctx context.Context) error {
 			return fmt.Errorf("migrate: remove a record that old is behind: %w: run it again", err)
 		}
 	}
-	return m.each(func(_ int, a *agentapi.Client) error { return a.Restored(ctx) })
+	return m.agents().each(func(_ int, a *agentapi.Client) error { return a.Restored(ctx) })
 }

@@ -57,8 +57,9 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 // nothing is: under live traffic with a failing old there is always more.
 func (m *Migration) dirtyBack(ctx context.Context, t *teller) error {
 	for try := range copyTries {
-		left := make([]int, len(m.agents))
-		err := m.each(func(i int, a *agentapi.Client) error {
+		agents := m.agents()
+		left := make([]int, len(agents))
+		err := agents.each(func(i int, a *agentapi.Client) error {
 			r, err := a.CopyBackDirty(ctx)
 			left[i] = r.Left
 			return err

@@ -99,7 +99,7 @@ func (m *Migration) wants(o *Overview, r *record, replies []reply, d flags.Defin
 	}
 	w := d.Weights
 	switch {
-	case len(m.agents) == 0:
+	case len(m.agents()) == 0:
 		o.Waits = append(o.Waits, "flags.agents is empty: the migration stops at mirror")
 	case d.DeclaredDown != flags.NoneDown:
 		o.Waits = append(o.Waits, "old is declared down: crossfade recover old, once it is back")
@@ -131,9 +131,10 @@ func (m *Migration) wants(o *Overview, r *record, replies []reply, d flags.Defin
 // reason is a refusal without its frame.
 // logouts asks every agent for its sample, and estimates.
 func (m *Migration) logouts(ctx context.Context, r *record) logouts.Estimate {
-	samples := make([]census.Sample, len(m.agents))
+	agents := m.agents()
+	samples := make([]census.Sample, len(agents))
 	var silent atomic.Int64
-	m.each(func(i int, a *agentapi.Client) (err error) {
+	agents.each(func(i int, a *agentapi.Client) (err error) {
 		if samples[i], err = a.Logouts(ctx); err != nil {
 			silent.Add(1)
 		}
@@ -159,7 +160,7 @@ func reason(err error) string {
 // Explain asks one agent about one session; the first that answers.
 func (m *Migration) Explain(ctx context.Context, q agentapi.Question) (xs []agentapi.Explained, agent string, err error) {
 	err = errors.New("migrate: flags.agents is empty: there is nobody to ask")
-	for _, a := range m.agents {
+	for _, a := range m.agents() {
 		if xs, err = a.Explain(ctx, q); err == nil {
 			return xs, a.Addr(), nil
 		}
@@ -169,13 +170,14 @@ func (m *Migration) Explain(ctx context.Context, q agentapi.Question) (xs []agen
 
 // Divergences are those that the agents have confirmed, by agent's address.
 func (m *Migration) Divergences(ctx context.Context) (map[string][]agentapi.Divergence, error) {
-	out := make([][]agentapi.Divergence, len(m.agents))
-	err := m.each(func(i int, a *agentapi.Client) (err error) {
+	agents := m.agents()
+	out := make([][]agentapi.Divergence, len(agents))
+	err := agents.each(func(i int, a *agentapi.Client) (err error) {
 		out[i], err = a.Divergences(ctx)
 		return err
 	})
 	by := map[string][]agentapi.Divergence{}
-	for i, a := range m.agents {
+	for i, a := range agents {
 		by[a.Addr()] = out[i]
 	}
 	return by, err

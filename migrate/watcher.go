@@ -47,7 +47,7 @@ const NoWindowEnd = time.Duration(math.MaxInt64)
 // so that what it tells is told once.
 type Watcher struct {
 	m       *Migration
-	own     string // start id of the agent that it runs in
+	own     string // WatcherOptions.Own
 	every   time.Duration
 	keepOld time.Duration
 
@@ -55,9 +55,10 @@ type Watcher struct {
 	last *Watched
 }
 
-// WatcherOptions of a Watcher. Own is needed.
+// WatcherOptions of a Watcher.
 type WatcherOptions struct {
-	// Own is the start id of the agent that it runs in.
+	// Own is the start id of the agent that it runs in; empty: it runs in the
+	// server.
 	Own string
 	// Every is how long after the end of one round the next begins: default 15 s.
 	Every time.Duration
@@ -88,7 +89,7 @@ const roundMost = 10 * time.Second
 
 // Run watches until ctx ends.
 func (w *Watcher) Run(ctx context.Context) error {
-	if len(w.m.agents) == 0 {
+	if len(w.m.agents()) == 0 && w.m.o.Fleet == nil {
 		<-ctx.Done()
 		return nil
 	}
@@ -109,12 +110,14 @@ func (w *Watcher) Run(ctx context.Context) error {
 
 // look is one round; nil: another agent watches.
 func (w *Watcher) look(ctx context.Context) (*Watched, error) {
-	first, err := w.m.agents[0].Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if first.Start != w.own {
-		return nil, nil
+	if w.own != "" {
+		first, err := w.m.agents()[0].Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if first.Start != w.own {
+			return nil, nil
+		}
 	}
 	cur, err := w.m.read()
 	if err != nil {
