@@ -8,7 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/book"
 )
 
 // ask asks every agent how it is, all at once.
@@ -28,12 +31,24 @@ func (m *Migration) ask(ctx context.Context, r *record) []reply {
 	return out
 }
 
+// Roster is the agents of a fleet that come and go.
+type Roster interface {
+	// Agents are those that a step waits for, in the order of their names. While
+	// it is not known who they are, one among them does not answer. They are not
+	// closed.
+	Agents() []*agentapi.Client
+	// Step is called right before a revision is published, under the lock of the
+	// publisher: it takes those off who are away, and waits until they cannot
+	// serve any more.
+	Step(ctx context.Context, by book.Lock) error
+}
+
 // fleet is the agents at one moment: with a server they come and go.
 type fleet []*agentapi.Client
 
 func (m *Migration) agents() fleet {
-	if m.o.Fleet != nil {
-		return m.o.Fleet()
+	if m.o.Roster != nil {
+		return m.o.Roster.Agents()
 	}
 	return m.named
 }
@@ -158,7 +173,7 @@ func (m *Migration) acked(ctx context.Context, cur *revision, t *teller, oldDead
 		for i := range lagging {
 			detail[i] = lagging[i].String()
 		}
-		t.tell(Progress{Phase: fmt.Sprintf("waiting for revision %d", cur.def.Epoch), Detail: strings.Join(detail, "; "),
+		t.tell(Progress{Phase: fmt.Sprintf("waiting for revision %d", cur.def.Epoch), Detail: strings.Join(detail, "; "), Waiting: lagging,
 			Done: int64(len(replies) - len(lagging)), Total: int64(len(replies))})
 		if err := pause(ctx, min(wait, time.Until(deadline)+time.Millisecond)); err != nil {
 			return nil, err
@@ -209,4 +224,17 @@ func (m *Migration) change(ctx context.Context, fn func(*revision, *record) erro
 func (r *record) published(digest string) {
 	r.Published = append(r.Published, digest)
 	r.Published = r.Published[max(0, len(r.Published)-2):]
+}
+
+// Lost notes that an agent is gone for good, and took with it what it had not
+// written yet: nothing that was verified counts any more.
+func (m *Migration) Lost(ctx context.Context, name string) error {
+	_, err := m.change(ctx, func(cur *revision, r *record) error {
+		r.drop(fmt.Sprintf("agent %s was forgotten, and took with it what it had not written yet", name))
+		if cur.def.Weights[position.Back] > 0 || cur.def.DeclaredDown == flags.OldRecovering {
+			r.owe(r.Owed)
+		}
+		return nil
+	})
+	return err
 }

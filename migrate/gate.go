@@ -109,7 +109,7 @@ func (r *record) verified(replies []reply) *Refusal {
 		}
 		return refuse(GateVerified, do, "no verification has begun since all sessions are fenced")
 	}
-	if why := r.Verified.counts(replies); why != "" {
+	if why := r.Verified.counts(replies, r.joined); why != "" {
 		return refuse(GateVerified, "run crossfade verify again", "the verification of %s does not count: %s", r.Verified.Ended.Format(time.RFC3339), why)
 	}
 	return nil
@@ -127,7 +127,7 @@ func (r *record) reversed(replies []reply) *Refusal {
 	case r.Reversed == nil || r.Reversed.Epoch < r.Owed:
 		return refuse(GateReversed, do, "since revision %d old lacks writes, and no reverse copy was verified", r.Owed)
 	default:
-		if why := r.Reversed.counts(replies); why != "" {
+		if why := r.Reversed.counts(replies, r.joined); why != "" {
 			return refuse(GateReversed, do, "the reverse copy does not count: %s", why)
 		}
 	}

@@ -76,7 +76,7 @@ func (r *record) ran(m *Migration, c *copier, of func(*hostRuns) **run) *run {
 // agents as they are: then it is another host's turn.
 func (r *record) reversedHere(m *Migration, cur *revision, replies []reply) bool {
 	h := r.Hosts[m.o.Host]
-	return m.hosts() && h != nil && h.Reversed != nil && h.Reversed.Epoch == cur.def.Epoch && h.Reversed.counts(replies) == ""
+	return m.hosts() && h != nil && h.Reversed != nil && h.Reversed.Epoch == cur.def.Epoch && h.Reversed.counts(replies, r.joined) == ""
 }
 
 // lacking are the hosts on which a job is not done, in words; empty: none, or

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -23,9 +24,8 @@ type Options struct {
 	// stops at mirror: nobody could say that a fence stands everywhere.
 	Agents []string
 	Client agentapi.ClientOptions
-	// Fleet, where set, gives the agents instead: those of the server's roster,
-	// in the order of their names. They are not closed.
-	Fleet func() []*agentapi.Client
+	// Roster, where set, gives the agents instead.
+	Roster Roster
 	// Digest of the configuration for a bucketing, which every agent must have
 	// too. nil: agents are compared with each other.
 	Digest func(bucketing string) string
@@ -47,8 +47,31 @@ type Options struct {
 	Recheck time.Duration
 	// Workers copy at the same time, Batch sessions each. Defaults 4 and 200.
 	Workers, Batch int
-	// Reason is kept with each step in the record.
+	// Reason is kept with each step in the record, unless the call's Actor has
+	// one.
 	Reason string
+}
+
+// Actor is who asked for a step: for the record and the audit log.
+type Actor struct {
+	Who  string `json:"who,omitempty"`  // a person's login, or "plan"
+	From string `json:"from,omitempty"` // the address of who asked
+	Why  string `json:"why,omitempty"`
+}
+
+type actorKey struct{}
+
+// WithActor tells the calls made with ctx who asked for them.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+func (m *Migration) actor(ctx context.Context) Actor {
+	a, _ := ctx.Value(actorKey{}).(Actor)
+	if a.Why == "" {
+		a.Why = m.o.Reason
+	}
+	return a
 }
 
 // Migration is one migration, seen from outside its agents. Its methods may be
@@ -138,6 +161,8 @@ type Progress struct {
 	Total  int64         `json:"total,omitempty"` // 0: not known
 	Rate   float64       `json:"rate,omitempty"`  // a second
 	ETA    time.Duration `json:"eta,omitempty"`   // 0: not known
+	// Waiting are the agents whose acknowledgement is missing.
+	Waiting []Lagging `json:"waiting,omitempty"`
 }
 
 // teller passes progress on, at most once a second for each phase.

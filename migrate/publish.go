@@ -50,8 +50,14 @@ func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definiti
 	if err != nil {
 		return err
 	}
+	if m.o.Roster != nil {
+		if err := m.o.Roster.Step(ctx, h); err != nil {
+			return err
+		}
+	}
 	r.follow(cur.def, n, m.hosts())
-	r.Steps = append(r.Steps, stepMade{Epoch: n.Epoch, At: time.Now().UTC(), Text: text, Reason: m.o.Reason, Back: back})
+	who := m.actor(ctx)
+	r.Steps = append(r.Steps, stepMade{Epoch: n.Epoch, At: time.Now().UTC(), Text: text, Reason: who.Why, Who: who.Who, Back: back})
 	r.Steps = slices.Clone(r.Steps[max(0, len(r.Steps)-stepsKept):])
 	if cur.data != nil && !slices.Contains(r.Published, cur.digest()) {
 		r.published(cur.digest())

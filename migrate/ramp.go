@@ -119,6 +119,17 @@ func (m *Migration) toward(ctx context.Context, g goal, progress func(Progress))
 	})
 }
 
+// Renew publishes so many revisions in which nothing moves, each acknowledged by
+// every agent: whoever does not take part is behind by as many.
+func (m *Migration) Renew(ctx context.Context, times int, why string, progress func(Progress)) (Result, error) {
+	return m.walk(ctx, tell(progress), false, func(cur *revision, _ []reply) (flags.Definition, string, bool, error) {
+		if times--; times < 0 || cur.def.Epoch == 0 {
+			return cur.def, "", false, nil
+		}
+		return finish(cur.def, cur.def), why, true, nil
+	})
+}
+
 // unseal takes a sealed cohort back to read-new when cutover may not follow:
 // sealed refuses writes while either store fails, and repairs nothing.
 func (m *Migration) unseal(ctx context.Context, g goal, at *revision, why error, progress func(Progress)) error {

@@ -47,7 +47,8 @@ type record struct {
 	Invalid string     `json:"invalid,omitempty"`
 	Steps   []stepMade `json:"steps"`
 
-	kept bool // it was read from the book
+	kept   bool // it was read from the book
+	joined bool // the agents are those of a roster
 }
 
 // life of an agent, by its address.
@@ -78,13 +79,14 @@ type stepMade struct {
 	At     time.Time `json:"at"`
 	Text   string    `json:"text"`
 	Reason string    `json:"reason,omitempty"`
+	Who    string    `json:"who,omitempty"`
 	Back   []string  `json:"taking_it_back"`
 }
 
 // recorded reads the record, and drops what does not count for the flag file as
 // it is: somebody else has changed it, or it comes from another place.
 func (m *Migration) recorded(cur *revision) (*record, error) {
-	r := &record{Version: recordVersion, Migration: m.o.Migration}
+	r := &record{Version: recordVersion, Migration: m.o.Migration, joined: m.o.Roster != nil}
 	data, err := m.page(book.Record)
 	if err != nil {
 		return nil, err
@@ -233,8 +235,14 @@ func (r *record) leftOut(most time.Duration) (lagging []Lagging) {
 	return lagging
 }
 
-// counts tells whether a run is good for the agents as they are.
-func (d *run) counts(replies []reply) string {
+// counts tells whether a run is good for the agents as they are. Where a roster
+// says who comes and goes (joined), one that came later is no objection: it began
+// with the revision that stood, and what an agent took with it that did not end
+// cleanly was dropped when it was missed (meet).
+func (d *run) counts(replies []reply, joined bool) string {
+	if joined {
+		return d.countsFor(replies)
+	}
 	if len(d.Agents) != len(replies) {
 		return fmt.Sprintf("%d agents were there when it began, now there are %d", len(d.Agents), len(replies))
 	}
@@ -242,6 +250,15 @@ func (d *run) counts(replies []reply) string {
 		if start, ok := d.Agents[a.addr]; !ok {
 			return fmt.Sprintf("agent %s was not there when it began", a.name())
 		} else if start != a.status.Start {
+			return fmt.Sprintf("agent %s was started anew since", a.name())
+		}
+	}
+	return ""
+}
+
+func (d *run) countsFor(replies []reply) string {
+	for _, a := range replies {
+		if start, ok := d.Agents[a.addr]; ok && start != a.status.Start {
 			return fmt.Sprintf("agent %s was started anew since", a.name())
 		}
 	}

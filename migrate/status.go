@@ -94,7 +94,7 @@ func (m *Migration) wants(o *Overview, r *record, replies []reply, d flags.Defin
 		o.Copying = &c
 		o.Waits = append(o.Waits, c.text())
 	}
-	if r.Verified != nil && r.Verified.counts(replies) == "" {
+	if r.Verified != nil && r.Verified.counts(replies, r.joined) == "" {
 		o.Verified = &r.Verified.Ended
 	}
 	w := d.Weights

@@ -89,7 +89,7 @@ const roundMost = 10 * time.Second
 
 // Run watches until ctx ends.
 func (w *Watcher) Run(ctx context.Context) error {
-	if len(w.m.agents()) == 0 && w.m.o.Fleet == nil {
+	if len(w.m.agents()) == 0 && w.m.o.Roster == nil {
 		<-ctx.Done()
 		return nil
 	}

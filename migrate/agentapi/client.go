@@ -36,6 +36,9 @@ type ClientOptions struct {
 	Token func() (string, error)
 	// Timeout of a question. Default 5 s.
 	Timeout time.Duration
+	// Transport, where set, is how the agent is reached: the address is then only
+	// its name.
+	Transport http.RoundTripper
 }
 
 // Client asks one agent. It is safe for concurrent use.
@@ -55,6 +58,11 @@ func NewClient(addr string, o ClientOptions) (*Client, error) {
 		o.Timeout = askTimeout
 	}
 	c := &Client{addr: addr, base: "http://" + addr, o: o}
+	if o.Transport != nil {
+		c.base = "http://" + unixHost
+		c.http = &http.Client{Transport: o.Transport, CheckRedirect: noRedirect}
+		return c, nil
+	}
 	d := &net.Dialer{Timeout: o.Timeout}
 	t := &http.Transport{DialContext: d.DialContext, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second}
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
@@ -63,9 +71,11 @@ func NewClient(addr string, o ClientOptions) (*Client, error) {
 	} else if !loopback(addr) && o.Token == nil {
 		return nil, fmt.Errorf("%w (%s)", ErrToken, addr)
 	}
-	c.http = &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c.http = &http.Client{Transport: t, CheckRedirect: noRedirect}
 	return c, nil
 }
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
@@ -116,6 +126,12 @@ func (c *Client) Logouts(ctx context.Context) (census.Sample, error) {
 		s.Sessions[i] = census.Session{Hash: h, Verdict: v, Seen: time.UnixMilli(x.Seen)}
 	}
 	return s, nil
+}
+
+// Take gives the agent a revision: flagd's JSON. An error says why it does not
+// take it; one that it has already is taken.
+func (c *Client) Take(ctx context.Context, revision []byte) error {
+	return c.call(ctx, c.o.Timeout, http.MethodPost, "flags", json.RawMessage(revision), nil)
 }
 
 // Barrier waits until everything that runs now at the agent has ended.

@@ -35,6 +35,9 @@ type Options struct {
 	Digest func(bucketing string) string
 	// Token, where set, is asked for as a bearer token below /v1.
 	Token string
+	// Take takes a revision that the server pushes. nil: the agent has its
+	// revisions from elsewhere.
+	Take func(revision []byte) error
 	// Unsupported counts the commands that were refused, by class. nil: none.
 	Unsupported func() map[string]uint64
 	// Stopping tells that the agent is on its way out. nil: never.
@@ -68,6 +71,9 @@ func New(l *darklaunch.Layer, o Options) *Handler {
 	mux.HandleFunc("POST /v1/restored", func(w http.ResponseWriter, _ *http.Request) { l.Restored(); answer(w, struct{}{}) })
 	mux.HandleFunc("POST /v1/copy-back-dirty", h.copyBack)
 	mux.HandleFunc("POST /v1/explain", h.explain)
+	if o.Take != nil {
+		mux.HandleFunc("POST /v1/flags", h.take)
+	}
 	// A page in a browser on this host must not move a migration.
 	h.mux = http.NewCrossOriginProtection().Handler(mux)
 	return h
@@ -140,6 +146,22 @@ func (h *Handler) barrier(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	if err := h.l.Barrier(ctx); err != nil {
 		fail(w, http.StatusGatewayTimeout, "operations or copies are still running: ask again")
+		return
+	}
+	answer(w, struct{}{})
+}
+
+// revisionMost bounds a revision: pins are what it can be large by.
+const revisionMost = 4 << 20
+
+func (h *Handler) take(w http.ResponseWriter, r *http.Request) {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, revisionMost))
+	if err != nil {
+		fail(w, http.StatusBadRequest, "the revision cannot be read")
+		return
+	}
+	if err := h.o.Take(data); err != nil {
+		fail(w, http.StatusConflict, err.Error())
 		return
 	}
 	answer(w, struct{}{})

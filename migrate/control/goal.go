@@ -1,0 +1,201 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/book"
+)
+
+type (
+	progressFunc = func(migrate.Progress)
+	refusal      = migrate.Refusal
+)
+
+// Goal is what somebody asked for: it is written down before it is begun.
+type Goal struct {
+	ID   string          `json:"id"`
+	Verb string          `json:"verb"`
+	Args json.RawMessage `json:"args,omitempty"`
+	migrate.Actor
+	Asked time.Time `json:"asked"`
+	// Resumed is set once another server than the first has gone on with it.
+	Resumed bool       `json:"resumed,omitempty"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	Outcome string     `json:"outcome,omitempty"` // in words
+}
+
+// GateBusy refuses what is asked for while something else is done.
+const GateBusy = "busy"
+
+var errOvertaken = errors.New("control: a rollback was asked for meanwhile")
+
+// job is a goal that this server works on.
+type job struct {
+	goal   Goal
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when result and err are there
+
+	mu      sync.Mutex // guards what follows
+	changed chan struct{}
+	last    migrate.Progress
+	news    []migrate.Progress // revisions that were published
+
+	result any
+	err    error
+}
+
+func (s *Server) loadGoal(ctx context.Context) (*Goal, error) {
+	data, err := s.b.Load(ctx, book.Goal)
+	if err != nil || data == nil {
+		return nil, err
+	}
+	g := &Goal{}
+	if err := json.Unmarshal(data, g); err != nil {
+		return nil, fmt.Errorf("control: %s is damaged: %w", s.b.Where(book.Goal), err)
+	}
+	return g, nil
+}
+
+// saveGoal writes under the publisher's lock: a server that was deposed and does
+// not know it must not undo its successor's.
+func (s *Server) saveGoal(ctx context.Context, g Goal) error {
+	data, err := json.MarshalIndent(g, "", "  ")
+	if err != nil {
+		return err
+	}
+	for {
+		lock, err := s.b.TryLock(ctx, book.Publish)
+		if err != nil {
+			return err
+		}
+		if lock != nil {
+			defer lock.Release()
+			return s.b.Save(ctx, lock, book.Goal, append(data, '\n'))
+		}
+		if sleep(ctx, 10*time.Millisecond); ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// do begins what is asked for, or joins it where it runs already. A rollback
+// overtakes whatever runs.
+func (s *Server) do(ctx context.Context, q Ask) (*job, error) {
+	if _, ok := verbs[q.Verb]; !ok {
+		return nil, fmt.Errorf("control: no verb %q", q.Verb)
+	}
+	for {
+		s.mu.Lock()
+		lead, j := s.lead, s.job
+		if lead == nil {
+			s.mu.Unlock()
+			return nil, errNotLeading
+		}
+		running := j != nil && !isDone(j.done)
+		if running && j.goal.Verb == q.Verb && string(j.goal.Args) == string(q.Args) {
+			s.mu.Unlock()
+			return j, nil
+		}
+		if running {
+			g := j.goal
+			s.mu.Unlock()
+			if q.Verb != "rollback" || g.Verb == "rollback" {
+				return nil, &refusal{Gate: GateBusy, Found: fmt.Sprintf("%s is under way since %s (asked for by %s)", g.words(), g.Asked.Format(time.TimeOnly), or(g.Who, "nobody known")),
+					Do: "wait until it is done, or take it back: crossfade rollback overtakes it"}
+			}
+			j.cancel(errOvertaken)
+			select {
+			case <-j.done:
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+			continue
+		}
+		g := Goal{ID: rand.Text()[:10], Verb: q.Verb, Args: q.Args, Actor: q.Actor, Asked: time.Now().UTC()}
+		if err := s.saveGoal(lead, g); err != nil {
+			s.mu.Unlock()
+			return nil, err
+		}
+		j = s.start(lead, g)
+		s.mu.Unlock()
+		return j, nil
+	}
+}
+
+// start works on a goal. s.mu is held.
+func (s *Server) start(lead context.Context, g Goal) *job {
+	ctx, cancel := context.WithCancelCause(lead)
+	j := &job{goal: g, cancel: cancel, done: make(chan struct{}), changed: make(chan struct{})}
+	s.job = j
+	go func() {
+		defer close(j.done)
+		defer cancel(nil)
+		if g.Resumed {
+			s.saveGoal(ctx, g) // it is told in the record; nothing depends on it but forget
+		}
+		j.result, j.err = verbs[g.Verb](s, migrate.WithActor(ctx, g.Actor), g.Args, j.progress)
+		if cause := context.Cause(ctx); cause != nil && j.err != nil {
+			j.err = fmt.Errorf("%s was stopped: %w", g.words(), cause)
+			if errors.Is(cause, errDeposed) || lead.Err() != nil {
+				return // whoever leads next goes on
+			}
+		}
+		now := time.Now().UTC()
+		g.Ended, g.Outcome = &now, "done"
+		if j.err != nil {
+			g.Outcome = j.err.Error()
+		}
+		if err := s.saveGoal(lead, g); err != nil {
+			s.log.Error("what came of a goal cannot be written down", "verb", g.Verb, "error", err)
+		}
+		s.board.look(lead)
+	}()
+	return j
+}
+
+func (j *job) progress(p migrate.Progress) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.last = p
+	if p.Phase == "published" {
+		j.news = append(j.news, p)
+	}
+	close(j.changed)
+	j.changed = make(chan struct{})
+}
+
+// words is a goal as it is typed.
+func (g *Goal) words() string {
+	var a verbArgs
+	json.Unmarshal(g.Args, &a)
+	switch g.Verb {
+	case "ramp":
+		return fmt.Sprintf("ramp %s %s", a.Stage, percent(a.Buckets))
+	case "rollback":
+		return "rollback --to " + a.To
+	}
+	return g.Verb
+}
+
+func isDone(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

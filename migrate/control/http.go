@@ -1,0 +1,320 @@
+package control
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/tunnel"
+)
+
+// Ask is the body of POST /v1/do and POST /v1/plan.
+type Ask struct {
+	Verb string          `json:"verb"`
+	Args json.RawMessage `json:"args,omitempty"`
+	migrate.Actor
+}
+
+// Line is one line of the answer to POST /v1/do: progress, then the end.
+type Line struct {
+	Progress *migrate.Progress `json:"progress,omitempty"`
+	Result   json.RawMessage   `json:"result,omitempty"`
+	Failure  *Failure          `json:"failure,omitempty"`
+}
+
+// Failure is an error that keeps its kind on the wire.
+type Failure struct {
+	Text      string           `json:"error"`
+	Refusal   *migrate.Refusal `json:"refusal,omitempty"`
+	Waiting   *migrate.Waiting `json:"waiting,omitempty"`
+	Report    *migrate.Report  `json:"report,omitempty"`
+	Job       string           `json:"job,omitempty"`
+	NotLeader bool             `json:"not_leader,omitempty"`
+}
+
+// errNotLeading is told to who asks the wrong server.
+var errNotLeading = errors.New("control: this server does not lead: ask the others")
+
+func failureOf(err error) *Failure {
+	f := &Failure{Text: err.Error()}
+	var left *migrate.Unfinished
+	errors.As(err, &f.Refusal)
+	errors.As(err, &f.Waiting)
+	if errors.As(err, &left) {
+		f.Report, f.Job = &left.Report, left.Job
+	}
+	f.NotLeader = errors.Is(err, errNotLeading) || errors.Is(err, errDeposed)
+	return f
+}
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("POST "+tunnel.Path, s.connect)
+	mux.HandleFunc("POST /v1/agents/sign-off", s.signOff)
+	mux.HandleFunc("GET /v1/agents", s.agents)
+	mux.HandleFunc("GET /v1/flags", s.flags)
+	mux.HandleFunc("GET /v1/status", s.status)
+	mux.HandleFunc("GET /v1/divergences", s.divergences)
+	mux.HandleFunc("POST /v1/explain", s.explain)
+	mux.HandleFunc("POST /v1/plan", s.planned)
+	mux.HandleFunc("POST /v1/do", s.doing)
+	// A page in a browser on this host must not move a migration.
+	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if strings.HasPrefix(r.URL.Path, "/v1/") {
+		switch {
+		case s.o.Token != "":
+			got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if subtle.ConstantTimeCompare([]byte(got), []byte(s.o.Token)) != 1 {
+				w.Header().Set("WWW-Authenticate", "Bearer")
+				fail(w, http.StatusUnauthorized, "a bearer token is needed: see server.token_file")
+				return
+			}
+		case !byAddress(r.Host):
+			// Without a token the address is all that protects: a name that
+			// somebody made point here (DNS rebinding) is not an address.
+			fail(w, http.StatusForbidden, "asked by a name: ask by address, or set server.token_file")
+			return
+		}
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+func byAddress(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || host == "localhost"
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	data, _ := s.board.now()
+	text := "ready"
+	if s.leads() {
+		text = "ready, leading"
+	}
+	if data == nil {
+		text = "starting"
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	w.Write([]byte(text + "\n"))
+}
+
+// Overview is a migration, and its servers and roster.
+type Overview struct {
+	migrate.Overview
+	Server  string   `json:"server"` // who answers
+	Leads   bool     `json:"leads"`
+	Members []Member `json:"members"`
+	Goal    *Goal    `json:"goal,omitempty"` // the last one
+	// Doing is what the goal that is under way is at.
+	Doing *migrate.Progress `json:"doing,omitempty"`
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	o := Overview{Server: s.o.Name, Leads: s.leads()}
+	var err error
+	if o.Overview, err = s.m.Status(r.Context()); err == nil {
+		o.Goal, err = s.loadGoal(r.Context())
+	}
+	if err == nil {
+		o.Members, err = s.members(r.Context())
+	}
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	s.mu.Lock()
+	if j := s.job; j != nil && !isDone(j.done) {
+		j.mu.Lock()
+		last := j.last
+		j.mu.Unlock()
+		o.Doing = &last
+	}
+	s.mu.Unlock()
+	answer(w, o)
+}
+
+func (s *Server) members(ctx context.Context) ([]Member, error) {
+	p, err := s.roster.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []Member{}
+	for _, name := range sorted(p.Agents) {
+		out = append(out, p.Agents[name])
+	}
+	return out, nil
+}
+
+func (s *Server) agents(w http.ResponseWriter, r *http.Request) {
+	ms, err := s.members(r.Context())
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	answer(w, ms)
+}
+
+func (s *Server) flags(w http.ResponseWriter, _ *http.Request) {
+	data, _ := s.board.now()
+	if data == nil {
+		fail(w, http.StatusServiceUnavailable, "no revision is published yet")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(data)
+}
+
+// Divergences is the answer to GET /v1/divergences.
+type Divergences struct {
+	Agents map[string][]agentapi.Divergence `json:"agents"`
+	Error  string                           `json:"error,omitempty"` // not all were heard
+}
+
+func (s *Server) divergences(w http.ResponseWriter, r *http.Request) {
+	by, err := s.m.Divergences(r.Context())
+	d := Divergences{Agents: by}
+	if err != nil {
+		d.Error = err.Error()
+	}
+	answer(w, d)
+}
+
+// Explained is the answer to POST /v1/explain.
+type Explained struct {
+	Agent    string               `json:"agent"`
+	Sessions []agentapi.Explained `json:"sessions"`
+}
+
+func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
+	var q agentapi.Question
+	if !read(w, r, &q) {
+		return
+	}
+	xs, agent, err := s.m.Explain(r.Context(), q)
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	answer(w, Explained{agent, xs})
+}
+
+func (s *Server) planned(w http.ResponseWriter, r *http.Request) {
+	var q Ask
+	if !read(w, r, &q) {
+		return
+	}
+	var a verbArgs
+	if err := json.Unmarshal(q.Args, &a); err != nil {
+		fail(w, http.StatusBadRequest, "the arguments cannot be read")
+		return
+	}
+	p, err := s.plan(r.Context(), q.Verb, a)
+	l := Line{}
+	if err != nil {
+		l.Failure = failureOf(err)
+	} else {
+		l.Result, _ = json.Marshal(p)
+	}
+	answer(w, l)
+}
+
+// alive is how often a line is sent while nothing is new, so that both sides
+// know that the other is there.
+const alive = time.Second
+
+func (s *Server) doing(w http.ResponseWriter, r *http.Request) {
+	var q Ask
+	if !read(w, r, &q) {
+		return
+	}
+	q.From = r.RemoteAddr
+	j, err := s.do(r.Context(), q)
+	if err != nil {
+		answer(w, Line{Failure: failureOf(err)})
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	c := http.NewResponseController(w)
+	enc := json.NewEncoder(w)
+	send := func(l Line) bool {
+		c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		return enc.Encode(l) == nil && c.Flush() == nil
+	}
+	told := 0
+	tick := time.NewTicker(alive)
+	defer tick.Stop()
+	for {
+		j.mu.Lock()
+		last, news, changed := j.last, j.news[told:], j.changed
+		j.mu.Unlock()
+		for _, p := range news {
+			if !send(Line{Progress: &p}) {
+				return
+			}
+		}
+		told += len(news)
+		if last.Phase != "published" && !send(Line{Progress: &last}) {
+			return
+		}
+		select {
+		case <-j.done:
+			// What was published last came before the end.
+			j.mu.Lock()
+			rest := j.news[told:]
+			j.mu.Unlock()
+			for _, p := range rest {
+				send(Line{Progress: &p})
+			}
+			l := Line{}
+			if j.err != nil {
+				l.Failure = failureOf(j.err)
+			} else {
+				l.Result, _ = json.Marshal(j.result)
+			}
+			send(l)
+			return
+		case <-r.Context().Done():
+			return // it goes on without who asked
+		case <-tick.C:
+		case <-changed:
+			sleep(r.Context(), 20*time.Millisecond) // what comes at once goes at once
+		}
+	}
+}
+
+func read(w http.ResponseWriter, r *http.Request, v any) bool {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(v); err != nil {
+		fail(w, http.StatusBadRequest, "the question cannot be read")
+		return false
+	}
+	return true
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v)
+}
+
+func fail(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(Failure{Text: text})
+}

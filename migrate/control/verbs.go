@@ -1,0 +1,78 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/migrate"
+)
+
+// verbArgs are the arguments of all verbs.
+type verbArgs struct {
+	Stage   string  `json:"stage,omitempty"`
+	Buckets int     `json:"buckets,omitempty"`
+	To      string  `json:"to,omitempty"`
+	Store   string  `json:"store,omitempty"`
+	Name    string  `json:"name,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+}
+
+// verbs are what a server does for whoever asks. Each may be begun again after
+// a server died in the middle of it.
+var verbs map[string]func(s *Server, ctx context.Context, args json.RawMessage, progress progressFunc) (any, error)
+
+func init() { // the map and the functions name each other
+	verb := func(fn func(s *Server, ctx context.Context, a verbArgs, progress progressFunc) (any, error)) func(*Server, context.Context, json.RawMessage, progressFunc) (any, error) {
+		return func(s *Server, ctx context.Context, raw json.RawMessage, progress progressFunc) (any, error) {
+			var a verbArgs
+			if len(raw) > 0 {
+				if err := json.Unmarshal(raw, &a); err != nil {
+					return nil, fmt.Errorf("control: the arguments cannot be read: %w", err)
+				}
+			}
+			return fn(s, ctx, a, progress)
+		}
+	}
+	verbs = map[string]func(*Server, context.Context, json.RawMessage, progressFunc) (any, error){
+		"ramp": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			return s.m.Ramp(ctx, a.Stage, a.Buckets, p)
+		}),
+		"rollback": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			return s.m.Rollback(ctx, a.To, p)
+		}),
+		"backfill": verb(func(s *Server, ctx context.Context, _ verbArgs, p progressFunc) (any, error) {
+			return s.m.Backfill(ctx, p)
+		}),
+		"verify": verb(func(s *Server, ctx context.Context, _ verbArgs, p progressFunc) (any, error) {
+			return s.m.Verify(ctx, p)
+		}),
+		"declare-down": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			return s.m.DeclareDown(ctx, a.Store, p)
+		}),
+		"recover": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			return s.m.Recover(ctx, a.Store, p)
+		}),
+		"observe": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			return s.m.Observe(ctx, time.Duration(a.Seconds*float64(time.Second)), p)
+		}),
+		"forget": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			return s.forget(ctx, a.Name, p)
+		}),
+	}
+}
+
+// plan says what a verb would do.
+func (s *Server) plan(ctx context.Context, verb string, a verbArgs) (migrate.Plan, error) {
+	switch verb {
+	case "ramp":
+		return s.m.PlanRamp(ctx, a.Stage, a.Buckets)
+	case "rollback":
+		return s.m.PlanRollback(ctx, a.To)
+	}
+	return migrate.Plan{}, fmt.Errorf("control: %s has no dry run", verb)
+}
+
+func percent(buckets int) string { return flags.PercentText(buckets) }
