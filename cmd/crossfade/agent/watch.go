@@ -3,8 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
-	"time"
 
+	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/migrate"
@@ -32,7 +32,7 @@ func (a *agent) watchFleet() (run func(context.Context), err error) {
 	w := migrate.NewWatcher(m, migrate.WatcherOptions{Own: a.layer.Status().Start, Every: a.o.WatchEvery, KeepOld: a.c.Cutover.KeepOld.Std()})
 	a.o.Metrics.WatchFleet(a.c.Migration, func() (metrics.Fleet, bool) {
 		v, ok := w.Last()
-		return exported(v), ok
+		return parts.Fleet(v), ok
 	})
 	return func(ctx context.Context) {
 		w.Run(ctx)
@@ -42,25 +42,4 @@ func (a *agent) watchFleet() (run func(context.Context), err error) {
 
 func (a *agent) digest(bucketing string) string {
 	return a.c.Digest(bucketing, a.parts.Hasher.Digest(), a.o.Version)
-}
-
-// exported is what was seen, as the metrics have it.
-func exported(v migrate.Watched) metrics.Fleet {
-	f := metrics.Fleet{Estimate: v.Logouts.Estimate, Lower: v.Logouts.Lower, Upper: v.Logouts.Upper, IdleAge: -1, Window: v.Window,
-		Agents: map[string]int{"acknowledged": v.Acknowledged, "waiting": v.Waiting, "silent": v.Silent}, Gates: map[string]string{}}
-	if v.Logouts.IdleKnown {
-		f.IdleAge = v.Logouts.IdleAge + time.Since(v.At)
-	}
-	for gate, state := range v.Gates {
-		f.Gates[gate] = string(state)
-	}
-	if c := v.Copying; c != nil {
-		f.Job, f.Progress = c.Job, 1
-		if !c.Ended && c.Total > 0 {
-			f.Progress = min(1, float64(c.Done)/float64(c.Total))
-		} else if !c.Ended {
-			f.Progress = 0
-		}
-	}
-	return f
 }

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +19,7 @@ import (
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
+	"github.com/seed-41165957/crossfade/migrate/control"
 )
 
 // stepFlags are those of verbs that move something.
@@ -29,37 +33,111 @@ func (s *stepFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.reason, "reason", "", "why, kept with each step in the record")
 }
 
+// mover is whoever moves the migration: this process over the flag file, or a
+// server that is asked.
+type mover interface {
+	Ramp(ctx context.Context, stage string, buckets int, progress func(migrate.Progress)) (migrate.Result, error)
+	Rollback(ctx context.Context, to string, progress func(migrate.Progress)) (migrate.Result, error)
+	PlanRamp(ctx context.Context, stage string, buckets int) (migrate.Plan, error)
+	PlanRollback(ctx context.Context, to string) (migrate.Plan, error)
+	Backfill(ctx context.Context, progress func(migrate.Progress)) (migrate.Report, error)
+	Verify(ctx context.Context, progress func(migrate.Progress)) (migrate.Report, error)
+	DeclareDown(ctx context.Context, store string, progress func(migrate.Progress)) (migrate.Result, error)
+	Recover(ctx context.Context, store string, progress func(migrate.Progress)) (migrate.Result, error)
+	Observe(ctx context.Context, long time.Duration, progress func(migrate.Progress)) (migrate.Observation, error)
+	Status(ctx context.Context) (migrate.Overview, error)
+	Divergences(ctx context.Context) (map[string][]agentapi.Divergence, error)
+	Explain(ctx context.Context, q agentapi.Question) ([]agentapi.Explained, string, error)
+	Close()
+}
+
+var (
+	_ mover = (*migrate.Migration)(nil)
+	_ mover = (*control.Client)(nil)
+)
+
 // opened is a migration and what has to be closed after it.
 type opened struct {
-	*migrate.Migration
+	mover
 	stores []backends.Store
 }
 
 // Close ends connections.
 func (o *opened) Close() {
-	o.Migration.Close()
+	if o.mover != nil {
+		o.mover.Close()
+	}
 	for _, s := range o.stores {
 		s.Close()
 	}
 }
 
-// open reads the configuration. Stores are made when they are needed.
+// open reads the configuration: where it names servers they are asked, else this
+// process moves the migration. Stores are made when they are needed.
 func (a *app) open(s stepFlags) (*opened, error) {
 	c, err := config.Load(a.config)
 	if err != nil {
 		return nil, usage(err)
 	}
-	set, err := kinds.Compile(c.Kinds())
-	if err != nil {
-		return nil, usage(err)
+	if len(c.Flags.Server) > 0 {
+		m, err := client(c, s)
+		return &opened{mover: m}, err
 	}
-	hasher, err := flags.LoadKey(c.Agent.KeyFile)
+	o := &opened{}
+	opt, err := o.options(c)
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{}
-	opt := migrate.Options{Migration: c.Migration, Book: bookfiles.New(c.Flags.File), Kinds: set, Agents: c.Flags.Agents,
-		KeepOld: c.Cutover.KeepOld > 0, Wait: s.wait, Reason: s.reason,
+	opt.Book, opt.Agents, opt.Wait, opt.Reason = bookfiles.New(c.Flags.File), c.Flags.Agents, s.wait, s.reason
+	if c.Listen.AdminTokenFile.Set() {
+		opt.Client = agentapi.ClientOptions{Token: c.Listen.AdminTokenFile.Read}
+	}
+	o.mover, err = migrate.New(opt)
+	return o, err
+}
+
+// client asks the servers that the configuration names.
+func client(c *config.Config, s stepFlags) (*control.Client, error) {
+	o := control.ClientOptions{Servers: c.Flags.Server, Who: login(), Reason: s.reason, Wait: s.wait}
+	if c.Server.TokenFile.Set() {
+		o.Token = c.Server.TokenFile.Read
+	}
+	return control.NewClient(o)
+}
+
+// servers asks the servers, where the configuration names some.
+func (a *app) servers(s stepFlags) (*control.Client, error) {
+	c, err := config.Load(a.config)
+	if err != nil {
+		return nil, usage(err)
+	}
+	if len(c.Flags.Server) == 0 {
+		return nil, usage(errors.New("flags.server is empty: this verb asks a crossfade server"))
+	}
+	return client(c, s)
+}
+
+// login is who runs this, as far as the system knows.
+func login() string {
+	host, _ := os.Hostname()
+	u, err := user.Current()
+	if err != nil {
+		return host
+	}
+	return u.Username + "@" + host
+}
+
+// options are those of a migration, less who is asked and where it is kept.
+func (o *opened) options(c *config.Config) (opt migrate.Options, err error) {
+	set, err := kinds.Compile(c.Kinds())
+	if err != nil {
+		return opt, usage(err)
+	}
+	hasher, err := flags.LoadKey(c.Agent.KeyFile)
+	if err != nil {
+		return opt, err
+	}
+	opt = migrate.Options{Migration: c.Migration, Kinds: set, KeepOld: c.Cutover.KeepOld > 0,
 		Digest: func(bucketing string) string { return c.Digest(bucketing, hasher.Digest(), parts.Version()) },
 		Layer: func() (darklaunch.Options, error) {
 			l := darklaunch.Options{Migration: c.Migration, Kinds: set, Hasher: hasher, CopyTimeout: c.Timeouts.Copy.Std(),
@@ -77,11 +155,7 @@ func (a *app) open(s stepFlags) (*opened, error) {
 	if c.Old.Files != nil { // each host has its own
 		opt.Host = c.Agent.Name
 	}
-	if c.Listen.AdminTokenFile.Set() {
-		opt.Client = agentapi.ClientOptions{Token: c.Listen.AdminTokenFile.Read}
-	}
-	o.Migration, err = migrate.New(opt)
-	return o, err
+	return opt, nil
 }
 
 // store makes the client of one store. Nothing is dialled.

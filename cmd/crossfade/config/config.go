@@ -26,6 +26,7 @@ type Config struct {
 	Mirror    Mirror    `yaml:"mirror"`
 	Compare   Compare   `yaml:"compare"`
 	Cutover   Cutover   `yaml:"cutover"`
+	Server    Server    `yaml:"server"`
 }
 
 // Agent is what this process is.

@@ -22,9 +22,9 @@ func TestReference(t *testing.T) {
 	}
 	c := *got
 	// What the file says is needed has no default.
-	c.Migration, c.Agent.Name, c.Sessions, c.Old, c.New, c.Flags.File = "", "", nil, Store{}, Store{}, ""
+	c.Migration, c.Agent.Name, c.Sessions, c.Old, c.New, c.Flags.File, c.Server.Name = "", "", nil, Store{}, Store{}, "", ""
 	// An empty list in the file is none in the code.
-	for _, l := range []*[]string{&c.Listen.Memcached, &c.Listen.Redis, &c.Flags.Server, &c.Flags.Agents} {
+	for _, l := range []*[]string{&c.Listen.Memcached, &c.Listen.Redis, &c.Flags.Server, &c.Flags.Agents, &c.Server.MySQL.Hosts} {
 		if len(*l) == 0 {
 			*l = nil
 		}
@@ -137,7 +137,12 @@ func TestRefuses(t *testing.T) {
 		{"unknown key of sentinel", `{addrs: ["10.0.0.1:6379"]}`, `{sentinel: {name: m}}`, "new.redis.sentinel.name: unknown key: accepted are addrs, master, user, password_file"},
 		{"half a certificate", `{addrs:`, `{tls: {cert_file: x}, addrs:`, "new.redis.tls: cert_file without key_file"},
 		{"no flags", "{file: flags.json}", "{}", "c.yaml:6: flags.file: is missing"},
-		{"flag server", "{file: flags.json}", `{server: ["a:1"]}`, "flags.server: not built"},
+		{"flag server outside", "{file: flags.json}", `{server: ["a:1"]}`, "flags.server: \"a:1\" is another host: name a server.token_file"},
+		{"flag server and file", "{file: flags.json}", `{file: flags.json, server: ["127.0.0.1:1"]}`, "flags.file: stands beside flags.server"},
+		{"flag server and agents", "{file: flags.json}", `{agents: ["127.0.0.1:2"], server: ["127.0.0.1:1"]}`, "flags.agents: stands beside flags.server"},
+		{"no flags", "{file: flags.json}", "{}", "flags.file: is missing: accepted is the path of a flagd file, or flags.server"},
+		{"server outside", "migration", "server: {listen: \"0.0.0.0:9310\"}\nmigration", "c.yaml:1: server.listen: \"0.0.0.0:9310\" can be reached from outside: name a server.token_file"},
+		{"server's database", "migration", "server: {lease: 1ms, mysql: {hosts: [\"a:1\"], database: app}}\nmigration", "server.mysql.user: is missing"},
 		{"bad kind", "[a-z0-9]+", "[a-z0-9]*", "c.yaml:3: sessions[0].keys[0]: "},
 		{"no kinds", "sessions:\n  - {name: php, keys: [\"memc.sess.key.{id: [a-z0-9]+}\"]}", "sessions: []", "c.yaml:2: sessions: no kinds"},
 		{"admin outside", "migration", "listen: {admin: \"0.0.0.0:9311\"}\nmigration", "c.yaml:1: listen.admin: \"0.0.0.0:9311\" can be reached from outside: name a listen.admin_token_file"},

@@ -38,6 +38,11 @@ func Default() Config {
 			Ratio:   0.1,                              // of mirrored reads: one read more on new for ten
 			Recheck: Duration(200 * time.Millisecond), // a race is over by then: four times the worst mirror lag seen
 		},
+		Server: Server{
+			Listen:   "127.0.0.1:9310", // loopback, as listen.admin
+			StateDir: "server",
+			Lease:    Duration(5 * time.Second), // a database's hiccup is shorter; a step waits for locks longer
+		},
 		Cutover: Cutover{KeepOld: Duration(24 * time.Hour)}, // a working day in which to take cutover back
 	}
 }

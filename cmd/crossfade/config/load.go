@@ -91,6 +91,9 @@ func decode(data []byte) (*located, []Problem) {
 	if c.Agent.Name == "" {
 		c.Agent.Name, _ = os.Hostname()
 	}
+	if c.Server.Name == "" {
+		c.Server.Name, _ = os.Hostname()
+	}
 	c.fill()
 	return c, nil
 }

@@ -65,6 +65,7 @@ func (c *located) validate() []Problem {
 	k.store("old", c.Old)
 	k.store("new", c.New)
 	k.flags()
+	k.server()
 	k.positive("timeouts.old", c.Timeouts.Old)
 	k.positive("timeouts.new", c.Timeouts.New)
 	k.positive("timeouts.dial", c.Timeouts.Dial)
@@ -280,18 +281,4 @@ func (k *checker) servers(path string, list []string, unix bool) {
 		k.bad(path, "is empty: accepted is a list of host:port")
 	}
 	k.addrs(path, list, unix)
-}
-
-func (k *checker) flags() {
-	f := k.c.Flags
-	if len(f.Server) > 0 {
-		k.bad("flags.server", "not built in this version: accepted is flags.file")
-	}
-	if f.URL != "" {
-		k.bad("flags.url", "not built in this version: accepted is flags.file")
-	}
-	if f.File == "" && len(f.Server) == 0 && f.URL == "" {
-		k.bad("flags.file", "is missing: accepted is the path of a flagd file")
-	}
-	k.addrs("flags.agents", f.Agents, true)
 }

@@ -1,0 +1,80 @@
+package config
+
+import "time"
+
+// Server is the control plane, where there is one: crossfade server.
+type Server struct {
+	Name   string `yaml:"name"`
+	Listen string `yaml:"listen"`
+	// TokenFile holds the bearer token that agents and people show.
+	TokenFile SecretFile `yaml:"token_file"`
+	// StateDir keeps the record, where MySQL does not.
+	StateDir string      `yaml:"state_dir"`
+	MySQL    ServerMySQL `yaml:"mysql"`
+	// Lease is how long after the last sign of life of the server that leads
+	// another one goes on.
+	Lease Duration `yaml:"lease"`
+}
+
+// ServerMySQL is a database that keeps the record, for several servers.
+type ServerMySQL struct {
+	Hosts        []string   `yaml:"hosts"`
+	Database     string     `yaml:"database"`
+	User         string     `yaml:"user"`
+	PasswordFile SecretFile `yaml:"password_file"`
+	TLS          MySQLTLS   `yaml:"tls"`
+}
+
+// On tells whether the record is kept there.
+func (m *ServerMySQL) On() bool { return len(m.Hosts) > 0 || m.Database != "" || m.User != "" }
+
+func (k *checker) server() {
+	s := k.c.Server
+	if s.Name != "" && !agentName.MatchString(s.Name) {
+		k.bad("server.name", "%q: accepted are 1 to 64 of A-Z, a-z, 0-9, dot, _ and -", s.Name)
+	}
+	if k.addr("server.listen", s.Listen, false) && !loopback(s.Listen) && !s.TokenFile.Set() {
+		k.bad("server.listen", "%q can be reached from outside: name a server.token_file, or listen on 127.0.0.1", s.Listen)
+	}
+	if l := s.Lease.Std(); l < time.Second || l > time.Minute {
+		k.bad("server.lease", "%v: accepted are 1s to 1m", s.Lease)
+	}
+	if m := s.MySQL; m.On() {
+		k.servers("server.mysql.hosts", m.Hosts, true)
+		k.sqlName("server.mysql.database", m.Database, true)
+		if m.User == "" {
+			k.bad("server.mysql.user", "is missing: accepted is the name of a database user")
+		}
+		if (m.TLS.CertFile != "") != m.TLS.KeyFile.Set() {
+			k.bad("server.mysql.tls", "a client certificate needs its key: accepted are cert_file and key_file, or neither")
+		}
+	} else {
+		k.filled("server.state_dir", s.StateDir)
+	}
+}
+
+func (k *checker) flags() {
+	f := k.c.Flags
+	if f.URL != "" {
+		k.bad("flags.url", "not built in this version: accepted are flags.file and flags.server")
+	}
+	k.addrs("flags.agents", f.Agents, true)
+	if len(f.Server) == 0 {
+		if f.File == "" {
+			k.bad("flags.file", "is missing: accepted is the path of a flagd file, or flags.server")
+		}
+		return
+	}
+	k.addrs("flags.server", f.Server, false)
+	if f.File != "" {
+		k.bad("flags.file", "stands beside flags.server: accepted is one of the two")
+	}
+	if len(f.Agents) > 0 {
+		k.bad("flags.agents", "stands beside flags.server, which knows its agents: accepted is one of the two")
+	}
+	for _, a := range f.Server {
+		if !loopback(a) && !k.c.Server.TokenFile.Set() {
+			k.bad("flags.server", "%q is another host: name a server.token_file, the same on every host", a)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+// Package server is the control plane's process: the book that the configuration
+// names, the server over it, its port and its metrics.
+//
+//	err := server.Run(ctx, cfg, server.Options{Version: version, Migration: opt, Log: log})
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
+	"github.com/seed-41165957/crossfade/dashboard/metrics"
+	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/book"
+	"github.com/seed-41165957/crossfade/migrate/book/files"
+	"github.com/seed-41165957/crossfade/migrate/book/mysql"
+	"github.com/seed-41165957/crossfade/migrate/control"
+)
+
+// Options of Run. Migration is needed, without its book.
+type Options struct {
+	Version   string
+	Migration migrate.Options
+	Log       *slog.Logger
+	Metrics   *metrics.Metrics // if nil, are made
+	// Listening is told the address, once the port is open.
+	Listening func(addr string)
+}
+
+// Run is one server, from its configuration to its end.
+func Run(ctx context.Context, c *config.Config, o Options) error {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.New(c.Migration, o.Version)
+	}
+	b, err := openBook(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	o.Migration.Book = b
+	co := control.Options{Name: c.Server.Name, Version: o.Version, Migration: o.Migration, KeepOld: c.Cutover.KeepOld.Std(), Log: o.Log}
+	if c.Server.TokenFile.Set() {
+		if co.Token, err = c.Server.TokenFile.Read(); err != nil {
+			return err
+		}
+	}
+	s, err := control.New(co)
+	if err != nil {
+		return err
+	}
+	o.Metrics.WatchFleet(c.Migration, func() (metrics.Fleet, bool) {
+		v, ok := s.Watched()
+		return parts.Fleet(v), ok
+	})
+	l, err := net.Listen("tcp", c.Server.Listen)
+	if err != nil {
+		return fmt.Errorf("server.listen: %w: is another server running?", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", o.Metrics.Handler())
+	mux.Handle("/", s)
+	h := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	failed := make(chan error, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	})
+	run, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	wg.Go(func() { s.Run(run) })
+	if o.Listening != nil {
+		o.Listening(l.Addr().String())
+	}
+	systemd.Notify(systemd.Ready)
+	o.Log.Info("serving", "component", "server", "name", c.Server.Name, "migration", c.Migration, "address", l.Addr().String())
+	select {
+	case <-ctx.Done():
+		o.Log.Info("stopping", "component", "server", "cause", context.Cause(ctx))
+	case err = <-failed:
+	}
+	systemd.Notify(systemd.Stopping)
+	end() // what is under way stops, and is told to who asked
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if h.Shutdown(last) != nil {
+		h.Close()
+	}
+	wg.Wait()
+	return err
+}
+
+func openBook(ctx context.Context, c *config.Config) (book.Book, error) {
+	m := c.Server.MySQL
+	if !m.On() {
+		if err := os.MkdirAll(c.Server.StateDir, 0o755); err != nil {
+			return nil, fmt.Errorf("server.state_dir: %w", err)
+		}
+		return files.New(filepath.Join(c.Server.StateDir, "flags.json")), nil
+	}
+	o := mysql.Options{Hosts: m.Hosts, Database: m.Database, User: m.User, Migration: c.Migration, Lease: c.Server.Lease.Std()}
+	if m.PasswordFile.Set() {
+		o.Password = m.PasswordFile.Read
+	}
+	if m.TLS != (config.MySQLTLS{}) {
+		t, err := mysql.TLS{CAFile: m.TLS.CAFile, ServerName: m.TLS.ServerName, CertFile: m.TLS.CertFile, KeyFile: m.TLS.KeyFile.Path()}.Config()
+		if err != nil {
+			return nil, fmt.Errorf("server.mysql.tls: %w", err)
+		}
+		o.TLS = t
+	}
+	return mysql.Open(ctx, o)
+}
