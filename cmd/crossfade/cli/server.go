@@ -50,10 +50,11 @@ not heard of for server.lease, another goes on with what was asked for.`,
 
 func agentsVerb(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "agents",
-		Short: "The agents that a step waits for: list them, or forget one that will never come back",
-		Args:  exactly(0, "list, or forget NAME"),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "agents",
+		Short:   "The agents that a step waits for: list them, or forget one that will never come back",
+		Example: "  crossfade agents list\n  crossfade agents forget web-17",
+		Args:    exactly(0, "list, or forget NAME"),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use: "list", Short: "Who is in the roster", Args: exactly(0, ""),
