@@ -12,10 +12,11 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 )
 
-// notes are this subtest's own: the prefix is the migration's name.
+// notes are those of the migration whose rights the store has; names begin with
+// what is this subtest's own.
 func (e *env) notes() *backends.Notes {
 	e.Helper()
-	n, ok := backends.NotesOf(e.store, strings.TrimSuffix(e.prefix, "-"))
+	n, ok := backends.NotesOf(e.store, "test")
 	if !ok {
 		e.Skip("the store cannot hold notes")
 	}
@@ -39,7 +40,7 @@ func (e *env) wantNote(n *backends.Notes, name, want string) {
 var noteCases = []testCase{
 	{"note/rises only", func(e *env) {
 		n := e.notes()
-		if _, found, err := n.Read(e.ctx, "epoch"); found || err != nil {
+		if _, found, err := n.Read(e.ctx, e.prefix+"epoch"); found || err != nil {
 			e.Fatalf("found %v, %v, want nothing", found, err)
 		}
 		for _, step := range []struct {
@@ -47,18 +48,18 @@ var noteCases = []testCase{
 			done bool
 			want string
 		}{{5, true, "5"}, {4, false, "5"}, {5, false, "5"}, {12, true, "12"}} {
-			done, err := n.Raise(e.ctx, "epoch", []byte(strconv.Itoa(step.to)), higher(step.to))
+			done, err := n.Raise(e.ctx, e.prefix+"epoch", []byte(strconv.Itoa(step.to)), higher(step.to))
 			if e.must(err); done != step.done {
 				e.Errorf("raise to %d: done %v, want %v", step.to, done, step.done)
 			}
-			e.wantNote(n, "epoch", step.want)
+			e.wantNote(n, e.prefix+"epoch", step.want)
 		}
-		e.must(n.Drop(e.ctx, "epoch"))
-		e.must(n.Drop(e.ctx, "epoch"))
-		if _, found, err := n.Read(e.ctx, "epoch"); found || err != nil {
+		e.must(n.Drop(e.ctx, e.prefix+"epoch"))
+		e.must(n.Drop(e.ctx, e.prefix+"epoch"))
+		if _, found, err := n.Read(e.ctx, e.prefix+"epoch"); found || err != nil {
 			e.Fatalf("dropped, and found %v, %v", found, err)
 		}
-		done, err := n.Raise(e.ctx, "epoch", []byte("1"), higher(1))
+		done, err := n.Raise(e.ctx, e.prefix+"epoch", []byte("1"), higher(1))
 		if e.must(err); !done {
 			e.Error("after a drop: not raised")
 		}
@@ -74,7 +75,7 @@ var noteCases = []testCase{
 			wg.Go(func() {
 				for i := 1; i <= each; i++ {
 					v := i*writers + w
-					ok, err := n.Raise(e.ctx, "epoch", []byte(strconv.Itoa(v)), higher(v))
+					ok, err := n.Raise(e.ctx, e.prefix+"epoch", []byte(strconv.Itoa(v)), higher(v))
 					if err != nil {
 						e.Errorf("raise to %d: %v", v, err)
 						return
@@ -82,7 +83,7 @@ var noteCases = []testCase{
 					if ok {
 						done.Add(1)
 					}
-					data, found, err := n.Read(e.ctx, "epoch")
+					data, found, err := n.Read(e.ctx, e.prefix+"epoch")
 					if got, _ := strconv.Atoi(string(data)); err != nil || !found || got < v {
 						e.Errorf("after raising to %d: %d stands (found %v, %v)", v, got, found, err)
 					}
@@ -90,40 +91,40 @@ var noteCases = []testCase{
 			})
 		}
 		wg.Wait()
-		e.wantNote(n, "epoch", strconv.Itoa(each*writers+writers-1))
+		e.wantNote(n, e.prefix+"epoch", strconv.Itoa(each*writers+writers-1))
 		if done.Load() == 0 {
 			e.Error("nobody was told that a raise was done")
 		}
 	}},
 	{"note/one writer", func(e *env) {
 		n := e.notes()
-		for _, name := range []string{"agent:web-1", "agent:" + strings.Repeat("x", 64), "agent:{odd} " + strings.Repeat("y", 300)} {
+		for _, name := range []string{e.prefix + "agent:web-1", e.prefix + "agent:" + strings.Repeat("x", 64), e.prefix + "agent:{odd} " + strings.Repeat("y", 300)} {
 			for _, v := range []string{"first", "second"} {
 				e.must(n.Write(e.ctx, name, []byte(v)))
 				e.wantNote(n, name, v)
 			}
 		}
-		e.wantNote(n, "agent:web-1", "second") // each has its own
+		e.wantNote(n, e.prefix+"agent:web-1", "second") // each has its own
 	}},
 	{"note/largest", func(e *env) {
 		n := e.notes()
 		data := []byte(strings.Repeat("0123456789abcde\n", backends.MaxNote/16))
-		if done, err := n.Raise(e.ctx, "epoch", data, func([]byte) bool { return true }); !done || err != nil {
+		if done, err := n.Raise(e.ctx, e.prefix+"epoch", data, func([]byte) bool { return true }); !done || err != nil {
 			e.Fatalf("%d bytes: done %v, %v", len(data), done, err)
 		}
-		e.wantNote(n, "epoch", string(data))
-		_, err := n.Raise(e.ctx, "epoch", append(data, 'x'), func([]byte) bool { return true })
+		e.wantNote(n, e.prefix+"epoch", string(data))
+		_, err := n.Raise(e.ctx, e.prefix+"epoch", append(data, 'x'), func([]byte) bool { return true })
 		e.wantErr(err, backends.ErrTooLarge)
-		e.wantErr(n.Write(e.ctx, "agent:a", append(data, 'x')), backends.ErrTooLarge)
-		e.wantNote(n, "epoch", string(data))
+		e.wantErr(n.Write(e.ctx, e.prefix+"agent:a", append(data, 'x')), backends.ErrTooLarge)
+		e.wantNote(n, e.prefix+"epoch", string(data))
 	}},
 	{"note/not a session's", func(e *env) {
 		// A note is listed as Crossfade's own, and lists nothing else as it.
 		n := e.notes()
 		sc := ability[backends.Scanner](e)
-		e.must(n.Write(e.ctx, "agent:web-1", []byte("x")))
+		e.must(n.Write(e.ctx, e.prefix+"agent:web-1", []byte("x")))
 		seen := false
-		e.must(sc.Scan(e.ctx, "crossfade:"+strings.TrimSuffix(e.prefix, "-")+":agent:", func(names []string) error {
+		e.must(sc.Scan(e.ctx, "crossfade:test:"+e.prefix+"agent:", func(names []string) error {
 			for _, name := range names {
 				seen = seen || backends.OwnKey(name)
 			}
@@ -141,7 +142,7 @@ var noteFaults = []testCase{
 		// does so: that must not use up the connections that sessions need.
 		n := e.notes()
 		pool := ability[backends.Pooled](e)
-		e.must(n.Write(e.ctx, "agent:web-1", []byte("before")))
+		e.must(n.Write(e.ctx, e.prefix+"agent:web-1", []byte("before")))
 		e.must(e.opts.Server.Freeze())
 		thawed := false
 		thaw := func() {
@@ -154,7 +155,7 @@ var noteFaults = []testCase{
 		doubts := 0
 		for range 6 {
 			ctx, cancel := context.WithTimeout(e.ctx, 100*time.Millisecond)
-			err := n.Write(ctx, "agent:web-1", []byte("meanwhile"))
+			err := n.Write(ctx, e.prefix+"agent:web-1", []byte("meanwhile"))
 			cancel()
 			if err == nil {
 				e.Fatal("a server that stands still took a note")
@@ -173,8 +174,8 @@ var noteFaults = []testCase{
 		e.eventually("notes are written again", func() bool {
 			ctx, cancel := context.WithTimeout(e.ctx, time.Second)
 			defer cancel()
-			return n.Write(ctx, "agent:web-1", []byte("after")) == nil
+			return n.Write(ctx, e.prefix+"agent:web-1", []byte("after")) == nil
 		})
-		e.wantNote(n, "agent:web-1", "after")
+		e.wantNote(n, e.prefix+"agent:web-1", "after")
 	}},
 }

@@ -29,6 +29,7 @@ const (
 	Starting State = "starting" // no revision of the flags is known
 	Ready    State = "ready"
 	Stopping State = "stopping"
+	Stopped  State = "stopped" // the fleet has gone on without it: Status.Stopped says how
 )
 
 // Repaired is the answer to POST /v1/copy-back-dirty.

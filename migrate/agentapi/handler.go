@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch"
@@ -46,6 +47,7 @@ type Handler struct {
 	o     Options
 	l     *darklaunch.Layer
 	began time.Time
+	asked atomic.Int64 // unix nanoseconds
 	mux   http.Handler
 }
 
@@ -109,6 +111,8 @@ func (h *Handler) State() State {
 	switch {
 	case h.o.Stopping != nil && h.o.Stopping():
 		return Stopping
+	case h.l.Stopped() != "":
+		return Stopped
 	case h.o.Flags.Current() == nil:
 		return Starting
 	}
@@ -120,10 +124,28 @@ func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) {
 	if s != Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	w.Write([]byte(string(s) + "\n"))
+	text := string(s)
+	if s == Stopped {
+		text += ": " + h.l.Stopped()
+	}
+	w.Write([]byte(text + "\n"))
 }
 
 func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
+	h.asked.Store(time.Now().UnixNano())
+	answer(w, h.Status())
+}
+
+// Asked is when the status was asked for last; zero: never.
+func (h *Handler) Asked() time.Time {
+	if ns := h.asked.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// Status is the answer to GET /v1/status.
+func (h *Handler) Status() Status {
 	s := Status{Agent: h.o.Name, Version: h.o.Version, Started: h.began, Uptime: time.Since(h.began).Seconds(), Now: time.Now(),
 		State: h.State(), Status: h.l.Status()}
 	if cur := h.o.Flags.Current(); cur != nil {
@@ -132,7 +154,7 @@ func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
 			s.Digest = h.o.Digest(cur.Bucketing())
 		}
 	}
-	answer(w, s)
+	return s
 }
 
 func (h *Handler) barrier(w http.ResponseWriter, r *http.Request) {
