@@ -8,8 +8,8 @@
 //	top, found := epochs.Highest(epochs.ReadBoth(ctx, old, new, "sessions"))
 //
 //	w := epochs.NewWatcher(epochs.WatcherOptions{Kept: kept, Old: old, New: new, Name: "web-17"})
-//	w.Look(ctx)     // before kept.Begin: nobody serves by less than the stores know
-//	go w.Run(ctx)   // two small reads a second
+//	w.Look(ctx)   // before kept.Begin: nobody serves by less than the stores know
+//	w.Run(ctx)    // two small reads a second, until ctx ends
 //
 // A note is raised, never lowered; of two the higher counts; that none is found
 // says nothing (backends.Notes). docs/formats.md has the forms.

@@ -27,12 +27,15 @@ const (
 type WatcherOptions struct {
 	Kept      *flags.Kept
 	Migration string
-	Name      string // of this agent, as a roster has it
-	Old, New  *backends.Notes
-	// Start is this life's start id. Status is what the agent says of itself, as
-	// JSON, and Asked when it was last asked for it otherwise. nil Status: the
-	// agent writes no note of its own.
-	Start  string
+	Name      string          // of this agent, as a roster has it
+	Old, New  *backends.Notes // nil: the store holds none
+}
+
+// Voice is what an agent needs to say how it is in a note of its own.
+type Voice struct {
+	Start string // this life's start id
+	// Status is what the agent says of itself, as JSON. Asked is when it was last
+	// asked for it otherwise.
 	Status func() ([]byte, error)
 	Asked  func() time.Time
 }
@@ -54,6 +57,7 @@ type Watched struct {
 // there again what it has seen last.
 type Watcher struct {
 	o     WatcherOptions
+	voice Voice
 	began time.Time
 	seq   uint64
 	top   *Note // the highest that was seen
@@ -64,6 +68,9 @@ type Watcher struct {
 
 // NewWatcher makes a watcher. It starts nothing and calls no store.
 func NewWatcher(o WatcherOptions) *Watcher { return &Watcher{o: o, began: time.Now()} }
+
+// Speak lets the agent write its own note. Call it before Run, or not at all.
+func (w *Watcher) Speak(v Voice) { w.voice = v }
 
 // Watched is what was seen so far.
 func (w *Watcher) Watched() Watched {
@@ -171,18 +178,18 @@ func (w *Watcher) again(ctx context.Context, o, n Stand) {
 // only a fleet that is waited for has to be heard, and only one that cannot be
 // reached otherwise pays for it.
 func (w *Watcher) tell(ctx context.Context) {
-	if w.o.Status == nil || w.top == nil || w.top.Agents == nil || time.Since(w.began) < quietFor {
+	if w.voice.Status == nil || w.top == nil || w.top.Agents == nil || time.Since(w.began) < quietFor {
 		return
 	}
-	if w.o.Asked != nil && time.Since(w.o.Asked()) < quietFor {
+	if time.Since(w.voice.Asked()) < quietFor {
 		return
 	}
-	status, err := w.o.Status()
+	status, err := w.voice.Status()
 	if err != nil {
 		return
 	}
 	w.seq++
-	data, err := json.Marshal(Heard{Version: version, Start: w.o.Start, Seq: w.seq, Status: status})
+	data, err := json.Marshal(Heard{Version: version, Start: w.voice.Start, Seq: w.seq, Status: status})
 	if err != nil {
 		return
 	}

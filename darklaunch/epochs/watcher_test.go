@@ -39,7 +39,8 @@ func bubble(t *testing.T, fn func(t *testing.T, r *rig)) {
 		r.o, _ = backends.NotesOf(r.old, "test")
 		r.n, _ = backends.NotesOf(r.new, "test")
 		r.k = flags.NewKept(flags.KeptOptions{Migration: "test"})
-		r.w = NewWatcher(WatcherOptions{Kept: r.k, Migration: "test", Name: "web-1", Old: r.o, New: r.n, Start: "00000000000000af",
+		r.w = NewWatcher(WatcherOptions{Kept: r.k, Migration: "test", Name: "web-1", Old: r.o, New: r.n})
+		r.w.Speak(Voice{Start: "00000000000000af",
 			Status: func() ([]byte, error) { return []byte(`{"epoch":1}`), nil },
 			Asked:  func() time.Time { return time.Unix(0, r.asked.Load()) }})
 		ctx, cancel := context.WithCancel(context.Background())

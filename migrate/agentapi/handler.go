@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 )
@@ -38,6 +39,8 @@ type Options struct {
 	Token string
 	// Unsupported counts the commands that were refused, by class. nil: none.
 	Unsupported func() map[string]uint64
+	// Notes is what the agent sees of the notes in the stores. nil: it does not look.
+	Notes func() epochs.Watched
 	// Stopping tells that the agent is on its way out. nil: never.
 	Stopping func() bool
 }
@@ -111,7 +114,7 @@ func (h *Handler) State() State {
 	switch {
 	case h.o.Stopping != nil && h.o.Stopping():
 		return Stopping
-	case h.l.Stopped() != "":
+	case h.l != nil && h.l.Stopped() != "": // nil: a passthrough
 		return Stopped
 	case h.o.Flags.Current() == nil:
 		return Starting
@@ -148,6 +151,10 @@ func (h *Handler) Asked() time.Time {
 func (h *Handler) Status() Status {
 	s := Status{Agent: h.o.Name, Version: h.o.Version, Started: h.began, Uptime: time.Since(h.began).Seconds(), Now: time.Now(),
 		State: h.State(), Status: h.l.Status()}
+	if h.o.Notes != nil {
+		n := h.o.Notes()
+		s.Notes = &n
+	}
 	if cur := h.o.Flags.Current(); cur != nil {
 		s.Migration = cur.Migration()
 		if h.o.Digest != nil {
