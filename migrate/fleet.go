@@ -24,6 +24,7 @@ func (m *Migration) ask(ctx context.Context, r *record) []reply {
 			out[i].known = r.Agents[out[i].addr].Name
 		}
 	}
+	m.heard(ctx, out)
 	return out
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
@@ -28,6 +29,9 @@ type Options struct {
 	// Flags is filled in here. It is called once, at the first need; the stores
 	// stay the caller's to close.
 	Layer func() (darklaunch.Options, error)
+	// Roster, where a server keeps one, names the agents that a step waits for. It
+	// goes with each revision into the stores. nil: what stands there stays.
+	Roster func() []string
 	// Host is this host's agent, where each host has an old of its own
 	// (backends.HostScoped); empty: old is one for all.
 	Host string
@@ -56,6 +60,10 @@ type Migration struct {
 	once   sync.Once  // guards layer and its error
 	layer  darklaunch.Options
 	failed error
+
+	noting           sync.Once // guards the two
+	noteOld, noteNew *backends.Notes
+	ears             ears
 
 	crash func(epoch uint64) error // tests: between the record and the flag file
 }
