@@ -42,6 +42,29 @@ func BehindKey(migration, start string) Key {
 	return Key{Name: ownPrefix + migration + ":old-behind:" + start}
 }
 
+// NoteKey names a note: a few bytes that agents and whoever moves them tell one
+// another by way of a store. name is "epoch", or "agent:" and an agent's name.
+// One whose key would be too long for every store, or that could not be routed
+// in a Redis Cluster, is hashed, as a session's is. The key stands alone: no
+// session lends it a slot.
+func NoteKey(migration, name string) Key {
+	prefix := ownPrefix + migration + ":"
+	plain := len(prefix)+len(name) <= maxName
+	for i := range len(name) {
+		c := name[i]
+		plain = plain && c > ' ' && c < 0x7f && c != '{' && c != '}'
+	}
+	if !plain {
+		kind, rest, ok := strings.Cut(name, ":")
+		if !ok {
+			kind, rest = "note", name
+		}
+		b := sha256.Sum256([]byte(rest))
+		name = kind + ":{h" + hex.EncodeToString(b[:]) + "}" // braces: no plain name is the same
+	}
+	return Key{Name: prefix + name}
+}
+
 // OwnKey tells whether a stored name is Crossfade's own.
 func OwnKey(name string) bool { return strings.HasPrefix(name, ownPrefix) }
 

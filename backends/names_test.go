@@ -163,3 +163,23 @@ func FuzzSiblings(f *testing.F) {
 		siblings(t, longMigration[:n], "{"+a+"}", a+"}{"+a)
 	})
 }
+
+// TestNoteKeys: plain names stay as they are, all others become keys that every
+// store takes and that no plain name has.
+func TestNoteKeys(t *testing.T) {
+	for name, want := range map[string]string{
+		"epoch":                             "crossfade:m:epoch",
+		"agent:web-1":                       "crossfade:m:agent:web-1",
+		"agent:a b":                         "crossfade:m:agent:{" + hashed("a b") + "}",
+		"agent:{}":                          "crossfade:m:agent:{" + hashed("{}") + "}",
+		"agent:" + strings.Repeat("x", 300): "crossfade:m:agent:{" + hashed(strings.Repeat("x", 300)) + "}",
+	} {
+		k := NoteKey("m", name)
+		if k.Name != want {
+			t.Errorf("%.20q: %s, want %s", name, k.Name, want)
+		}
+		if err := CheckKey(k); err != nil || !OwnKey(k.Name) {
+			t.Errorf("%s: %v", k.Name, err)
+		}
+	}
+}

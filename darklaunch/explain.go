@@ -115,6 +115,9 @@ func healthy(k rules.Kind) rules.Answer {
 // while they are in back or old is recovering: agents do not by themselves,
 // since nobody may be in sealed meanwhile. left is how many stay dirty.
 func (l *Layer) CopyBackDirty(ctx context.Context) (done, left int) {
+	if l.Stopped() != "" {
+		return 0, int(l.dirty[rules.Old].Load())
+	}
 	type job struct {
 		hash flags.Hash
 		ref  kinds.Ref

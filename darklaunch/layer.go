@@ -23,6 +23,7 @@ type Layer struct {
 	obs   Observer
 	start string // this life's start id
 	hosts bool   // old is host-scoped
+	flags flags.Stopper
 	state stateFile
 
 	eras     eras
@@ -74,7 +75,10 @@ func New(o Options) (*Layer, error) {
 	}
 	l := &Layer{
 		o: o, log: o.Log, obs: o.Observer, start: st.Start, state: st,
-		copies: make(chan struct{}, maxCopies),
+		copies: make(chan struct{}, maxCopies), flags: goesOn{},
+	}
+	if f, ok := o.Flags.(flags.Stopper); ok {
+		l.flags = f
 	}
 	if h, ok := o.Old.Store.(backends.HostScoped); ok {
 		l.hosts = h.HostScoped()
@@ -227,6 +231,9 @@ func (l *Layer) begin(op *operation, kind rules.Op) error {
 	if op.ref == (kinds.Ref{}) {
 		return ErrNoSession
 	}
+	if l.flags.Stopped() != "" {
+		return ErrStopped
+	}
 	op.l = l
 	op.era = l.eras.hold()
 	if l.o.Decider != nil {
@@ -241,6 +248,15 @@ func (l *Layer) begin(op *operation, kind rules.Op) error {
 	op.m = rules.Start(kind, op.at.Position, l.env(op.at))
 	return nil
 }
+
+// goesOn is a source of flags that never stops.
+type goesOn struct{}
+
+func (goesOn) Stopped() string { return "" }
+
+// Stopped is why the layer serves nobody any more (ErrStopped); empty: it does.
+// What had begun before ends as it would have.
+func (l *Layer) Stopped() string { return l.flags.Stopped() }
 
 // settle waits until it is known whether a call arrived, and asks the server
 // now and then.

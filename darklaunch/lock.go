@@ -123,6 +123,9 @@ func (d *Door) Unlock(ctx context.Context, r kinds.Ref, o kinds.Owner) (released
 	if r == (kinds.Ref{}) {
 		return false, ErrNoSession
 	}
+	if l.flags.Stopped() != "" {
+		return false, ErrStopped
+	}
 	began := time.Now()
 	op.l, op.era = l, l.eras.hold()
 	defer op.era.release()

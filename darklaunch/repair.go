@@ -72,11 +72,12 @@ func (l *Layer) repairer(ctx context.Context) {
 	}
 }
 
-// mayRepair tells whether any session is where agents repair: elsewhere looking
+// mayRepair tells whether any session is where agents repair: an agent that has
+// stopped does not know where they are, and elsewhere looking
 // for dirty ones is work for nothing, and mirror must cost nothing.
 func (l *Layer) mayRepair() bool {
 	s := l.eras.now.Load().snap
-	return s.Holds(position.Fenced) || s.Holds(position.ReadNew)
+	return l.Stopped() == "" && (s.Holds(position.Fenced) || s.Holds(position.ReadNew))
 }
 
 // repairSome starts a repair of every session whose time has come.

@@ -54,6 +54,8 @@ type Status struct {
 	BreakerNew   string        `json:"breaker_new"`
 	FlagsError   string        `json:"flags_error,omitempty"`
 	FlagsContact time.Time     `json:"flags_contact"`
+	// Stopped is why the agent serves nobody any more, until it is started anew.
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // Status is read by the steps of a ramp: an acknowledgement is of the newest
@@ -84,6 +86,9 @@ func (l *Layer) Status() Status {
 	s.FlagsContact = fs.LastContact
 	if fs.LastError != nil {
 		s.FlagsError = fs.LastError.Error()
+	}
+	if s.Stopped = l.flags.Stopped(); s.Stopped != "" {
+		s.Waiting = append(s.Waiting, "it has stopped, and has to be started anew: "+s.Stopped)
 	}
 	if s.Epoch == 0 {
 		s.Waiting = append(s.Waiting, "no revision of the flags is known")

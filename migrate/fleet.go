@@ -28,6 +28,7 @@ func (m *Migration) ask(ctx context.Context, r *record) []reply {
 			out[i].known = r.Agents[out[i].addr].Name
 		}
 	}
+	m.heard(ctx, out)
 	return out
 }
 
@@ -37,6 +38,8 @@ type Roster interface {
 	// it is not known who they are, one among them does not answer. They are not
 	// closed.
 	Agents() []*agentapi.Client
+	// Names are all that may serve: the note of the epoch has them.
+	Names() []string
 	// Step is called right before a revision is published, under the lock of the
 	// publisher: it takes those off who are away, and waits until they cannot
 	// serve any more.

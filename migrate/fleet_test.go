@@ -99,7 +99,7 @@ func TestTwoOperators(t *testing.T) {
 	if _, err := r.migration().Ramp(ctx, "read-new", 2000, nil); err != nil {
 		t.Fatal(err)
 	}
-	refusedBy(t, r.m.publish(ctx, cur, n, text, nil), GateRevision)
+	refusedBy(t, r.m.publish(ctx, cur, n, text, nil, tell(nil)), GateRevision)
 	r.at("read-new 20 %, fenced 80 %")
 	var wg sync.WaitGroup
 	errs := make([]error, 4)

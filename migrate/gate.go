@@ -23,7 +23,7 @@ func (m *Migration) gate(ctx context.Context, cur *revision, n flags.Definition,
 		if err != nil || no == nil {
 			return err
 		}
-		if passes := no.Gate == GateUnknown || no.Gate == GateCleanNew || no.Gate == GateCleanOld; !passes || !time.Now().Before(deadline) {
+		if !passes(no) || !time.Now().Before(deadline) {
 			return no
 		}
 		t.tell(Progress{Phase: "waiting at gate " + no.Gate, Detail: no.Found})
@@ -36,16 +36,17 @@ func (m *Migration) gate(ctx context.Context, cur *revision, n flags.Definition,
 	}
 }
 
+// passes tells whether a gate may open by itself within moments.
+func passes(no *Refusal) bool {
+	return no.Gate == GateUnknown || no.Gate == GateCleanNew || no.Gate == GateCleanOld
+}
+
 func oldDead(n flags.Definition) bool {
 	return n.DeclaredDown == flags.OldDown || n.DeclaredDown == flags.OldDownLocks
 }
 
 // shut is the first gate that is shut; nil: none is.
 func (m *Migration) shut(ctx context.Context, cur *revision, n flags.Definition, need rules.Needs, replies []reply) (*Refusal, error) {
-	var s sums
-	for i := range replies {
-		s.add(&replies[i], oldDead(n))
-	}
 	r, err := m.recorded(cur)
 	if err != nil {
 		return nil, err
@@ -61,6 +62,16 @@ func (m *Migration) shut(ctx context.Context, cur *revision, n flags.Definition,
 			return no, nil
 		}
 	}
+	return m.shutNow(ctx, n, need, replies)
+}
+
+// shutNow is shut, of the gates that agents and stores tell without a record.
+func (m *Migration) shutNow(ctx context.Context, n flags.Definition, need rules.Needs, replies []reply) (*Refusal, error) {
+	var s sums
+	for i := range replies {
+		s.add(&replies[i], oldDead(n))
+	}
+	has := func(n rules.Needs) bool { return need&n != 0 }
 	if has(rules.NeedNoUnknown) && s.unknown > 0 {
 		return refuse(GateUnknown, "see that the store answers: the agent then ends the doubt by itself", "calls of unknown outcome: %s", s.who(s.unknownAt)), nil
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
@@ -84,6 +85,10 @@ type Migration struct {
 	once   sync.Once  // guards layer and its error
 	layer  darklaunch.Options
 	failed error
+
+	noting           sync.Once // guards the two
+	noteOld, noteNew *backends.Notes
+	ears             ears
 
 	crash func(epoch uint64) error // tests: between the record and the flag file
 }

@@ -12,9 +12,10 @@ import (
 )
 
 // publish writes the next revision if the file is still what the gates were
-// looked at with, nobody copies, and the next may follow. back is what was said
+// looked at with, nobody copies, and the next may follow: first in the stores,
+// so that no agent is behind who reads them. back is what was said
 // of taking it back: it is written down first.
-func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definition, text string, back []string) error {
+func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definition, text string, back []string, t *teller) error {
 	snap, err := n.Compile()
 	if err != nil {
 		return fmt.Errorf("migrate: revision %d: %w", n.Epoch, err)
@@ -70,6 +71,9 @@ func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definiti
 		if err := m.crash(n.Epoch); err != nil {
 			return err
 		}
+	}
+	if err := m.raiseEpoch(ctx, n.Epoch, data, t); err != nil {
+		return err
 	}
 	if err := m.write(h, book.Flags, data); err != nil {
 		return fmt.Errorf("publish revision %d: %w", n.Epoch, err)

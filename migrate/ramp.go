@@ -89,6 +89,9 @@ func (m *Migration) backGoal(d flags.Definition, to string) (goal, error) {
 // reach publishes revision after revision until the goal is acknowledged. The
 // goal is taken from the first revision that is read.
 func (m *Migration) reach(ctx context.Context, to func(flags.Definition) (goal, error), progress func(Progress)) (res Result, err error) {
+	if err := m.catchUp(ctx, tell(progress)); err != nil {
+		return res, err
+	}
 	cur, err := m.read()
 	if err != nil {
 		return res, err
@@ -154,6 +157,9 @@ func (m *Migration) unseal(ctx context.Context, g goal, at *revision, why error,
 func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
 	next func(*revision, []reply) (flags.Definition, string, bool, error)) (res Result, err error) {
 	backs := 0
+	if err := m.catchUp(ctx, t); err != nil {
+		return res, err
+	}
 	for published := uint64(0); ; {
 		cur, err := m.read()
 		if err != nil {
@@ -184,7 +190,7 @@ func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
 				return res, err
 			}
 		}
-		if err := m.publish(ctx, cur, n, text, m.cost(cur, n, replies)); err != nil {
+		if err := m.publish(ctx, cur, n, text, m.cost(cur, n, replies), t); err != nil {
 			return res, err
 		}
 		published = n.Epoch

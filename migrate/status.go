@@ -36,6 +36,10 @@ type Overview struct {
 	// Waits says what is waited for, or what the next stage needs.
 	Waits []string `json:"waits"`
 	Last  string   `json:"last,omitempty"` // the last step
+	// EpochOld and EpochNew are the epoch that stands in each store; nil: no store
+	// can be looked into from here.
+	EpochOld *EpochView `json:"epoch_old,omitempty"`
+	EpochNew *EpochView `json:"epoch_new,omitempty"`
 }
 
 // AgentView is one agent in an Overview.
@@ -78,6 +82,7 @@ func (m *Migration) Status(ctx context.Context) (Overview, error) {
 		o.Waits = append(o.Waits, reason(err))
 	}
 	m.wants(&o, r, replies, d)
+	m.views(ctx, &o, d)
 	o.Logouts = m.logouts(ctx, r)
 	if n := len(r.Steps); n > 0 {
 		s := r.Steps[n-1]

@@ -84,8 +84,8 @@ func Run(t *testing.T, open func(t *testing.T) backends.Store, opts Options) {
 		opts.MaxConnections = 64
 	}
 	promises := slices.Concat(sessionCases, callCases, dataCases, deadlineCases, touchCases, addCases, guardCases,
-		conflictCases, reviveCases, lateCases, batchCases, tombstoneCases, markCases, lockCases, scanCases, healthCases)
-	faults := slices.Concat(goneCases, stallCases)
+		conflictCases, reviveCases, lateCases, batchCases, tombstoneCases, markCases, lockCases, scanCases, healthCases, noteCases)
+	faults := slices.Concat(goneCases, stallCases, noteFaults)
 	for name := range opts.Deviations {
 		if !slices.ContainsFunc(slices.Concat(promises, faults), func(c testCase) bool { return c.name == name }) {
 			t.Errorf("a deviation is declared for %q, and there is no such subtest", name)

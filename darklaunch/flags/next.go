@@ -72,6 +72,9 @@ func (s *Snapshot) refuse(n *Snapshot, reason error, format string, args ...any)
 	return fmt.Errorf("flags: epoch %d cannot follow %d: %w: %s", n.def.Epoch, s.def.Epoch, reason, fmt.Sprintf(format, args...))
 }
 
+// Same tells whether two revisions say the same.
+func (s *Snapshot) Same(n *Snapshot) bool { return s != nil && n != nil && s.same(n) }
+
 // same compares by the bytes that would be written.
 func (s *Snapshot) same(n *Snapshot) bool {
 	a, errA := s.def.MarshalFlagd()

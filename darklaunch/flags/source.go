@@ -36,6 +36,13 @@ type Status struct {
 	// cannot be written down, with SaveError.
 	Saved     uint64
 	SaveError error
+	// Contact is LastContact for each channel that there is.
+	Contact Contact
+	// Stopped is why the source serves nobody any more, until the process is
+	// started anew: see Kept. Empty: it does.
+	Stopped string
+
+	failed [3]error // by channel: why it has nothing that could be taken
 }
 
 // board holds the current revision and tells who watches it.

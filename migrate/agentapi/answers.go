@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 )
 
 // Status is the answer to GET /v1/status.
@@ -17,6 +18,8 @@ type Status struct {
 	Now       time.Time `json:"now"`            // the clock of the agent's host
 	State     State     `json:"state"`
 	darklaunch.Status
+	// Notes is what it sees of the notes in the stores; nil: it does not look.
+	Notes *epochs.Watched `json:"notes,omitempty"`
 }
 
 // Up is how long this life of the agent has lasted.
@@ -29,6 +32,7 @@ const (
 	Starting State = "starting" // no revision of the flags is known
 	Ready    State = "ready"
 	Stopping State = "stopping"
+	Stopped  State = "stopped" // the fleet has gone on without it: Status.Stopped says how
 )
 
 // Repaired is the answer to POST /v1/copy-back-dirty.

@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 )
@@ -40,6 +42,8 @@ type Options struct {
 	Take func(revision []byte) error
 	// Unsupported counts the commands that were refused, by class. nil: none.
 	Unsupported func() map[string]uint64
+	// Notes is what the agent sees of the notes in the stores. nil: it does not look.
+	Notes func() epochs.Watched
 	// Stopping tells that the agent is on its way out. nil: never.
 	Stopping func() bool
 }
@@ -49,6 +53,7 @@ type Handler struct {
 	o     Options
 	l     *darklaunch.Layer
 	began time.Time
+	asked atomic.Int64 // unix nanoseconds
 	mux   http.Handler
 }
 
@@ -115,6 +120,8 @@ func (h *Handler) State() State {
 	switch {
 	case h.o.Stopping != nil && h.o.Stopping():
 		return Stopping
+	case h.l != nil && h.l.Stopped() != "": // nil: a passthrough
+		return Stopped
 	case h.o.Flags.Current() == nil:
 		return Starting
 	}
@@ -126,19 +133,41 @@ func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) {
 	if s != Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	w.Write([]byte(string(s) + "\n"))
+	text := string(s)
+	if s == Stopped {
+		text += ": " + h.l.Stopped()
+	}
+	w.Write([]byte(text + "\n"))
 }
 
 func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
+	h.asked.Store(time.Now().UnixNano())
+	answer(w, h.Status())
+}
+
+// Asked is when the status was asked for last; zero: never.
+func (h *Handler) Asked() time.Time {
+	if ns := h.asked.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// Status is the answer to GET /v1/status.
+func (h *Handler) Status() Status {
 	s := Status{Agent: h.o.Name, Version: h.o.Version, Started: h.began, Uptime: time.Since(h.began).Seconds(), Now: time.Now(),
 		State: h.State(), Status: h.l.Status()}
+	if h.o.Notes != nil {
+		n := h.o.Notes()
+		s.Notes = &n
+	}
 	if cur := h.o.Flags.Current(); cur != nil {
 		s.Migration = cur.Migration()
 		if h.o.Digest != nil {
 			s.Digest = h.o.Digest(cur.Bucketing())
 		}
 	}
-	answer(w, s)
+	return s
 }
 
 func (h *Handler) barrier(w http.ResponseWriter, r *http.Request) {

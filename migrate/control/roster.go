@@ -126,6 +126,17 @@ func (r *roster) Agents() []*agentapi.Client {
 	return out
 }
 
+// Names are all of the roster: who is away may be started again.
+func (r *roster) Names() []string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	p, err := r.load(ctx)
+	if err != nil {
+		return nil
+	}
+	return sorted(p.Agents)
+}
+
 // Step takes off those who are away, and waits until whoever was taken off by
 // the step before cannot serve any more.
 func (r *roster) Step(ctx context.Context, by book.Lock) error {

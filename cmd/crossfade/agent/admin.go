@@ -27,10 +27,12 @@ func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	mux.Handle("/", agentapi.New(a.layer, agentapi.Options{
+	api := agentapi.New(a.layer, agentapi.Options{
 		Name: a.c.Agent.Name, Version: a.o.Version, Flags: a.parts.Flags, Kinds: a.parts.Kinds, Token: token,
-		Digest: a.digest, Unsupported: a.o.Metrics.UnsupportedCounts, Stopping: a.stopping.Load,
-	}))
+		Digest: a.digest, Unsupported: a.o.Metrics.UnsupportedCounts, Stopping: a.stopping.Load, Notes: a.notes.Watched,
+	})
+	a.speak(api)
+	mux.Handle("/", api)
 	return adminServer(ctx, a.c, &a.o, mux)
 }
 

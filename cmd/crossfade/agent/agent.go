@@ -22,6 +22,7 @@ import (
 	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
 	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/frontends"
 	"github.com/seed-41165957/crossfade/frontends/memcached"
@@ -68,6 +69,8 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	defer p.Close()
 	lo := p.Options()
 	lo.StateDir, lo.Log, lo.Observer = c.Agent.StateDir, o.Log.With("component", "layer"), o.Metrics
+	notes := watchNotes(c, p)
+	notes.Look(ctx) // first: nobody is served by a flag file that the fleet has left behind
 	if err := p.Flags.Load(); err != nil {
 		// It goes on looking: the agent is not ready until there is a revision.
 		o.Log.Warn("the flags cannot be used yet", "component", "flags", "error", err)
@@ -77,7 +80,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		return err
 	}
 	o.Metrics.Watch(c.Migration, layer, p.Flags)
-	a := &agent{c: c, o: o, parts: p, layer: layer}
+	a := &agent{c: c, o: o, parts: p, layer: layer, notes: notes}
 	return a.run(ctx)
 }
 
@@ -86,6 +89,7 @@ type agent struct {
 	o        Options
 	parts    *parts.Parts
 	layer    *darklaunch.Layer
+	notes    *epochs.Watcher
 	stopping atomic.Bool
 	servers  []*frontends.Server
 }
@@ -114,6 +118,7 @@ func (a *agent) run(ctx context.Context) error {
 
 	admin, err := a.listen(base, &serving, failed)
 	if err == nil {
+		behind.Go(func() { a.notes.Run(flagsCtx) })
 		if watch, err := a.watchFleet(); err == nil {
 			behind.Go(func() { watch(flagsCtx) })
 		} else {

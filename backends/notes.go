@@ -1,0 +1,195 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// MaxNote is the largest note: a quarter of what every store takes, so that one
+// small read stays one.
+const MaxNote = 256 << 10
+
+// ErrDoubt is returned by a change of a note, with nothing sent, while an
+// earlier change through the same Notes had no answer: it may still arrive.
+var ErrDoubt = errors.New("backends: an earlier note had no answer yet")
+
+const (
+	// noteTries bounds how often a guarded change is tried anew: each try that
+	// loses is another's that won, and a fleet raises one note some dozen times
+	// at one moment at the most.
+	noteTries = 16
+	// noteHold is how long one try may take: a guard that is older refuses.
+	noteHold = 5 * time.Second
+	// noteLife is how long a note lives that its only writer has left.
+	noteLife = time.Hour
+)
+
+// Notes are a migration's notes in one store (NoteKey). It is safe for
+// concurrent use.
+//
+// A note that is found is one that was written. That none is found says
+// nothing, in any store: memcached evicts and forgets at a restart, a Redis
+// that failed over may lack the last writes, or bring back an older note, a
+// memcached over SQL answers after an eviction with the row, up to sync_every
+// old; session files (and so their notes) are each host's own. MySQL keeps what
+// it has acknowledged. So whoever cares writes a note again where it is gone,
+// and takes no lower one for news.
+//
+// At most one connection of the store is parked by notes, however often a
+// server that stands still is written to: see ErrDoubt.
+type Notes struct {
+	store interface {
+		Store
+		Reader
+		Guarder
+	}
+	migration string
+
+	mu    sync.Mutex // guards doubt
+	doubt *Unknown
+}
+
+// NotesOf gives a migration's notes in a store; false where the store has not
+// the abilities that they need. All stores below this package have them: mysql
+// with writes: app too, since notes lie in Crossfade's own table, and hybrid
+// with writes: app, where they lie in memcached alone.
+func NotesOf(s Store, migration string) (*Notes, bool) {
+	able, ok := s.(interface {
+		Store
+		Reader
+		Guarder
+	})
+	if !ok {
+		return nil, false
+	}
+	return &Notes{store: able, migration: migration}, true
+}
+
+// Read gives a note; found is false where none stands, which says nothing. The
+// data is the caller's.
+func (n *Notes) Read(ctx context.Context, name string) (data []byte, found bool, err error) {
+	s, found, err := n.store.Get(ctx, NoteKey(n.migration, name))
+	if err != nil {
+		return nil, false, fmt.Errorf("read note: %w", err)
+	}
+	return s.Data, found, nil
+}
+
+// Raise writes a note where none stands, or where rises says that it may follow
+// what stands. It is compare and swap: between the look and the write nobody
+// else has written. done is false where rises refused. Such a note has no end.
+//
+// rises may be called several times, and must not keep was. ErrTooLarge above
+// MaxNote; ErrConflict where others were faster each time; an Unknown, and all
+// other errors, say that the note may or may not have been written.
+func (n *Notes) Raise(ctx context.Context, name string, data []byte, rises func(was []byte) bool) (done bool, err error) {
+	s, err := n.note(name, data)
+	if err != nil {
+		return false, err
+	}
+	err = n.change(ctx, func() error {
+		for try := range noteTries {
+			done, err = n.raise(ctx, s, rises)
+			if !errors.Is(err, ErrConflict) {
+				return err
+			}
+			if err := idle(ctx, time.Duration(rand.Int64N(int64(try+1)*int64(5*time.Millisecond)))); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("raise note: %w", err)
+	}
+	return done, nil
+}
+
+func (n *Notes) raise(ctx context.Context, s Session, rises func([]byte) bool) (bool, error) {
+	g, err := n.store.Guard(ctx, s.Key, time.Now().Add(noteHold))
+	if err != nil {
+		return false, err
+	}
+	defer g.Release()
+	rec := g.Record()
+	if rec.Found && !rises(rec.Data) {
+		return false, nil
+	}
+	if rec.Gone { // nobody buries a note; what did so by hand is no reason to keep silent
+		return true, g.Revive(ctx, s)
+	}
+	return true, g.Swap(ctx, s)
+}
+
+// Write writes a note that has one writer, whatever stood there. It lives for an
+// hour: whoever writes it goes on doing so. Errors as Raise.
+func (n *Notes) Write(ctx context.Context, name string, data []byte) error {
+	s, err := n.note(name, data)
+	if err != nil {
+		return err
+	}
+	s.Deadline = time.Now().Add(noteLife)
+	if err := n.change(ctx, func() error { return n.store.Set(ctx, s) }); err != nil {
+		return fmt.Errorf("write note: %w", err)
+	}
+	return nil
+}
+
+// Drop removes a note.
+func (n *Notes) Drop(ctx context.Context, name string) error {
+	err := n.change(ctx, func() error {
+		_, err := n.store.Delete(ctx, NoteKey(n.migration, name))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("drop note: %w", err)
+	}
+	return nil
+}
+
+func (n *Notes) note(name string, data []byte) (Session, error) {
+	if len(data) > MaxNote {
+		return Session{}, fmt.Errorf("note of %d bytes: at most %d: %w", len(data), MaxNote, ErrTooLarge)
+	}
+	return Session{Key: NoteKey(n.migration, name), Data: data}, nil
+}
+
+// change runs one change, unless the last one may still arrive: then it asks the
+// server to end that doubt first, and changes nothing if it cannot.
+func (n *Notes) change(ctx context.Context, fn func() error) error {
+	n.mu.Lock()
+	u := n.doubt
+	n.mu.Unlock()
+	if u != nil {
+		if err := u.Settle(ctx); err != nil {
+			return errors.Join(ErrDoubt, err)
+		}
+		n.mu.Lock()
+		if n.doubt == u {
+			n.doubt = nil
+		}
+		n.mu.Unlock()
+	}
+	err := fn()
+	if late, ok := IsUnknown(err); ok {
+		n.mu.Lock()
+		n.doubt = late
+		n.mu.Unlock()
+	}
+	return err
+}
+
+func idle(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

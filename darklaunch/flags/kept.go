@@ -1,0 +1,314 @@
+package flags
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// LastGood is the name, in the state folder, of the copy of the last revision
+// that was served.
+const LastGood = "flags.last-good.json"
+
+// Channel is a way by which revisions reach an agent.
+type Channel string
+
+const (
+	FromFile   Channel = "file"   // the flag file
+	FromServer Channel = "server" // pushed by a server
+	FromStore  Channel = "store"  // the epoch note in a store
+)
+
+// KeptOptions are the options of a Kept; the zero value works.
+type KeptOptions struct {
+	// StateDir is the folder of the last good copy, made if it is not there.
+	// Empty: none is kept, and a restart needs a revision from somewhere.
+	StateDir string
+	// Migration, when set, refuses the flags of any other.
+	Migration string
+}
+
+// Kept is a Source that is given revisions, by any number of channels at any
+// time, and keeps the last good one over a restart.
+//
+//	k := flags.NewKept(flags.KeptOptions{Migration: "sessions", StateDir: "state"})
+//	k.Take(data, flags.FromStore) // whatever is known at the start, in any order
+//	k.Begin()                     // from here on it serves
+//	k.Take(data, flags.FromServer)
+//
+// Before Begin the newest of what comes counts, and of what an earlier life
+// served: nobody serves yet, so it may have gone on by more than a step. After
+// it, only what may follow (Next) is taken.
+//
+// A higher revision that comes from the fleet (server or store) and may not
+// follow, or by the server one that is not the next, stops the Kept: the fleet
+// went on without waiting for this agent, so that what it would decide is no
+// longer known to be beside what others do. A stopped Kept takes nothing more
+// until the process is started anew. A flag file that jumps is refused instead,
+// as it may be a person's mistake, and putting it right is enough.
+//
+// A lower one from a store says nothing (backends.Notes): it is refused, and no
+// fault of the source.
+type Kept struct {
+	board
+	opt KeptOptions
+
+	stopped atomic.Pointer[string]
+
+	take  sync.Mutex // one Take, Begin or Stop at a time; guards the fields below
+	saved *Snapshot  // what an earlier life served last, until Begin
+	read  bool       // it was looked for
+	begun bool
+	next  *Snapshot // before Begin: the newest that came
+
+	statusMu sync.Mutex // guards status; no I/O under it
+	status   Status
+}
+
+var (
+	_ Source  = (*Kept)(nil)
+	_ Stopper = (*Kept)(nil)
+)
+
+// Stopper is a Source that may stop for good. Stopped is "" while it has not,
+// and costs one atomic load.
+type Stopper interface {
+	Stopped() (reason string)
+}
+
+// ErrStopped is wrapped by what Take returns once the Kept has stopped.
+var ErrStopped = errors.New("flags: stopped")
+
+// NewKept makes a Kept; nothing is read before the first Take or Begin.
+func NewKept(opt KeptOptions) *Kept {
+	k := &Kept{opt: opt}
+	k.status.LastError = errors.New("flags: not ready: no revision has come yet")
+	return k
+}
+
+// Take is given a revision, as flagd's JSON. nil: it is served now, or it was
+// already (equal revisions may be given again and again). Otherwise the error
+// says why not, and is in Status too: until something is taken from the same
+// channel. It wraps ErrStopped if the Kept has stopped, by this or before.
+func (k *Kept) Take(data []byte, from Channel) error {
+	n, err := k.parse(data)
+	k.take.Lock()
+	defer k.take.Unlock()
+	k.recall()
+	old := false
+	if err == nil {
+		old = from == FromStore && n.Epoch() < k.newest().Epoch()
+		err = k.follow(n, from)
+	}
+	if err == nil {
+		k.save()
+	}
+	if !old {
+		k.note(func(s *Status) { s.told(from, err) })
+	}
+	return err
+}
+
+// newest is what is served or, before Begin, would be.
+func (k *Kept) newest() *Snapshot {
+	switch {
+	case k.begun:
+		return k.Current()
+	case k.next != nil:
+		return k.next
+	}
+	return k.saved
+}
+
+func (k *Kept) follow(n *Snapshot, from Channel) error {
+	if why := k.Stopped(); why != "" {
+		return fmt.Errorf("%w: %s", ErrStopped, why)
+	}
+	was := k.newest()
+	switch {
+	case !k.begun && was != nil:
+		if err := was.Resume(n); err != nil {
+			return err
+		}
+		fallthrough
+	case !k.begun:
+		k.next = n
+		return nil
+	case was == nil:
+	case was.Epoch() == n.Epoch() && was.same(n): // given again, as it was
+		return nil
+	default:
+		err := was.Next(n)
+		if missed := from == FromServer && n.Epoch() > was.Epoch()+1; err == nil && missed {
+			err = fmt.Errorf("flags: epoch %d cannot follow %d: %w: one in between was missed", n.Epoch(), was.Epoch(), ErrEpoch)
+		}
+		if err != nil && from != FromFile && n.Epoch() > was.Epoch() {
+			k.halt(fmt.Sprintf("revision %d came by the %s, and may not follow %d, which is served here: the fleet has gone on without this agent", n.Epoch(), from, was.Epoch()))
+			err = fmt.Errorf("%w: %w", ErrStopped, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	k.put(n)
+	return nil
+}
+
+// Begin lets the Kept serve: the newest that was given, or what an earlier life
+// served last. It may be called twice.
+func (k *Kept) Begin() {
+	k.take.Lock()
+	defer k.take.Unlock()
+	if k.begun {
+		return
+	}
+	k.recall()
+	n := k.newest()
+	k.begun, k.next, k.saved = true, nil, nil
+	if n != nil {
+		k.put(n)
+		k.save()
+	}
+}
+
+// Stop ends what the Kept serves, for a reason that the caller knows: the
+// fleet's roster does not name this agent. It is not undone.
+func (k *Kept) Stop(reason string) {
+	k.take.Lock()
+	defer k.take.Unlock()
+	k.halt(reason)
+}
+
+func (k *Kept) halt(reason string) { k.stopped.CompareAndSwap(nil, &reason) }
+
+// Stopped is why the Kept has stopped; empty: it has not.
+func (k *Kept) Stopped() string {
+	if why := k.stopped.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
+// Status says how the source is.
+func (k *Kept) Status() Status {
+	k.statusMu.Lock()
+	defer k.statusMu.Unlock()
+	s := k.status
+	cur := k.Current()
+	s.Ready, s.Epoch, s.Stopped = cur != nil, cur.Epoch(), k.Stopped()
+	return s
+}
+
+func (k *Kept) note(change func(*Status)) {
+	k.statusMu.Lock()
+	defer k.statusMu.Unlock()
+	change(&k.status)
+}
+
+// fail says why a channel has nothing to give.
+func (k *Kept) fail(from Channel, err error) { k.note(func(s *Status) { s.told(from, err) }) }
+
+func (k *Kept) parse(data []byte) (*Snapshot, error) {
+	n, err := Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	if want := k.opt.Migration; want != "" && n.Migration() != want {
+		return nil, fmt.Errorf("flags: the flags are of migration %q, this agent serves %q: check flags.file", n.Migration(), want)
+	}
+	return n, nil
+}
+
+// recall reads the last good copy, once, before anything is judged by it.
+func (k *Kept) recall() {
+	if k.read || k.begun {
+		return
+	}
+	k.read = true
+	if k.opt.StateDir == "" {
+		return
+	}
+	data, err := readUpTo(filepath.Join(k.opt.StateDir, LastGood), MaxFile+1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var n *Snapshot
+	if err == nil {
+		n, err = k.parse(data)
+	}
+	if err != nil {
+		k.note(func(s *Status) { s.SaveError = fmt.Errorf("flags: saved copy %s: %w", LastGood, err) })
+		return
+	}
+	k.saved = n
+	k.note(func(s *Status) { s.Saved = n.Epoch() })
+}
+
+// keep is save, for a channel that looks again and again.
+func (k *Kept) keep() {
+	k.take.Lock()
+	defer k.take.Unlock()
+	k.save()
+}
+
+// save writes down what is served, and tries again at the next Take if it
+// cannot. A full disk does not stop a revision: it may be a rollback.
+func (k *Kept) save() {
+	cur := k.Current()
+	if k.opt.StateDir == "" || cur == nil {
+		return
+	}
+	k.statusMu.Lock()
+	done := k.status.Saved == cur.Epoch()
+	k.statusMu.Unlock()
+	if done {
+		return
+	}
+	data, err := cur.def.MarshalFlagd()
+	if err == nil {
+		err = os.MkdirAll(k.opt.StateDir, 0o700)
+	}
+	if err == nil {
+		err = saveFile(filepath.Join(k.opt.StateDir, LastGood), data)
+	}
+	k.note(func(s *Status) {
+		if err != nil {
+			s.SaveError = fmt.Errorf("flags: save the last good flags: %w: check agent.state_dir", err)
+			return
+		}
+		s.Saved, s.SaveError = cur.Epoch(), nil
+	})
+}
+
+// Contact is when each channel was last found to say what is served; zero:
+// never.
+type Contact struct {
+	File, Server, Store time.Time
+}
+
+// told notes what came of one Take. What is wrong with one channel is not
+// hidden by another that works: it is this host's flag file that is broken.
+func (s *Status) told(from Channel, err error) {
+	at, lasting := &s.Contact.File, &s.failed[0]
+	switch from {
+	case FromServer:
+		at, lasting = &s.Contact.Server, &s.failed[1]
+	case FromStore:
+		at, lasting = &s.Contact.Store, &s.failed[2]
+	}
+	if *lasting = err; err == nil {
+		*at = time.Now()
+		s.LastContact = *at
+	}
+	s.LastError = nil
+	for _, err := range s.failed {
+		if err != nil && s.LastError == nil {
+			s.LastError = err
+		}
+	}
+}

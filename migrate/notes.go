@@ -1,0 +1,162 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/epochs"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/migrate/book"
+)
+
+// notesMost bounds what is asked of both stores for the epoch: a store that does
+// not answer may not hold up the step that gets away from it.
+const notesMost = time.Second
+
+// notes are those of both stores, nil where one holds none; ok is false where
+// no store can be looked into from here.
+func (m *Migration) notes() (old, new *backends.Notes, ok bool) {
+	if m.o.Layer == nil {
+		return nil, nil, false
+	}
+	if _, err := m.stores(); err != nil {
+		return nil, nil, false
+	}
+	m.noting.Do(func() {
+		m.noteOld, _ = backends.NotesOf(m.layer.Old.Store, m.o.Migration)
+		m.noteNew, _ = backends.NotesOf(m.layer.New.Store, m.o.Migration)
+	})
+	return m.noteOld, m.noteNew, m.noteOld != nil || m.noteNew != nil
+}
+
+// epochs reads the epoch in both stores.
+func (m *Migration) epochs(ctx context.Context) (o, n epochs.Stand) {
+	old, new, _ := m.notes()
+	ctx, cancel := context.WithTimeout(ctx, notesMost)
+	defer cancel()
+	return epochs.ReadBoth(ctx, old, new, m.o.Migration)
+}
+
+// raiseEpoch writes a revision in both stores, before it is published. One store
+// is enough, and none is no reason to stop: what is published may be the rollback
+// that gets away from a dead store, and agents that reach their flag file go on.
+// It is told. A store that holds a higher epoch is a reason: somebody else has
+// published.
+//
+// The roster is the one that the server gives (Options.Roster), else the one that
+// stands there: who publishes without knowing it does not take it away.
+func (m *Migration) raiseEpoch(ctx context.Context, epoch uint64, data []byte, t *teller) error {
+	old, new, ok := m.notes()
+	if !ok {
+		return nil
+	}
+	n := epochs.Note{Migration: m.o.Migration, Flags: data, At: time.Now().UTC()}
+	if m.o.Roster != nil {
+		n.Agents = m.o.Roster.Names()
+	} else if top, found := epochs.Highest(m.epochs(ctx)); found {
+		n.Agents = top.Agents
+	}
+	err := m.raise(ctx, old, new, n)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, epochs.ErrHigher) {
+		return refuse(GateRevision, "look at crossfade status: somebody publishes from another place, or an older flag file came back", "revision %d may not be published: %v", epoch, err)
+	}
+	t.news("epoch", "revision %d: %v: an agent that is cut off from its flags learns of it only where it stands", epoch, err)
+	return nil
+}
+
+// raise raises a note. A store that cannot hold any is not spoken of.
+func (m *Migration) raise(ctx context.Context, old, new *backends.Notes, n epochs.Note) error {
+	ctx, cancel := context.WithTimeout(ctx, notesMost)
+	defer cancel()
+	err := epochs.Raise(ctx, old, new, n)
+	var not *epochs.RaiseError
+	if errors.As(err, &not) && (not.Old == nil || not.Old == epochs.ErrNone) && (not.New == nil || not.New == epochs.ErrNone) && not.Some() {
+		return nil
+	}
+	return err
+}
+
+// catchUp brings the flag file to what stands in the stores: a publisher died
+// between the two, or a rollback went by the stores alone. Agents obey it already.
+func (m *Migration) catchUp(ctx context.Context, t *teller) error {
+	if _, _, ok := m.notes(); !ok {
+		return nil
+	}
+	top, found := epochs.Highest(m.epochs(ctx))
+	if !found {
+		return nil
+	}
+	wrote, err := m.bring(ctx, top)
+	if wrote {
+		t.news("caught up", "the flag file had an older revision than the stores: %d is written there now", top.Epoch)
+	}
+	return err
+}
+
+// bring writes a note's revision to the flag file, if that has an older one.
+func (m *Migration) bring(ctx context.Context, top epochs.Note) (wrote bool, err error) {
+	if cur, err := m.read(); err != nil || cur.def.Epoch >= top.Epoch {
+		return false, err
+	}
+	h, err := m.publisher(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer h.Release()
+	cur, err := m.read() // who held the lock has perhaps just written it
+	if err != nil || cur.def.Epoch >= top.Epoch {
+		return false, err
+	}
+	snap, err := top.Snapshot()
+	if err != nil {
+		return false, fmt.Errorf("migrate: %w", err)
+	}
+	if cur.snap != nil {
+		if err := cur.snap.Resume(snap); err != nil {
+			return false, refuse(GateRevision, "check flags.file and old, new: they are of different migrations of one name", "the stores hold revision %d: %v", top.Epoch, err)
+		}
+	}
+	data, err := snap.Definition().MarshalFlagd() // as who published it wrote it
+	if err == nil {
+		err = m.write(h, book.Flags, data)
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// EpochView is the epoch in one store.
+type EpochView struct {
+	Epoch  uint64    `json:"epoch"` // 0: none was found, which says nothing
+	At     time.Time `json:"at,omitzero"`
+	Agents []string  `json:"agents,omitempty"` // the roster, where there is one
+	Error  string    `json:"error,omitempty"`  // the store does not say
+}
+
+func view(s epochs.Stand) EpochView {
+	v := EpochView{Epoch: s.Note.Epoch, At: s.Note.At, Agents: s.Note.Agents}
+	if s.Err != nil {
+		v.Error = s.Err.Error()
+	}
+	return v
+}
+
+// views are both stores' epochs; nil where no store can be looked into.
+func (m *Migration) views(ctx context.Context, o *Overview, d flags.Definition) {
+	if _, _, ok := m.notes(); !ok {
+		return
+	}
+	a, b := m.epochs(ctx)
+	old, new := view(a), view(b)
+	o.EpochOld, o.EpochNew = &old, &new
+	if top, found := epochs.Highest(a, b); found && top.Epoch > d.Epoch {
+		o.Waits = append(o.Waits, fmt.Sprintf("the stores hold revision %d, the flag file has %d: the next step writes it there", top.Epoch, d.Epoch))
+	}
+}
