@@ -44,6 +44,9 @@ func NewPassthrough(o Options, start string, connections func() int64) *Handler 
 		}
 		answer(w, s)
 	})
+	if o.Take != nil {
+		mux.HandleFunc("POST /v1/flags", h.take)
+	}
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusConflict, "this agent is a passthrough and has no session layer: start it without --passthrough")
 	})

@@ -27,13 +27,21 @@ func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	mux.Handle("/", a.api(token, nil))
+	return adminServer(ctx, a.c, &a.o, mux)
+}
+
+// api answers for this agent: at its admin port, or to a server that it has
+// connected to, which needs no token there and pushes revisions.
+func (a *agent) api(token string, take func([]byte) error) *agentapi.Handler {
 	api := agentapi.New(a.layer, agentapi.Options{
-		Name: a.c.Agent.Name, Version: a.o.Version, Flags: a.parts.Flags, Kinds: a.parts.Kinds, Token: token,
+		Name: a.c.Agent.Name, Version: a.o.Version, Flags: a.parts.Flags, Kinds: a.parts.Kinds, Token: token, Take: take,
 		Digest: a.digest, Unsupported: a.o.Metrics.UnsupportedCounts, Stopping: a.stopping.Load, Notes: a.notes.Watched,
 	})
-	a.speak(api)
-	mux.Handle("/", api)
-	return adminServer(ctx, a.c, &a.o, mux)
+	if take != nil || a.fleet == nil { // whoever moves the fleet asks here
+		a.speak(api)
+	}
+	return api
 }
 
 // adminToken is what the admin API asks for; empty: nothing.

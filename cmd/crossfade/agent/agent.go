@@ -71,7 +71,8 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	lo.StateDir, lo.Log, lo.Observer = c.Agent.StateDir, o.Log.With("component", "layer"), o.Metrics
 	notes := watchNotes(c, p)
 	notes.Look(ctx) // first: nobody is served by a flag file that the fleet has left behind
-	if err := p.Flags.Load(); err != nil {
+	if p.File == nil {
+	} else if err := p.File.Load(); err != nil {
 		// It goes on looking: the agent is not ready until there is a revision.
 		o.Log.Warn("the flags cannot be used yet", "component", "flags", "error", err)
 	}
@@ -81,6 +82,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	}
 	o.Metrics.Watch(c.Migration, layer, p.Flags)
 	a := &agent{c: c, o: o, parts: p, layer: layer, notes: notes}
+	if p.File == nil {
+		a.fleet = newFleet(c, &a.o, p.Flags)
+	}
 	return a.run(ctx)
 }
 
@@ -90,6 +94,7 @@ type agent struct {
 	parts    *parts.Parts
 	layer    *darklaunch.Layer
 	notes    *epochs.Watcher
+	fleet    *fleet // nil: flags come from a file
 	stopping atomic.Bool
 	servers  []*frontends.Server
 }
@@ -110,11 +115,22 @@ func (a *agent) run(ctx context.Context) error {
 	}
 	var behind, serving sync.WaitGroup
 	flagsCtx, endFlags := context.WithCancel(base)
-	behind.Go(func() { a.parts.Flags.Run(flagsCtx) })
+	if a.fleet == nil {
+		behind.Go(func() { a.parts.File.Run(flagsCtx) })
+	}
 	behind.Go(func() { a.reaping(flagsCtx) })
 	layerCtx, endLayer := context.WithCancel(base)
 	var layerDone sync.WaitGroup
 	layerDone.Go(func() { failed(a.layer.Run(layerCtx)) })
+
+	// Connections to servers outlive the flags: what is left is asked there too.
+	joinCtx, leave := context.WithCancel(base)
+	defer leave()
+	var joined sync.WaitGroup
+	if a.fleet != nil {
+		joined.Go(func() { a.fleet.run(joinCtx, a.api("", a.fleet.take)) })
+		a.fleet.begin(ctx)
+	}
 
 	admin, err := a.listen(base, &serving, failed)
 	if err == nil {
@@ -153,6 +169,13 @@ func (a *agent) run(ctx context.Context) error {
 	serving.Wait()
 	endLayer()
 	layerDone.Wait()
+	if a.fleet != nil && err == nil {
+		if off := a.fleet.signOff(base, a.layer.Status().Start); off != nil {
+			a.o.Log.Warn("the servers were not told: steps wait for this agent until it runs again or is forgotten", "component", "server", "error", off)
+		}
+	}
+	leave()
+	joined.Wait()
 	endFlags()
 	behind.Wait()
 	err = errors.Join(err, a.layer.Close())

@@ -14,7 +14,7 @@ import (
 // the server gone, the agent still goes on with its fleet, or learns that it is
 // behind.
 func watchNotes(c *config.Config, p *parts.Parts) *epochs.Watcher {
-	o := epochs.WatcherOptions{Kept: p.Flags.Kept, Migration: c.Migration, Name: c.Agent.Name}
+	o := epochs.WatcherOptions{Kept: p.Flags, Migration: c.Migration, Name: c.Agent.Name}
 	o.Old, _ = backends.NotesOf(p.Old.Store, c.Migration)
 	o.New, _ = backends.NotesOf(p.New.Store, c.Migration)
 	return epochs.NewWatcher(o)

@@ -38,13 +38,6 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	source := flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: c.Agent.StateDir, Migration: c.Migration})
-	if err := source.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) { // without the file, the last good flags count
-		return notOff("the flags cannot be read: "+err.Error(), "put the flag file right")
-	}
-	if err := allOff(source.Current()); err != nil {
-		return err
-	}
 	hasher, err := flags.LoadOrCreateKey(c.Agent.KeyFile)
 	if err != nil {
 		return err
@@ -60,11 +53,26 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 	var stopping atomic.Bool
 	var id [8]byte
 	rand.Read(id[:])
+	ao := agentapi.Options{Name: c.Agent.Name, Version: o.Version, Token: token, Stopping: stopping.Load,
+		Digest: func(bucketing string) string { return c.Digest(bucketing, hasher.Digest(), o.Version) }}
+	var all sync.WaitGroup
+	follow, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer all.Wait()
+	defer end()
+	source, err := passthroughFlags(ctx, c, func(kept *flags.Kept) {
+		// A server waits for this agent, as for any.
+		f, fo := newFleet(c, &o, kept), ao
+		fo.Flags, fo.Token, fo.Take = kept, "", f.take
+		all.Go(func() { f.run(follow, agentapi.NewPassthrough(fo, hex.EncodeToString(id[:]), s.open)) })
+		f.begin(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	ao.Flags = source
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", o.Metrics.Handler())
-	mux.Handle("/", agentapi.NewPassthrough(agentapi.Options{Name: c.Agent.Name, Version: o.Version, Flags: source, Token: token, Stopping: stopping.Load,
-		Digest: func(bucketing string) string { return c.Digest(bucketing, hasher.Digest(), o.Version) },
-	}, hex.EncodeToString(id[:]), s.open))
+	mux.Handle("/", agentapi.NewPassthrough(ao, hex.EncodeToString(id[:]), s.open))
 
 	var listeners []net.Listener
 	defer func() {
@@ -86,9 +94,10 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 	if err := o.Sockets.Left(); err != nil {
 		return errors.Join(err, al.Close())
 	}
-	var all, accepting sync.WaitGroup
-	follow, end := context.WithCancel(context.WithoutCancel(ctx))
-	all.Go(func() { source.Run(follow) })
+	var accepting sync.WaitGroup
+	if file, ok := source.(*flags.File); ok {
+		all.Go(func() { file.Run(follow) })
+	}
 	all.Go(func() { watchLeaving(follow, source, o.Log) })
 	all.Go(func() { systemd.Watchdog(follow, func() {}) })
 	all.Go(func() { admin.Serve(al) })
@@ -117,6 +126,20 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 	}
 	all.Wait()
 	return nil
+}
+
+// passthroughFlags are the flags, which must have all sessions off.
+func passthroughFlags(ctx context.Context, c *config.Config, join func(*flags.Kept)) (flags.Source, error) {
+	if c.Flags.File == "" {
+		kept := flags.NewKept(flags.KeptOptions{StateDir: c.Agent.StateDir, Migration: c.Migration})
+		join(kept)
+		return kept, allOff(kept.Current())
+	}
+	file := flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: c.Agent.StateDir, Migration: c.Migration})
+	if err := file.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) { // without the file, the last good flags count
+		return nil, notOff("the flags cannot be read: "+err.Error(), "put the flag file right")
+	}
+	return file, allOff(file.Current())
 }
 
 // watchLeaving says it when the flags leave off all the same. Old still

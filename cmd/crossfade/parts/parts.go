@@ -89,9 +89,11 @@ type Parts struct {
 	Config *config.Config
 	Kinds  *kinds.Set
 	Hasher *flags.Hasher
-	Flags  *flags.File
-	Old    darklaunch.Store
-	New    darklaunch.Store
+	Flags  *flags.Kept
+	// File feeds Flags; nil where servers do.
+	File *flags.File
+	Old  darklaunch.Store
+	New  darklaunch.Store
 }
 
 // Open makes the parts. stateDir is where the last good flags are kept; empty:
@@ -105,8 +107,13 @@ func Open(c *config.Config, stateDir string) (*Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Parts{Config: c, Kinds: set, Hasher: hasher,
-		Flags: flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: stateDir, Migration: c.Migration})}
+	p := &Parts{Config: c, Kinds: set, Hasher: hasher}
+	if c.Flags.File != "" {
+		p.File = flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: stateDir, Migration: c.Migration})
+		p.Flags = p.File.Kept
+	} else {
+		p.Flags = flags.NewKept(flags.KeptOptions{StateDir: stateDir, Migration: c.Migration})
+	}
 	old, err := OpenStore("old", c.Old, c)
 	if err != nil {
 		return nil, err
