@@ -166,6 +166,7 @@ type Progress struct {
 	Total  int64         `json:"total,omitempty"` // 0: not known
 	Rate   float64       `json:"rate,omitempty"`  // a second
 	ETA    time.Duration `json:"eta,omitempty"`   // 0: not known
+	At     time.Time     `json:"at,omitzero"`     // of what was published
 	// Waiting are the agents whose acknowledgement is missing.
 	Waiting []Lagging `json:"waiting,omitempty"`
 }
@@ -198,6 +199,6 @@ func (t *teller) tell(p Progress) {
 // news is passed on whenever it comes: a revision was published.
 func (t *teller) news(phase, format string, args ...any) {
 	if t.to != nil {
-		t.to(Progress{Phase: phase, Detail: fmt.Sprintf(format, args...)})
+		t.to(Progress{Phase: phase, Detail: fmt.Sprintf(format, args...), At: time.Now()})
 	}
 }

@@ -246,10 +246,17 @@ func (c *Client) send(ctx context.Context, addr, method, path string, body any) 
 		if json.Unmarshal(b, &f) != nil || f.Text == "" {
 			f.Text = "is this the address of a crossfade server?"
 		}
-		return nil, fmt.Errorf("control: server %s: %s: %s", addr, p.Status, f.Text)
+		err := fmt.Errorf("control: server %s: %s: %s", addr, p.Status, f.Text)
+		if p.StatusCode < 500 {
+			err = final{err}
+		}
+		return nil, err
 	}
 	return p, nil
 }
+
+// final is an answer that asking again does not change.
+type final struct{ error }
 
 func (f *Failure) err() error {
 	switch {
@@ -298,7 +305,7 @@ func (c *Client) do(ctx context.Context, verb string, a verbArgs, progress func(
 			}
 			return json.Unmarshal(l.Result, into)
 		}
-		if time.Since(lost) > findMost {
+		if end := (final{}); errors.As(all, &end) || time.Since(lost) > findMost {
 			return all
 		}
 		if progress != nil {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -99,7 +100,7 @@ func (s *Server) do(ctx context.Context, q Ask) (*job, error) {
 			return nil, errNotLeading
 		}
 		running := j != nil && !isDone(j.done)
-		if running && j.goal.Verb == q.Verb && string(j.goal.Args) == string(q.Args) {
+		if running && j.goal.Verb == q.Verb && sameJSON(j.goal.Args, q.Args) {
 			s.mu.Unlock()
 			return j, nil
 		}
@@ -182,6 +183,12 @@ func (g *Goal) words() string {
 		return "rollback --to " + a.To
 	}
 	return g.Verb
+}
+
+// sameJSON: the record has it on several lines.
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y bytes.Buffer
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
 }
 
 func isDone(c <-chan struct{}) bool {

@@ -1,0 +1,6 @@
+//go:build race
+
+package control
+
+// raceEnabled: times mean little.
+const raceEnabled = true

@@ -1,0 +1,240 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/memory"
+	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/book"
+	"github.com/seed-41165957/crossfade/migrate/book/files"
+	"github.com/seed-41165957/crossfade/migrate/tunnel"
+)
+
+const name = "test"
+
+var phpKinds = func() *kinds.Set {
+	s, err := kinds.Compile([]kinds.Kind{{
+		Name: "php", Keys: []string{"memc.sess.key.{id: [A-Za-z0-9,-]+}"}, Locks: []string{"memc.sess.key.lock.{id}"},
+		NewKey: "PHPREDIS_SESSION:{id}", NewLock: "PHPREDIS_SESSION:{id}_LOCK", MaxAge: time.Hour, LockTTL: 100 * time.Millisecond,
+	}})
+	if err != nil {
+		panic(err)
+	}
+	return s
+}()
+
+// rig is a fleet: stores, servers, agents that dial them, and who asks.
+type rig struct {
+	t        *testing.T
+	old, new *memory.Store
+	hasher   *flags.Hasher
+	book     func() book.Book // of one more server
+	servers  []*testServer
+	agents   map[string]*testAgent
+}
+
+func newRig(t *testing.T, servers int, agents ...string) *rig {
+	path := filepath.Join(t.TempDir(), "flags.json")
+	return newRigOver(t, func() book.Book { return files.New(path) }, servers, agents...)
+}
+
+func newRigOver(t *testing.T, b func() book.Book, servers int, agents ...string) *rig {
+	r := &rig{t: t, book: b, agents: map[string]*testAgent{}}
+	r.old = memory.New(memory.Options{Migration: name})
+	r.new = memory.New(memory.Options{Migration: name})
+	r.hasher, _ = flags.NewHasher(make([]byte, 32))
+	for i := range servers {
+		r.servers = append(r.servers, r.server(fmt.Sprintf("ctl-%d", i+1)))
+	}
+	for _, a := range agents {
+		r.agents[a] = r.agent(a, t.TempDir())
+	}
+	return r
+}
+
+func (r *rig) options() darklaunch.Options {
+	return darklaunch.Options{Migration: name, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: 500 * time.Millisecond,
+		Old: darklaunch.Store{Store: r.old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.new, Timeout: 50 * time.Millisecond},
+		BreakerPeriod: 50 * time.Millisecond}
+}
+
+// testServer is one server; kill ends it as a crash does: nothing is told.
+type testServer struct {
+	*Server
+	http *httptest.Server
+	kill func()
+}
+
+func (r *rig) server(n string) *testServer {
+	b := r.book()
+	s, err := New(Options{Name: n, Log: testLog(r.t), Migration: migrate.Options{Migration: name, Book: b, Kinds: phpKinds,
+		Layer: func() (darklaunch.Options, error) { return r.options(), nil }, Grace: 300 * time.Millisecond, Recheck: 20 * time.Millisecond, Batch: 50}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { s.Run(ctx); close(done) }()
+	ts := &testServer{Server: s, http: httptest.NewServer(s)}
+	var once sync.Once
+	ts.kill = func() {
+		once.Do(func() {
+			cancel()
+			ts.http.CloseClientConnections()
+			<-done
+			ts.http.Close()
+			b.Close()
+		})
+	}
+	r.t.Cleanup(ts.kill)
+	return ts
+}
+
+func (s *testServer) addr() string { return strings.TrimPrefix(s.http.URL, "http://") }
+
+func (r *rig) client(change ...func(*ClientOptions)) *Client {
+	o := ClientOptions{Who: "me", Wait: 10 * time.Second}
+	for _, s := range r.servers {
+		o.Servers = append(o.Servers, s.addr())
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	c, err := NewClient(o)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(c.Close)
+	return c
+}
+
+// testAgent is an agent as the sidecar makes it, without its ports.
+type testAgent struct {
+	r        *rig
+	name     string
+	dir      string
+	kept     *flags.Kept
+	layer    *darklaunch.Layer
+	door     *darklaunch.Door
+	stopping atomic.Bool
+	stop     func(clean bool)
+	took     atomic.Int64 // unix nanoseconds of the last revision
+}
+
+func (r *rig) agent(n, dir string) *testAgent {
+	a := &testAgent{r: r, name: n, dir: dir, kept: flags.NewKept(flags.KeptOptions{StateDir: dir, Migration: name})}
+	o := r.options()
+	o.Flags, o.StateDir = a.kept, dir
+	l, err := darklaunch.New(o)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	a.layer, a.door = l, l.Door("library")
+	a.kept.Begin()
+	run, endRun := context.WithCancel(context.Background())
+	join, leave := context.WithCancel(context.Background())
+	var running, joined sync.WaitGroup
+	running.Go(func() { l.Run(run) })
+	h := agentapi.New(l, agentapi.Options{Name: n, Version: "v", Flags: a.kept, Kinds: phpKinds, Digest: func(string) string { return "same" },
+		Stopping: a.stopping.Load, Take: func(data []byte) error {
+			err := a.kept.Take(data, flags.FromServer)
+			a.took.Store(time.Now().UnixNano())
+			return err
+		}})
+	for _, s := range r.servers {
+		joined.Go(func() { tunnel.Run(join, tunnel.Agent{Addr: s.addr(), Name: n, Version: "v", Handler: h}) })
+	}
+	var once sync.Once
+	a.stop = func(clean bool) {
+		once.Do(func() {
+			a.stopping.Store(true)
+			endRun()
+			running.Wait()
+			if clean {
+				a.signOff()
+			}
+			leave()
+			joined.Wait()
+			l.Close()
+		})
+	}
+	r.t.Cleanup(func() { a.stop(false) })
+	return a
+}
+
+func (a *testAgent) signOff() (said string) {
+	for _, s := range a.r.servers {
+		body := fmt.Sprintf(`{"name":%q,"start":%q}`, a.name, a.layer.Status().Start)
+		p, err := http.Post(s.http.URL+"/v1/agents/sign-off", "application/json", strings.NewReader(body))
+		if err == nil {
+			p.Body.Close()
+			if said = p.Status; p.StatusCode == http.StatusOK {
+				return ""
+			}
+		}
+	}
+	return said
+}
+
+func (r *rig) until(what string, ok func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("still waiting: %s", what)
+		}
+	}
+}
+
+func (r *rig) ready(agents ...*testAgent) {
+	r.t.Helper()
+	for _, a := range agents {
+		r.until(a.name+" to have a revision", func() bool { return a.kept.Current() != nil })
+	}
+}
+
+func (r *rig) names() (out []string) {
+	r.t.Helper()
+	ms, err := r.client().Members(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, m := range ms {
+		n := m.Name
+		if m.Away != nil {
+			n += " (away)"
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+func (r *rig) ramp(stage string, percent int) {
+	r.t.Helper()
+	if _, err := r.client().Ramp(r.t.Context(), stage, percent*100, nil); err != nil {
+		r.t.Fatalf("ramp %s %d: %v", stage, percent, err)
+	}
+}
+
+func (r *rig) fill(n int) {
+	r.t.Helper()
+	for i := range n {
+		ref, _ := phpKinds.ResolveString(fmt.Sprintf("memc.sess.key.s%d", i))
+		if err := r.old.Set(r.t.Context(), backends.Session{Key: ref.OldKey(), Data: []byte("x"), Deadline: time.Now().Add(time.Hour)}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
