@@ -191,7 +191,7 @@ func (s *Server) begin(ctx context.Context) error {
 		g.Resumed = true
 		s.start(ctx, *g)
 	case data == nil: // agents need a revision to serve by
-		first := Goal{ID: "first", Verb: "ramp", Args: json.RawMessage(`{"stage":"mirror"}`), Actor: migrate.Actor{Who: "server " + s.o.Name, Why: "the first revision"}, Asked: time.Now().UTC()}
+		first := Goal{ID: firstGoal, Verb: "ramp", Args: json.RawMessage(`{"stage":"mirror"}`), Actor: migrate.Actor{Who: "server " + s.o.Name, Why: "the first revision"}, Asked: time.Now().UTC()}
 		if err := s.saveGoal(ctx, first); err != nil {
 			return err
 		}

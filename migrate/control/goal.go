@@ -35,6 +35,9 @@ type Goal struct {
 // GateBusy refuses what is asked for while something else is done.
 const GateBusy = "busy"
 
+// firstGoal is the id of the server's own: to publish the first revision.
+const firstGoal = "first"
+
 var errOvertaken = errors.New("control: a rollback was asked for meanwhile")
 
 // job is a goal that this server works on.
@@ -107,6 +110,14 @@ func (s *Server) do(ctx context.Context, q Ask) (*job, error) {
 		if running {
 			g := j.goal
 			s.mu.Unlock()
+			if g.ID == firstGoal { // nobody asked for it, and it takes a moment
+				select {
+				case <-j.done:
+				case <-ctx.Done():
+					return nil, context.Cause(ctx)
+				}
+				continue
+			}
 			if q.Verb != "rollback" || g.Verb == "rollback" {
 				return nil, &refusal{Gate: GateBusy, Found: fmt.Sprintf("%s is under way since %s (asked for by %s)", g.words(), g.Asked.Format(time.TimeOnly), or(g.Who, "nobody known")),
 					Do: "wait until it is done, or take it back: crossfade rollback overtakes it"}
@@ -143,10 +154,11 @@ func (s *Server) start(lead context.Context, g Goal) *job {
 		}
 		j.result, j.err = verbs[g.Verb](s, migrate.WithActor(ctx, g.Actor), g.Args, j.progress)
 		if cause := context.Cause(ctx); cause != nil && j.err != nil {
-			j.err = fmt.Errorf("%s was stopped: %w", g.words(), cause)
-			if errors.Is(cause, errDeposed) || lead.Err() != nil {
-				return // whoever leads next goes on
+			if lead.Err() != nil { // whoever leads next goes on
+				j.err = fmt.Errorf("%s was stopped: %w", g.words(), errDeposed)
+				return
 			}
+			j.err = fmt.Errorf("%s was stopped: %w", g.words(), cause)
 		}
 		now := time.Now().UTC()
 		g.Ended, g.Outcome = &now, "done"

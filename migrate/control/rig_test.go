@@ -77,6 +77,8 @@ type testServer struct {
 	*Server
 	http *httptest.Server
 	kill func()
+	// crash is kill without a last word to the book: its locks run out.
+	crash func()
 }
 
 func (r *rig) server(n string) *testServer {
@@ -100,6 +102,7 @@ func (r *rig) server(n string) *testServer {
 			b.Close()
 		})
 	}
+	ts.crash = func() { b.Close(); ts.kill() }
 	r.t.Cleanup(ts.kill)
 	return ts
 }
