@@ -35,6 +35,9 @@ type Goal struct {
 // GateBusy refuses what is asked for while something else is done.
 const GateBusy = "busy"
 
+// locksMost is how long the locks of a server that died may outlive it.
+const locksMost = 2 * time.Minute
+
 // firstGoal is the id of the server's own: to publish the first revision.
 const firstGoal = "first"
 
@@ -152,7 +155,14 @@ func (s *Server) start(lead context.Context, g Goal) *job {
 		if g.Resumed {
 			s.saveGoal(ctx, g) // it is told in the record; nothing depends on it but forget
 		}
-		j.result, j.err = verbs[g.Verb](s, migrate.WithActor(ctx, g.Actor), g.Args, j.progress)
+		for again := time.Now().Add(locksMost); ; {
+			j.result, j.err = verbs[g.Verb](s, migrate.WithActor(ctx, g.Actor), g.Args, j.progress)
+			var no *refusal
+			if !g.Resumed || !errors.As(j.err, &no) || no.Gate != migrate.GateCopier || time.Now().After(again) {
+				break
+			}
+			sleep(ctx, leadEvery) // the dead server's lock runs out after its lease
+		}
 		if cause := context.Cause(ctx); cause != nil && j.err != nil {
 			if lead.Err() != nil { // whoever leads next goes on
 				j.err = fmt.Errorf("%s was stopped: %w", g.words(), errDeposed)
