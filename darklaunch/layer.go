@@ -48,8 +48,11 @@ type Layer struct {
 	checked  atomic.Bool
 	bypassed atomic.Int64 // changes that were made past the layer, where that can be told
 	dirty    [2]atomic.Int64
-	unknown  [2]atomic.Int64
-	allDirty [2]atomic.Bool
+	// dirtyChanges rises with each of their changes; told is what others have.
+	dirtyChanges atomic.Uint64
+	told         told
+	unknown      [2]atomic.Int64
+	allDirty     [2]atomic.Bool
 	// allDirtied is how often one of them was set: see Verified.
 	allDirtied atomic.Uint64
 	repairs    chan struct{}

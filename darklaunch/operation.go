@@ -218,6 +218,9 @@ func (op *operation) call(c rules.Call) rules.Answer {
 		op.l.doubt(op.hash, op.ref, c.Side, u)
 		return rules.Unknown
 	}
+	if c.Kind == rules.MarkCall && op.l.told.has(op.hash) {
+		return rules.Marked // old does not say, and another agent does
+	}
 	return rules.Err
 }
 

@@ -170,6 +170,7 @@ func (l *Layer) soil(h flags.Hash, ref kinds.Ref, side rules.Side) {
 		}
 		s.dirty[side], s.again[side] = true, s.repairing
 		l.dirty[side].Add(1)
+		l.dirtyChanges.Add(1)
 	})
 }
 
@@ -185,6 +186,7 @@ func (l *Layer) cleanse(h flags.Hash, ref kinds.Ref, side rules.Side) {
 		if s.dirty[side] && !s.again[side] {
 			s.dirty[side] = false
 			l.dirty[side].Add(-1)
+			l.dirtyChanges.Add(1)
 		}
 		s.again[side] = false
 	})

@@ -134,6 +134,18 @@ func (c *Client) Take(ctx context.Context, revision []byte) error {
 	return c.call(ctx, c.o.Timeout, http.MethodPost, "flags", json.RawMessage(revision), nil)
 }
 
+// Dirty gives the sessions that the agent holds dirty in new, as soon as their
+// number is another than since, or after a second.
+func (c *Client) Dirty(ctx context.Context, since uint64) (d Dirty, err error) {
+	err = c.call(ctx, dirtyMost+c.o.Timeout, http.MethodGet, fmt.Sprintf("dirty?since=%d", since), nil, &d)
+	return d, err
+}
+
+// Told tells the agent what another one holds dirty in new.
+func (c *Client) Told(ctx context.Context, d Dirty) error {
+	return c.call(ctx, c.o.Timeout, http.MethodPost, "told", d, nil)
+}
+
 // Barrier waits until everything that runs now at the agent has ended.
 func (c *Client) Barrier(ctx context.Context) error {
 	return c.call(ctx, barrierMost+c.o.Timeout, http.MethodPost, "barrier", nil, nil)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
@@ -74,7 +75,11 @@ func (s *Server) serveAgent(ctx context.Context, t *tunnel.Tunnel, hello tunnel.
 	}
 	defer s.roster.disconnected(hello.Name, t)
 	s.log.Info("agent connected", "agent", hello.Name, "version", hello.Version)
+	var wg sync.WaitGroup
+	wg.Go(func() { s.listen(ctx, direct) })
+	wg.Go(func() { s.tell(ctx, direct) })
 	s.feed(ctx, direct)
+	wg.Wait()
 	s.log.Info("agent disconnected", "agent", hello.Name)
 	return nil
 }
@@ -227,6 +232,7 @@ func (s *Server) forget(ctx context.Context, name string, progress progressFunc)
 		t.Close()
 	}
 	s.roster.mu.Unlock()
+	s.gossip.set(agentapi.Dirty{Agent: name, Hashes: []string{}})
 	if err := s.m.Lost(ctx, name); err != nil {
 		return nil, err
 	}

@@ -54,6 +54,7 @@ type Server struct {
 	mux     http.Handler
 	roster  *roster
 	board   *board
+	gossip  *gossip
 	watcher *migrate.Watcher
 
 	wg sync.WaitGroup // connections of agents
@@ -78,6 +79,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{o: o, b: o.Migration.Book, log: o.Log.With("component", "server")}
 	s.roster = newRoster(s.b)
 	s.board = newBoard(s.b)
+	s.gossip = newGossip()
 	mo := o.Migration
 	mo.Agents, mo.Roster = nil, s.roster
 	mo.Wait = forever

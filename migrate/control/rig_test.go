@@ -138,9 +138,10 @@ type testAgent struct {
 	took     atomic.Int64 // unix nanoseconds of the last revision
 }
 
-func (r *rig) agent(n, dir string) *testAgent {
+func (r *rig) agent(n, dir string) *testAgent { return r.agentOf(n, dir, r.options()) }
+
+func (r *rig) agentOf(n, dir string, o darklaunch.Options) *testAgent {
 	a := &testAgent{r: r, name: n, dir: dir, kept: flags.NewKept(flags.KeptOptions{StateDir: dir, Migration: name})}
-	o := r.options()
 	o.Flags, o.StateDir = a.kept, dir
 	l, err := darklaunch.New(o)
 	if err != nil {
