@@ -308,9 +308,7 @@ func (c *Client) do(ctx context.Context, verb string, a verbArgs, progress func(
 		if end := (final{}); errors.As(all, &end) || time.Since(lost) > findMost {
 			return all
 		}
-		if progress != nil {
-			progress(migrate.Progress{Phase: "looking for the server that leads"})
-		}
+		patience.progress(migrate.Progress{Phase: "looking for the server that leads"})
 		sleep(ctx, 300*time.Millisecond)
 	}
 }
