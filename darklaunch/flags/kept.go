@@ -286,7 +286,7 @@ func (k *Kept) save() {
 }
 
 // Contact is when each channel was last found to say what is served; zero:
-// never.
+// never. Status.LastContact is the newer of File and Server.
 type Contact struct {
 	File, Server, Store time.Time
 }
@@ -303,7 +303,11 @@ func (s *Status) told(from Channel, err error) {
 	}
 	if *lasting = err; err == nil {
 		*at = time.Now()
-		s.LastContact = *at
+	}
+	// Not the store's: who looks whether an agent still gets its flags asks for
+	// the way that was configured, and the stores are what is left without it.
+	if s.LastContact = s.Contact.File; s.Contact.Server.After(s.LastContact) {
+		s.LastContact = s.Contact.Server
 	}
 	s.LastError = nil
 	for _, err := range s.failed {
