@@ -59,6 +59,7 @@ type Kept struct {
 	opt KeptOptions
 
 	stopped atomic.Pointer[string]
+	halted  chan struct{} // closed when stopped is set
 
 	take  sync.Mutex // one Take, Begin or Stop at a time; guards the fields below
 	saved *Snapshot  // what an earlier life served last, until Begin
@@ -86,7 +87,7 @@ var ErrStopped = errors.New("flags: stopped")
 
 // NewKept makes a Kept; nothing is read before the first Take or Begin.
 func NewKept(opt KeptOptions) *Kept {
-	k := &Kept{opt: opt}
+	k := &Kept{opt: opt, halted: make(chan struct{})}
 	k.status.LastError = errors.New("flags: not ready: no revision has come yet")
 	return k
 }
@@ -184,7 +185,14 @@ func (k *Kept) Stop(reason string) {
 	k.halt(reason)
 }
 
-func (k *Kept) halt(reason string) { k.stopped.CompareAndSwap(nil, &reason) }
+func (k *Kept) halt(reason string) {
+	if k.stopped.CompareAndSwap(nil, &reason) {
+		close(k.halted)
+	}
+}
+
+// Halted is closed once the Kept has stopped.
+func (k *Kept) Halted() <-chan struct{} { return k.halted }
 
 // Stopped is why the Kept has stopped; empty: it has not.
 func (k *Kept) Stopped() string {
