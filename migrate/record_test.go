@@ -64,7 +64,7 @@ func TestVerificationEnds(t *testing.T) {
 }
 
 // TestFlagFileLost: an older flag file, or none, while agents serve a newer
-// one: nothing is published over it.
+// one and no store remembers it: nothing is published over it.
 func TestFlagFileLost(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, 1, func(o *Options) { o.Wait = 100 * time.Millisecond })
@@ -74,6 +74,7 @@ func TestFlagFileLost(t *testing.T) {
 	if err := bookfiles.Replace(r.flagFile(), older); err != nil {
 		t.Fatal(err)
 	}
+	r.forget()
 	_, err := r.m.Ramp(ctx, "mirror", 3000, nil)
 	var w *Waiting
 	if !errors.As(err, &w) || !strings.Contains(err.Error(), "an older file came back") {

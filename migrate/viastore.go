@@ -31,9 +31,13 @@ func (m *Migration) RollbackViaStore(ctx context.Context, to string, progress fu
 		return res, errors.Join(errors.New("migrate: no store can be looked into from here: run this where old and new can be reached"), err)
 	}
 	var g *goal
+	var last *epochs.Note // what was raised here: the store that took it may be gone
 	for {
 		top, err := m.top(ctx)
-		if err != nil {
+		switch {
+		case last != nil && (err != nil || top.Epoch < last.Epoch):
+			top = *last
+		case err != nil:
 			return res, err
 		}
 		snap, err := top.Snapshot()
@@ -78,7 +82,8 @@ func (m *Migration) RollbackViaStore(ctx context.Context, to string, progress fu
 		if err != nil {
 			return res, fmt.Errorf("migrate: revision %d: %w", n.Epoch, err)
 		}
-		err = m.raise(ctx, old, new, epochs.Note{Migration: m.o.Migration, Flags: data, Agents: top.Agents, At: time.Now().UTC()})
+		last = &epochs.Note{Migration: m.o.Migration, Flags: data, Epoch: n.Epoch, Agents: top.Agents, At: time.Now().UTC()}
+		err = m.raise(ctx, old, new, *last)
 		var not *epochs.RaiseError
 		switch {
 		case errors.Is(err, epochs.ErrHigher):

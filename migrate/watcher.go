@@ -66,8 +66,8 @@ type WatcherOptions struct {
 	KeepOld time.Duration
 }
 
-// NewWatcher makes a watcher. The migration stays the caller's to close; its
-// stores are not touched.
+// NewWatcher makes a watcher. The migration stays the caller's to close; of its
+// stores it reads the notes of agents that do not answer, and nothing else.
 func NewWatcher(m *Migration, o WatcherOptions) *Watcher {
 	setDefault(&o.Every, 15*time.Second)
 	return &Watcher{m: m, own: o.Own, every: o.Every, keepOld: o.KeepOld}

@@ -178,7 +178,7 @@ func (w *Watcher) again(ctx context.Context, o, n Stand) {
 // only a fleet that is waited for has to be heard, and only one that cannot be
 // reached otherwise pays for it.
 func (w *Watcher) tell(ctx context.Context) {
-	if w.voice.Status == nil || w.top == nil || w.top.Agents == nil || time.Since(w.began) < quietFor {
+	if w.voice.Status == nil || w.top == nil || w.top.Agents == nil || !w.top.Names(w.o.Name) || time.Since(w.began) < quietFor {
 		return
 	}
 	if time.Since(w.voice.Asked()) < quietFor {

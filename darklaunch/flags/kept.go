@@ -3,17 +3,9 @@ package flags
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 )
-
-// LastGood is the name, in the state folder, of the copy of the last revision
-// that was served.
-const LastGood = "flags.last-good.json"
 
 // Channel is a way by which revisions reach an agent.
 type Channel string
@@ -59,6 +51,7 @@ type Kept struct {
 	opt KeptOptions
 
 	stopped atomic.Pointer[string]
+	halted  chan struct{} // closed when stopped is set
 
 	take  sync.Mutex // one Take, Begin or Stop at a time; guards the fields below
 	saved *Snapshot  // what an earlier life served last, until Begin
@@ -86,7 +79,7 @@ var ErrStopped = errors.New("flags: stopped")
 
 // NewKept makes a Kept; nothing is read before the first Take or Begin.
 func NewKept(opt KeptOptions) *Kept {
-	k := &Kept{opt: opt}
+	k := &Kept{opt: opt, halted: make(chan struct{})}
 	k.status.LastError = errors.New("flags: not ready: no revision has come yet")
 	return k
 }
@@ -184,7 +177,14 @@ func (k *Kept) Stop(reason string) {
 	k.halt(reason)
 }
 
-func (k *Kept) halt(reason string) { k.stopped.CompareAndSwap(nil, &reason) }
+func (k *Kept) halt(reason string) {
+	if k.stopped.CompareAndSwap(nil, &reason) {
+		close(k.halted)
+	}
+}
+
+// Halted is closed once the Kept has stopped.
+func (k *Kept) Halted() <-chan struct{} { return k.halted }
 
 // Stopped is why the Kept has stopped; empty: it has not.
 func (k *Kept) Stopped() string {
@@ -222,93 +222,4 @@ func (k *Kept) parse(data []byte) (*Snapshot, error) {
 		return nil, fmt.Errorf("flags: the flags are of migration %q, this agent serves %q: check flags.file", n.Migration(), want)
 	}
 	return n, nil
-}
-
-// recall reads the last good copy, once, before anything is judged by it.
-func (k *Kept) recall() {
-	if k.read || k.begun {
-		return
-	}
-	k.read = true
-	if k.opt.StateDir == "" {
-		return
-	}
-	data, err := readUpTo(filepath.Join(k.opt.StateDir, LastGood), MaxFile+1)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	var n *Snapshot
-	if err == nil {
-		n, err = k.parse(data)
-	}
-	if err != nil {
-		k.note(func(s *Status) { s.SaveError = fmt.Errorf("flags: saved copy %s: %w", LastGood, err) })
-		return
-	}
-	k.saved = n
-	k.note(func(s *Status) { s.Saved = n.Epoch() })
-}
-
-// keep is save, for a channel that looks again and again.
-func (k *Kept) keep() {
-	k.take.Lock()
-	defer k.take.Unlock()
-	k.save()
-}
-
-// save writes down what is served, and tries again at the next Take if it
-// cannot. A full disk does not stop a revision: it may be a rollback.
-func (k *Kept) save() {
-	cur := k.Current()
-	if k.opt.StateDir == "" || cur == nil {
-		return
-	}
-	k.statusMu.Lock()
-	done := k.status.Saved == cur.Epoch()
-	k.statusMu.Unlock()
-	if done {
-		return
-	}
-	data, err := cur.def.MarshalFlagd()
-	if err == nil {
-		err = os.MkdirAll(k.opt.StateDir, 0o700)
-	}
-	if err == nil {
-		err = saveFile(filepath.Join(k.opt.StateDir, LastGood), data)
-	}
-	k.note(func(s *Status) {
-		if err != nil {
-			s.SaveError = fmt.Errorf("flags: save the last good flags: %w: check agent.state_dir", err)
-			return
-		}
-		s.Saved, s.SaveError = cur.Epoch(), nil
-	})
-}
-
-// Contact is when each channel was last found to say what is served; zero:
-// never.
-type Contact struct {
-	File, Server, Store time.Time
-}
-
-// told notes what came of one Take. What is wrong with one channel is not
-// hidden by another that works: it is this host's flag file that is broken.
-func (s *Status) told(from Channel, err error) {
-	at, lasting := &s.Contact.File, &s.failed[0]
-	switch from {
-	case FromServer:
-		at, lasting = &s.Contact.Server, &s.failed[1]
-	case FromStore:
-		at, lasting = &s.Contact.Store, &s.failed[2]
-	}
-	if *lasting = err; err == nil {
-		*at = time.Now()
-		s.LastContact = *at
-	}
-	s.LastError = nil
-	for _, err := range s.failed {
-		if err != nil && s.LastError == nil {
-			s.LastError = err
-		}
-	}
 }

@@ -75,8 +75,14 @@ func TestKeptStops(t *testing.T) {
 	}
 	k := NewKept(KeptOptions{})
 	k.Begin()
+	select {
+	case <-k.Halted():
+		t.Error("halted before it was stopped")
+	default:
+	}
 	k.Stop("first")
 	k.Stop("second")
+	<-k.Halted()
 	if k.Stopped() != "first" {
 		t.Errorf("stopped %q, want the first reason", k.Stopped())
 	}

@@ -36,7 +36,7 @@ type Status struct {
 	// cannot be written down, with SaveError.
 	Saved     uint64
 	SaveError error
-	// Contact is LastContact for each channel that there is.
+	// Contact is the same for each channel.
 	Contact Contact
 	// Stopped is why the source serves nobody any more, until the process is
 	// started anew: see Kept. Empty: it does.

@@ -135,6 +135,7 @@ func (a *agent) run(ctx context.Context) error {
 	admin, err := a.listen(base, &serving, failed)
 	if err == nil {
 		behind.Go(func() { a.notes.Run(flagsCtx) })
+		behind.Go(func() { a.sayStopped(flagsCtx) })
 		if watch, err := a.watchFleet(); err == nil {
 			behind.Go(func() { watch(flagsCtx) })
 		} else {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 
 	"github.com/seed-41165957/crossfade/backends"
@@ -18,6 +19,17 @@ func watchNotes(c *config.Config, p *parts.Parts) *epochs.Watcher {
 	o.Old, _ = backends.NotesOf(p.Old.Store, c.Migration)
 	o.New, _ = backends.NotesOf(p.New.Store, c.Migration)
 	return epochs.NewWatcher(o)
+}
+
+// sayStopped logs, once, that the fleet has gone on without this agent. It stays
+// up, so that its clients are told an error and not to look elsewhere, and so
+// that its status can be asked for.
+func (a *agent) sayStopped(ctx context.Context) {
+	select {
+	case <-a.parts.Flags.Halted():
+		a.o.Log.Error("stopped serving: start this agent anew", "component", "flags", "cause", a.parts.Flags.Stopped())
+	case <-ctx.Done():
+	}
 }
 
 // speak lets the agent tell in the stores what it would answer if it were asked.

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
@@ -51,14 +53,19 @@ cohort is sealed before cutover. It returns when every agent has acknowledged.`,
 func rollbackVerb(a *app) *cobra.Command {
 	var s stepFlags
 	var to string
-	var dry bool
+	var dry, via bool
 	cmd := &cobra.Command{
 		Use:   "rollback --to STAGE",
 		Short: "Take all sessions back to a stage: read-new, mirror or off",
 		Long: `Take all sessions back to a stage. From cutover, what new holds is first copied
-back to old and verified.`,
+back to old and verified.
+
+With --via-store it needs nothing but a store: no server, no flag file, no agent
+that answers. It goes by the revision that stands in old and new, and agents
+that are cut off acknowledge there, too.`,
 		Example: `  crossfade rollback --to read-new
-  crossfade rollback --to off --reason "new is too slow at noon"`,
+  crossfade rollback --to off --reason "new is too slow at noon"
+  crossfade rollback --to mirror --via-store`,
 		Args: exactly(0, "--to STAGE"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch to {
@@ -71,6 +78,13 @@ back to old and verified.`,
 				return err
 			}
 			defer m.Close()
+			if via && dry {
+				return usage(errors.New("--dry-run goes by the flag file: leave out --via-store"))
+			}
+			if via {
+				r, err := m.RollbackViaStore(cmd.Context(), to, a.progress())
+				return a.moved(r, err)
+			}
 			if dry {
 				p, err := m.PlanRollback(cmd.Context(), to)
 				return a.plan(p, err)
@@ -81,6 +95,7 @@ back to old and verified.`,
 	}
 	s.add(cmd)
 	cmd.Flags().StringVar(&to, "to", "", "read-new, mirror or off")
+	cmd.Flags().BoolVar(&via, "via-store", false, "with nothing but old and new: the flag file and the agents' admin ports may be out of reach")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be published; change nothing")
 	return cmd
 }

@@ -70,6 +70,9 @@ func (a *app) overview(o migrate.Overview) {
 	if o.Last != "" {
 		a.printf("last step: %s\n", o.Last)
 	}
+	if o.EpochOld != nil && o.EpochNew != nil {
+		a.printf("in the stores: old %s, new %s\n", epochText(*o.EpochOld), epochText(*o.EpochNew))
+	}
 	if len(o.Agents) > 0 {
 		w := tabwriter.NewWriter(a.out, 2, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "\nAGENT\tADDRESS\tREVISION\tACKNOWLEDGED\tDIRTY NEW\tDIRTY OLD\tUNKNOWN\tQUEUED")
@@ -102,6 +105,17 @@ func logoutsText(e logouts.Estimate) string {
 		text += fmt.Sprintf("; %d agents did not say", e.Silent)
 	}
 	return text
+}
+
+// epochText is the epoch in one store.
+func epochText(v migrate.EpochView) string {
+	switch {
+	case v.Error != "":
+		return "does not say (" + v.Error + ")"
+	case v.Epoch == 0:
+		return "has no epoch"
+	}
+	return fmt.Sprintf("has revision %d", v.Epoch)
 }
 
 func yesNo(b bool) string {

@@ -1,0 +1,210 @@
+package cutoff
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/backendtest"
+	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/backends/memcached"
+	"github.com/seed-41165957/crossfade/backends/redis"
+	"github.com/seed-41165957/crossfade/darklaunch/epochs"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
+)
+
+const migration = "cutoff"
+
+// fleet is two agents that no flag file reaches, and who moves them.
+type fleet struct {
+	t        testing.TB
+	dir      string
+	old, new *localserver.Server
+	o, n     *backends.Notes
+	agents   []*host
+}
+
+// host is one agent.
+type host struct {
+	f                       *fleet
+	name                    string
+	memcached, redis, admin string
+	p                       *localserver.Process
+}
+
+func newFleet(t testing.TB) *fleet {
+	f := &fleet{t: t, dir: t.TempDir(), old: backendtest.Memcached(t), new: backendtest.Redis(t)}
+	old := memcached.New(f.old.Addr(), memcached.Options{Migration: migration})
+	new := redis.New(redis.Options{Addr: f.new.Addr(), Migration: migration})
+	t.Cleanup(func() { old.Close(); new.Close() })
+	f.o, _ = backends.NotesOf(old, migration)
+	f.n, _ = backends.NotesOf(new, migration)
+	for i := range 2 {
+		f.agents = append(f.agents, &host{f: f, name: fmt.Sprintf("web-%d", i+1), memcached: port(t), redis: port(t), admin: port(t)})
+	}
+	for _, h := range f.agents {
+		h.start()
+	}
+	t.Cleanup(func() {
+		for _, h := range f.agents {
+			h.stop()
+		}
+	})
+	return f
+}
+
+// config writes a configuration. It differs between hosts in names and addresses
+// only.
+func (f *fleet) config(name, mc, rd, admin, flagFile string, agents ...string) string {
+	f.t.Helper()
+	text := fmt.Sprintf(`migration: %s
+agent: {name: %s, state_dir: %q, key_file: %q}
+listen: {memcached: [%q], redis: [%q], admin: %q}
+sessions:
+  - name: php
+    keys: ["memc.sess.key.{id: [A-Za-z0-9,-]+}"]
+    locks: ["memc.sess.key.lock.{id}"]
+    new_key: "PHPREDIS_SESSION:{id}"
+    new_lock: "PHPREDIS_SESSION:{id}_LOCK"
+    max_age: 1h
+    lock_ttl: 1s
+old: {memcached: {servers: [%q]}}
+new: {redis: {addrs: [%q]}}
+timeouts: {copy: 2s}
+flags: {file: %q`, migration, name, filepath.Join(f.dir, name), filepath.Join(f.dir, "hash.key"), mc, rd, admin, f.old.Addr(), f.new.Addr(), flagFile)
+	if len(agents) > 0 {
+		text += fmt.Sprintf(`, agents: ["%s"]`, strings.Join(agents, `", "`))
+	}
+	path := filepath.Join(f.dir, name+".yaml")
+	if err := os.WriteFile(path, []byte(text+"}\n"), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	return path
+}
+
+func (h *host) start() {
+	h.f.t.Helper()
+	// The flag file is in a folder that is not there: nothing but a store tells
+	// this agent what to do.
+	path := h.f.config(h.name, h.memcached, h.redis, h.admin, filepath.Join(h.f.dir, "nowhere", "flags.json"))
+	p, err := localserver.Start(exec.Command(binary(h.f.t), "agent", "--config", path))
+	if err != nil {
+		h.f.t.Fatal(err)
+	}
+	h.p = p
+	within(h.f.t, 20*time.Second, h.name+" answers", func() bool { _, ok := h.status(); return ok })
+}
+
+func (h *host) stop() {
+	if h.p != nil {
+		if err := h.p.Stop(15 * time.Second); err != nil && h.f.t.Failed() {
+			h.f.t.Logf("%s: %v\n%s", h.name, err, h.p.Output())
+		}
+		h.p = nil
+	}
+}
+
+// get asks the admin port.
+func (h *host) get(path string) (int, string) {
+	c := http.Client{Timeout: 2 * time.Second}
+	defer c.CloseIdleConnections()
+	r, err := c.Get("http://" + h.admin + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer r.Body.Close()
+	b, _ := io.ReadAll(r.Body)
+	return r.StatusCode, string(b)
+}
+
+func (h *host) status() (s agentapi.Status, ok bool) {
+	code, body := h.get("/v1/status")
+	return s, code == http.StatusOK && json.Unmarshal([]byte(body), &s) == nil
+}
+
+func (h *host) serves(epoch uint64) bool {
+	s, ok := h.status()
+	return ok && s.Epoch == epoch
+}
+
+// say sends one request and gives the first line of the answer.
+func (h *host) say(addr, request string) string {
+	h.f.t.Helper()
+	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		return err.Error()
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	io.WriteString(c, request)
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(line)
+}
+
+// run runs a verb as an operator does; the agents' admin ports can be reached.
+func (f *fleet) run(args ...string) {
+	f.t.Helper()
+	path := f.config("operator", port(f.t), port(f.t), port(f.t), f.flagFile(), f.agents[0].admin, f.agents[1].admin)
+	f.verb(path, args...)
+}
+
+func (f *fleet) flagFile() string { return filepath.Join(f.dir, "flags.json") }
+
+func (f *fleet) verb(config string, args ...string) string {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), 90*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, binary(f.t), append(args, "--config", config)...).CombinedOutput()
+	if err != nil {
+		f.t.Fatalf("crossfade %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// top is the note that counts.
+func (f *fleet) top() epochs.Note {
+	f.t.Helper()
+	top, found := epochs.Highest(epochs.ReadBoth(f.t.Context(), f.o, f.n, migration))
+	if !found {
+		f.t.Fatal("no epoch stands in either store")
+	}
+	return top
+}
+
+// raise writes the note that change makes of the one that counts, in the stores
+// that are given.
+func (f *fleet) raise(o, n *backends.Notes, change func(*flags.Definition, *epochs.Note)) uint64 {
+	f.t.Helper()
+	top := f.top()
+	snap, err := top.Snapshot()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	d := snap.Definition()
+	change(&d, &top)
+	d.Default = flags.DefaultOf(d.Weights)
+	if top.Flags, err = d.MarshalFlagd(); err != nil {
+		f.t.Fatal(err)
+	}
+	top.At = time.Now()
+	err = epochs.Raise(f.t.Context(), o, n, top)
+	if e, ok := err.(*epochs.RaiseError); ok && (o != nil && e.Old != nil || n != nil && e.New != nil) {
+		f.t.Fatal(err)
+	}
+	return d.Epoch
+}
