@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/darklaunch/epochs"
+	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
 )
 
 // forget lets both stores lose the epoch.
@@ -96,8 +97,8 @@ func TestFlagFileFollowsTheStores(t *testing.T) {
 			r.note(data)
 			return err
 		},
-		"an older one": func() error { return save(r.m.o.FlagFile, older) },
-		"gone":         func() error { return os.Remove(r.m.o.FlagFile) },
+		"an older one": func() error { return bookfiles.Replace(r.flagFile(), older) },
+		"gone":         func() error { return os.Remove(r.flagFile()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := lose(); err != nil {
@@ -191,7 +192,7 @@ func TestRollbackViaStore(t *testing.T) {
 	_, err := alone.RollbackViaStore(ctx, "mirror", nil)
 	refusedBy(t, err, GateAgents)
 	r.note(mustRead(t, r).data, "web-1", "web-2")
-	lost, kept := r.m.o.FlagFile, r.m.o.FlagFile+".kept"
+	lost, kept := r.flagFile(), r.flagFile()+".kept"
 	if err := os.Rename(lost, kept); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/book"
 	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
 	"github.com/seed-41165957/crossfade/migrate/control"
 )
@@ -59,7 +61,8 @@ var (
 // opened is a migration and what has to be closed after it.
 type opened struct {
 	mover
-	stores []backends.Store
+	stores  []backends.Store
+	scratch string // a folder to remove
 }
 
 // Close ends connections.
@@ -69,6 +72,9 @@ func (o *opened) Close() {
 	}
 	for _, s := range o.stores {
 		s.Close()
+	}
+	if o.scratch != "" {
+		os.RemoveAll(o.scratch)
 	}
 }
 
@@ -83,17 +89,50 @@ func (a *app) open(s stepFlags) (*opened, error) {
 		m, err := client(c, s)
 		return &opened{mover: m}, err
 	}
+	_, o, err := a.moves(c, bookfiles.New(c.Flags.File), s)
+	return o, err
+}
+
+// moves is this process as the one that moves the migration.
+func (a *app) moves(c *config.Config, b book.Book, s stepFlags) (*migrate.Migration, *opened, error) {
 	o := &opened{}
 	opt, err := o.options(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	opt.Book, opt.Agents, opt.Wait, opt.Reason = bookfiles.New(c.Flags.File), c.Flags.Agents, s.wait, s.reason
+	opt.Book, opt.Agents, opt.Wait, opt.Reason = b, c.Flags.Agents, s.wait, s.reason
 	if c.Listen.AdminTokenFile.Set() {
 		opt.Client = agentapi.ClientOptions{Token: c.Listen.AdminTokenFile.Read}
 	}
-	o.mover, err = migrate.New(opt)
-	return o, err
+	m, err := migrate.New(opt)
+	if err != nil {
+		return nil, nil, err
+	}
+	o.mover = m
+	return m, o, nil
+}
+
+// alone is this process as the one that moves the migration, also where servers
+// do that and are gone: what it would write down is then theirs to catch up.
+func (a *app) alone(s stepFlags) (*migrate.Migration, *opened, error) {
+	c, err := config.Load(a.config)
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	path := c.Flags.File
+	if path == "" {
+		dir, err := os.MkdirTemp("", "crossfade-")
+		if err != nil {
+			return nil, nil, err
+		}
+		m, o, err := a.moves(c, bookfiles.New(filepath.Join(dir, "flags.json")), s)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.scratch = dir
+		return m, o, nil
+	}
+	return a.moves(c, bookfiles.New(path), s)
 }
 
 // client asks the servers that the configuration names.

@@ -73,18 +73,23 @@ that are cut off acknowledge there, too.`,
 			default:
 				return usage(errBack(to))
 			}
+			if via && dry {
+				return usage(errors.New("--dry-run goes by the flag file: leave out --via-store"))
+			}
+			if via {
+				m, stores, err := a.alone(s)
+				if err != nil {
+					return err
+				}
+				defer stores.Close()
+				r, err := m.RollbackViaStore(cmd.Context(), to, a.progress())
+				return a.moved(r, err)
+			}
 			m, err := a.open(s)
 			if err != nil {
 				return err
 			}
 			defer m.Close()
-			if via && dry {
-				return usage(errors.New("--dry-run goes by the flag file: leave out --via-store"))
-			}
-			if via {
-				r, err := m.RollbackViaStore(cmd.Context(), to, a.progress())
-				return a.moved(r, err)
-			}
 			if dry {
 				p, err := m.PlanRollback(cmd.Context(), to)
 				return a.plan(p, err)
