@@ -95,7 +95,11 @@ func (c *copier) open(ctx context.Context, name string) (context.Context, error)
 	case c.rep.Resumed > 0:
 		c.t.news(c.rep.Job, "goes on where run %d was cut short", c.rep.Resumed)
 	}
-	return c.job.start(ctx), nil
+	ctx = c.job.start(ctx)
+	if c.m.o.GiveWay {
+		return ctx, c.follow(ctx, &c.job.wg)
+	}
+	return ctx, nil
 }
 
 // copy copies a batch, and keeps what could not be copied.

@@ -30,6 +30,7 @@ type copier struct {
 	// cleanFrom is the life before each agent's, where that ended cleanly.
 	cleanFrom map[string]string
 	job       *job // nil: it cannot go on where it was
+	pace      *pace
 
 	rep   Report
 	mu    sync.Mutex // guards rep's maps and lists, and again
@@ -69,7 +70,7 @@ func (m *Migration) job(ctx context.Context, name string, cur *revision, dir dar
 		return nil, err
 	}
 	c := &copier{m: m, t: t, cur: cur, dir: dir, lease: l, o: o, began: map[string]string{}, cleanFrom: map[string]string{},
-		suspected: map[flags.Hash]bool{}, given: map[flags.Hash]bool{}, start: time.Now()}
+		suspected: map[flags.Hash]bool{}, given: map[flags.Hash]bool{}, pace: newPace(m.o.Rate, m.o.GiveWay), start: time.Now()}
 	c.rep = Report{Job: name, Epoch: cur.def.Epoch, Began: time.Now().UTC(), Differences: map[string]int64{}}
 	if err := c.begin(ctx); err != nil {
 		l.release(true)

@@ -42,6 +42,10 @@ type Options struct {
 	Recheck time.Duration
 	// Workers copy at the same time, Batch sessions each. Defaults 4 and 200.
 	Workers, Batch int
+	// Rate bounds a job's sessions a second; 0: no bound. GiveWay: it goes slower
+	// while a store answers later than before the job began.
+	Rate    float64
+	GiveWay bool
 	// Reason is kept with each step in the record.
 	Reason string
 }

@@ -45,6 +45,7 @@ type rig struct {
 	old, new *memory.Store
 	own      map[string]*memory.Store // each host's old, by its agent's name
 	real     [2]backends.Store        // old and new where they are servers
+	copies   time.Duration            // how long a copy may take; zero: 1 s
 	faults   [2]hook
 	hasher   *flags.Hasher
 	dirtyMax int // of each agent; zero: the layer's own
@@ -120,6 +121,9 @@ func (r *rig) options(host string) darklaunch.Options {
 	old := r.real[0]
 	if s := r.own[host]; s != nil {
 		old = hostOwn{s}
+	}
+	if r.copies > 0 {
+		return realOptions(r.hasher, r.real)
 	}
 	return darklaunch.Options{Migration: migration, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: time.Second, DirtyMax: r.dirtyMax,
 		Old: darklaunch.Store{Store: old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.real[1], Timeout: 50 * time.Millisecond},

@@ -101,7 +101,7 @@ func (c *copier) scanOnce(ctx context.Context, sc backends.Scanner, from func(st
 		wg.Go(func() {
 			for w := range batches {
 				c.job.wait()
-				done := ctx.Err() == nil && s.fn(ctx, w.items)
+				done := c.pace.wait(ctx, len(w.items)) == nil && s.fn(ctx, w.items)
 				c.done.Add(int64(len(w.items)))
 				if f.finish(w.page, done) && s.phase != "" && s.settle == nil {
 					c.mu.Lock()

@@ -18,7 +18,6 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/localserver"
-	"github.com/seed-41165957/crossfade/backends/memcached"
 	"github.com/seed-41165957/crossfade/backends/mysql"
 	"github.com/seed-41165957/crossfade/backends/redis"
 )
@@ -123,13 +122,12 @@ func newSpeedSource(t testing.TB, from string, n int) *speedSource {
 	return s
 }
 
-func (s *speedSource) open(t testing.TB) backends.Store {
-	if s.from == "memcached" {
-		return memcached.New(s.srv.Addr(), memcached.Options{Migration: migration})
-	}
-	st, err := mysql.New(mysql.Options{Hosts: []string{s.srv.Addr()}, Database: "app", User: "root", Migration: migration, DialTimeout: time.Second})
+func (s *speedSource) open(testing.TB) backends.Store { return openSource(s.from, s.srv.Addr()) }
+
+func openMariaDB(addr string) backends.Store {
+	st, err := mysql.New(mysql.Options{Hosts: []string{addr}, Database: "app", User: "root", Migration: migration, DialTimeout: time.Second})
 	if err != nil {
-		t.Fatal(err)
+		panic(err) // the options are ours
 	}
 	return st
 }
