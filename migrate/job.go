@@ -14,6 +14,10 @@ import (
 // pageVersion rises when an older tool would misread the page of a job.
 const pageVersion = 1
 
+// saveEvery is how often a job saves its page and looks for wishes: what is
+// done since is done again after a kill.
+const saveEvery = 250 * time.Millisecond
+
 // The names of jobs: of their pages, and on the command line.
 const (
 	JobBackfill = "backfill"
@@ -31,7 +35,7 @@ const (
 // ErrCancelled is what a job ends with that was cancelled by a wish.
 var ErrCancelled = errors.New("migrate: cancelled: what was copied stays; the next run begins anew")
 
-// JobState is the page of a job: what it says of itself each second, and where
+// JobState is the page of a job: what it says of itself four times a second, and where
 // it goes on when it is run again. No id is in it.
 type JobState struct {
 	Version int    `json:"version"`
@@ -151,13 +155,13 @@ func (c *copier) sameLives(was *JobState) bool {
 	return true
 }
 
-// start begins to save the page and to obey wishes, each second.
+// start begins to save the page and to obey wishes.
 func (j *job) start(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(ctx)
 	j.stop = func() { cancel(nil) }
 	context.AfterFunc(ctx, func() { j.set(func() { j.over = true }) })
 	j.wg.Go(func() {
-		for pause(ctx, beat) == nil {
+		for pause(ctx, saveEvery) == nil {
 			var w wish
 			j.m.loadPage(j.name+"-wish", &w) // the next beat tries again
 			switch w.Wish {

@@ -122,7 +122,7 @@ func killedBackfill(t *testing.T, from string, n int) {
 			}
 		}
 	})
-	c := child{From: from, Old: src.srv.Addr(), New: dst.Addr(), FlagFile: r.m.o.FlagFile, Agents: r.m.o.Agents, Rate: float64(n) / 3}
+	c := child{From: from, Old: src.srv.Addr(), New: dst.Addr(), FlagFile: r.m.o.FlagFile, Agents: r.m.o.Agents, Rate: float64(n) / 5}
 	resumed := 0
 	for kill := range 11 {
 		text, _ := json.Marshal(c)
@@ -139,7 +139,7 @@ func killedBackfill(t *testing.T, from string, n int) {
 			}
 			break
 		}
-		time.Sleep(1300*time.Millisecond + time.Duration(rand.IntN(500))*time.Millisecond) // the first 1.3 s wait for what the last run sent
+		time.Sleep(1400*time.Millisecond + time.Duration(rand.IntN(600))*time.Millisecond) // the first 1.3 s wait for what the last run sent
 		cmd.Process.Kill()
 		cmd.Wait()
 		if s, _, _ := r.m.JobState(JobBackfill); s.Place != "" {

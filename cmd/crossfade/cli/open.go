@@ -22,6 +22,10 @@ import (
 type stepFlags struct {
 	wait   time.Duration
 	reason string
+	// Of jobs alone.
+	rate    float64
+	workers int
+	giveWay bool
 }
 
 func (s *stepFlags) add(cmd *cobra.Command) {
@@ -60,6 +64,7 @@ func (a *app) open(s stepFlags) (*opened, error) {
 	o := &opened{}
 	opt := migrate.Options{Migration: c.Migration, FlagFile: filepath.Clean(c.Flags.File), Kinds: set, Agents: c.Flags.Agents,
 		KeepOld: c.Cutover.KeepOld > 0, Wait: s.wait, Reason: s.reason,
+		Rate: s.rate, Workers: s.workers, GiveWay: s.giveWay,
 		Digest: func(bucketing string) string { return c.Digest(bucketing, hasher.Digest(), parts.Version()) },
 		Layer: func() (darklaunch.Options, error) {
 			l := darklaunch.Options{Migration: c.Migration, Kinds: set, Hasher: hasher, CopyTimeout: c.Timeouts.Copy.Std(),
