@@ -30,6 +30,7 @@ type pace struct {
 	limit float64   // what the stores allow
 	next  time.Time // when the next batch may go
 	used  int64     // since the last judgement
+	met   bool      // it has given way: from then on it rises slowly
 }
 
 func newPace(most float64, gives bool) *pace {
@@ -73,7 +74,8 @@ func (p *pace) wait(ctx context.Context, n int) error {
 }
 
 // judge moves the limit: down by a third where a store is slower than it may
-// be, else up by a tenth, if the last one was used up. busy tells which.
+// be (busy), else up by a tenth, if the last one was used up; by a half as long
+// as it has never given way.
 func (p *pace) judge(busy bool, over time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,9 +83,11 @@ func (p *pace) judge(busy bool, over time.Duration) {
 	p.used = 0
 	switch {
 	case busy:
-		p.limit = max(leastRate, p.limit*2/3)
+		p.limit, p.met = max(leastRate, p.limit*2/3), true
 	case float64(was) >= 0.8*p.limit*over.Seconds():
-		p.limit *= 1.1
+		if p.limit *= 1.1; !p.met {
+			p.limit *= 1.5 / 1.1
+		}
 	}
 }
 

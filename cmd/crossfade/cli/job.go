@@ -11,13 +11,12 @@ import (
 // jobVerbs are what can be said to a job that runs in another process, and
 // start, which is the verb alone.
 func (a *app) jobVerbs(parent *cobra.Command, name string) {
-	parent.AddCommand(&cobra.Command{
+	start := &cobra.Command{
 		Use: "start", Short: "Start it and wait, as without a word", Args: exactly(0, ""),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cmd.SetContext(parent.Context())
-			return parent.RunE(cmd, args)
-		},
-	}, &cobra.Command{
+		RunE: func(cmd *cobra.Command, args []string) error { return parent.RunE(cmd, args) },
+	}
+	start.Flags().AddFlagSet(parent.Flags())
+	parent.AddCommand(start, &cobra.Command{
 		Use: "status", Short: "Say how far it is", Args: exactly(0, ""), Example: "  crossfade " + name + " status --json",
 		RunE: func(*cobra.Command, []string) error { return a.jobStatus(name) },
 	})
