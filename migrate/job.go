@@ -120,6 +120,8 @@ func (c *copier) resume(name string) (why string, err error) {
 	case !found || was.Ended || was.Version != pageVersion || was.Phase == "" && was.Place == "":
 	case was.Flags != c.cur.digest():
 		why = "the flags have changed since"
+	case was.Place == "" && was.Phase != phaseTarget && (name != jobReverse || was.Phase == phaseCopy):
+		why = "the last run came to no place to go on from (memcached and session files give none)"
 	case !c.sameLives(&was):
 		why = "an agent has ended without saying so, or is new, since"
 	default:
