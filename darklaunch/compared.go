@@ -15,7 +15,8 @@ import (
 type Compared struct {
 	// Class is the difference, as in Divergence; empty: none.
 	Class string
-	Err   error // no id is in it
+	Err   error   // no id is in it
+	Found [2]bool // by rules.Side
 
 	sums      [2]uint64
 	deadlines [2]time.Time
@@ -55,6 +56,7 @@ func (l *Layer) CompareMany(ctx context.Context, refs []kinds.Ref, dir Direction
 			out[i].Class = "" // the clocks of two stores do not end it at one moment
 		}
 		for s := range recs {
+			out[i].Found[s] = recs[s][i].Found
 			out[i].sums[s], out[i].deadlines[s] = l.sum(&recs[s][i]), recs[s][i].Deadline
 		}
 	}

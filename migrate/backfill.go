@@ -26,16 +26,20 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 	if err != nil {
 		return Report{}, err
 	}
-	err = c.emptied(ctx)
-	if err != nil {
-		return c.rep, c.end(ctx, err)
-	}
-	c.stage("backfill", c.size(ctx, rules.Old))
-	err = c.scan(ctx, rules.Old, map[flags.Hash]struct{}{}, c.copy)
+	run, err := c.open(ctx, JobBackfill)
 	if err == nil {
-		err = c.retry(ctx)
+		err = c.emptied(run)
 	}
-	if err = c.end(ctx, err); err != nil {
+	if err == nil {
+		c.stage("backfill", c.size(run, rules.Old))
+		err = c.scan(run, scan{side: rules.Old, phase: phaseCopy, fn: c.copy}, phaseCopy)
+	}
+	if err == nil {
+		err = c.retry(run)
+	}
+	err = c.end(ctx, err)
+	c.job.end(err == nil && c.rep.Unresolved == 0, &c.rep)
+	if err != nil {
 		return c.rep, err
 	}
 	if c.rep.Unresolved > 0 {
@@ -70,8 +74,37 @@ func (m *Migration) fenced(ctx context.Context, progress func(Progress)) (*revis
 	return m.read()
 }
 
+// The phases of jobs, in the order in which they follow each other.
+const (
+	phaseCopy   = "copy"
+	phaseSource = "compare the source"
+	phaseTarget = "compare the target"
+)
+
+// open opens the page of the job, and says when it cannot go on where the last
+// run was. The context that comes back ends with a wish to cancel.
+func (c *copier) open(ctx context.Context, name string) (context.Context, error) {
+	why, err := c.resume(name)
+	if err != nil {
+		c.job = nil
+		return ctx, err
+	}
+	switch {
+	case why != "":
+		c.t.news(c.rep.Job, "begins anew: %s", why)
+	case c.rep.Resumed > 0:
+		c.t.news(c.rep.Job, "goes on where run %d was cut short", c.rep.Resumed)
+	}
+	ctx = c.job.start(ctx)
+	if c.pace.o.GiveWay {
+		return ctx, c.follow(ctx, &c.job.wg)
+	}
+	return ctx, nil
+}
+
 // copy copies a batch, and keeps what could not be copied.
-func (c *copier) copy(ctx context.Context, items []item) {
+func (c *copier) copy(ctx context.Context, items []item) (done bool) {
+	done = true
 	res := c.layer.CopyMany(ctx, refs(items), c.dir)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,6 +112,7 @@ func (c *copier) copy(ctx context.Context, items []item) {
 		c.rep.Sessions++
 		switch {
 		case r.Err != nil:
+			done = false
 			c.again = append(c.again, suspect{ref: items[i].ref, hash: items[i].hash, err: r.Err})
 		case r.Evicted:
 			c.rep.Evicted++
@@ -91,6 +125,7 @@ func (c *copier) copy(ctx context.Context, items []item) {
 			c.rep.Same++
 		}
 	}
+	return done
 }
 
 // retry tries again what could not be copied.

@@ -2,24 +2,17 @@ package migrate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
-	"github.com/seed-41165957/crossfade/darklaunch/rules"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
-
-// scanTries is how often a scan that fails is begun again: copies that are made
-// twice do no harm.
-const scanTries = 3
 
 // copier is one job that copies: a backfill, a verification, a reverse copy.
 type copier struct {
@@ -33,10 +26,18 @@ type copier struct {
 	began map[string]string // the agents: address and start id
 	names map[string]string // of the agents, by address
 	dirty map[string]uint64 // of each, its AllDirtied
+	// cleanFrom is the life before each agent's, where that ended cleanly.
+	cleanFrom map[string]string
+	job       *job // nil: it cannot go on where it was
+	pace      *pace
 
 	rep   Report
 	mu    sync.Mutex // guards rep's maps and lists, and again
 	again []suspect  // sessions to look at again
+	// suspected are those of again, and given those that were left: they may be
+	// listed twice.
+	suspected, given map[flags.Hash]bool
+
 	done  atomic.Int64
 	total int64
 	phase string
@@ -67,7 +68,8 @@ func (m *Migration) job(ctx context.Context, name string, cur *revision, dir dar
 	if err != nil {
 		return nil, err
 	}
-	c := &copier{m: m, t: t, cur: cur, dir: dir, lease: l, o: o, began: map[string]string{}, names: map[string]string{}, dirty: map[string]uint64{}, start: time.Now()}
+	c := &copier{m: m, t: t, cur: cur, dir: dir, lease: l, o: o, began: map[string]string{}, cleanFrom: map[string]string{}, names: map[string]string{}, dirty: map[string]uint64{},
+		suspected: map[flags.Hash]bool{}, given: map[flags.Hash]bool{}, pace: newPace(m.paceOf(ctx)), start: time.Now()}
 	c.rep = Report{Job: name, Epoch: cur.def.Epoch, Began: time.Now().UTC(), Differences: map[string]int64{}}
 	if err := c.begin(ctx); err != nil {
 		l.release(true)
@@ -91,6 +93,7 @@ func (c *copier) begin(ctx context.Context) error {
 	for _, a := range replies {
 		c.began[a.addr] = a.status.Start
 		c.names[a.addr], c.dirty[a.addr] = a.name(), a.status.AllDirtied
+		c.cleanFrom[a.addr] = a.status.CleanFrom
 	}
 	if err := c.known(); err != nil {
 		return err
@@ -178,104 +181,6 @@ type item struct {
 	hash flags.Hash
 }
 
-// scan gives every session of one store to fn in batches, in several workers.
-// seen, if not nil, holds what was given before: each goes once.
-func (c *copier) scan(ctx context.Context, side rules.Side, seen map[flags.Hash]struct{}, fn func(context.Context, []item)) error {
-	st, from := c.o.Old.Store, c.m.o.Kinds.FromOld
-	if side == rules.New {
-		st, from = c.o.New.Store, c.m.o.Kinds.FromNew
-	}
-	sc, ok := st.(backends.Scanner)
-	if !ok {
-		return fmt.Errorf("migrate: %v cannot list its sessions: use a store that can", side)
-	}
-	var err error
-	for try := range scanTries {
-		if try > 0 {
-			if err := pause(ctx, time.Second<<try/2); err != nil {
-				return err
-			}
-		}
-		if err = c.scanOnce(ctx, sc, from, seen, fn); err == nil || ctx.Err() != nil {
-			break
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("migrate: scan of %v: %w: see that it answers, then run it again", side, err)
-	}
-	return nil
-}
-
-func (c *copier) scanOnce(ctx context.Context, sc backends.Scanner, from func(string) (kinds.Ref, bool), seen map[flags.Hash]struct{}, fn func(context.Context, []item)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	batches := make(chan []item)
-	var wg sync.WaitGroup
-	for range c.m.o.Workers {
-		wg.Go(func() {
-			for b := range batches {
-				fn(ctx, b)
-				c.done.Add(int64(len(b)))
-				c.tell()
-			}
-		})
-	}
-	var batch []item
-	give := func(least int) error {
-		for len(batch) >= least && len(batch) > 0 {
-			n := min(len(batch), c.m.o.Batch)
-			select {
-			case batches <- batch[:n:n]:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-			batch = batch[n:]
-		}
-		return nil
-	}
-	err := sc.Scan(ctx, "", func(names []string) error {
-		for _, name := range names {
-			ref, ok := from(name)
-			if !ok || ref.Lock {
-				continue
-			}
-			if seen != nil {
-				h := c.o.Hasher.SumString(ref.OldKey().Name)
-				if _, twice := seen[h]; twice {
-					continue
-				}
-				seen[h] = struct{}{}
-			}
-			hash, at := c.layer.Position(ref)
-			if !c.counts(at) {
-				c.mu.Lock()
-				c.rep.Skipped++
-				c.mu.Unlock()
-				continue
-			}
-			batch = append(batch, item{ref, hash})
-		}
-		return give(c.m.o.Batch)
-	})
-	err = errors.Join(err, give(1)) // after an error too: they count as seen
-	close(batches)
-	wg.Wait()
-	return errors.Join(err, ctx.Err())
-}
-
-// size counts the sessions of a store, for the progress.
-func (c *copier) size(ctx context.Context, side rules.Side) int64 {
-	st := c.o.Old.Store
-	if side == rules.New {
-		st = c.o.New.Store
-	}
-	n := int64(0)
-	if sc, ok := st.(backends.Scanner); ok {
-		sc.Scan(ctx, "", func(names []string) error { n += int64(len(names)); return nil })
-	}
-	return n
-}
-
 func (c *copier) tell() {
 	done, took := c.done.Load(), time.Since(c.start).Seconds()
 	p := Progress{Phase: c.phase, Done: done, Total: max(c.total, done), Rate: float64(done) / max(took, 0.001)}
@@ -283,6 +188,7 @@ func (c *copier) tell() {
 		p.ETA = time.Duration(float64(c.total-done) / p.Rate * float64(time.Second)).Round(time.Second)
 	}
 	c.lease.progress(p.Done, p.Total)
+	c.job.progress(p)
 	c.t.tell(p)
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
-	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
@@ -115,7 +114,7 @@ func (c *copier) known() error {
 // Nobody reads it there, and each host's backfill brings back what lives.
 func (c *copier) purge(ctx context.Context) error {
 	c.stage("removing what new held before", c.size(ctx, rules.New))
-	return c.scan(ctx, rules.New, map[flags.Hash]struct{}{}, func(ctx context.Context, items []item) {
+	return c.scan(ctx, scan{side: rules.New, fn: func(ctx context.Context, items []item) bool {
 		for _, it := range items {
 			_, at := c.layer.Position(it.ref)
 			if at.Position != position.Mirror && at.Position != position.Fenced {
@@ -127,7 +126,8 @@ func (c *copier) purge(ctx context.Context) error {
 				c.mu.Unlock()
 			}
 		}
-	})
+		return true
+	}})
 }
 
 func (c *copier) remove(ctx context.Context, it item) error {

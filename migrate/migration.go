@@ -48,6 +48,9 @@ type Options struct {
 	Recheck time.Duration
 	// Workers copy at the same time, Batch sessions each. Defaults 4 and 200.
 	Workers, Batch int
+	// Pace of jobs, where the call's context has none (WithPace). Its Workers,
+	// where set, stand in place of Options.Workers.
+	Pace Pace
 	// Reason is kept with each step in the record, unless the call's Actor has
 	// one.
 	Reason string

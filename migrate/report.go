@@ -1,6 +1,10 @@
 package migrate
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Report is what a copy or a verification came to. No id is in it.
 type Report struct {
@@ -12,6 +16,18 @@ type Report struct {
 	Sessions int64 `json:"sessions"`
 	// Skipped are not in a position in which they are copied in this direction.
 	Skipped int64 `json:"skipped,omitempty"`
+	// Names that were listed, of any kind, some twice perhaps: locks, Crossfade's
+	// own, names of no kind, and sessions.
+	Names  int64 `json:"names,omitempty"`
+	Locks  int64 `json:"locks,omitempty"`
+	Own    int64 `json:"own,omitempty"`
+	Others int64 `json:"others,omitempty"`
+	// Said is how many the store said to hold when it was begun; 0: it did not
+	// say. It counts what has run out, and MySQL estimates.
+	Said int64 `json:"said,omitempty"`
+	// Resumed is how many runs were cut short before; what they counted behind
+	// the place where this one went on is counted twice.
+	Resumed int `json:"resumed,omitempty"`
 	// Copied were written to the target, or buried there.
 	Copied int64 `json:"copied"`
 	// Same needed nothing.
@@ -42,6 +58,13 @@ type Left struct {
 
 // leftMost is how many are named.
 const leftMost = 100
+
+// clone is a copy that shares nothing.
+func (r *Report) clone() Report {
+	c := *r
+	c.Differences, c.HostsLeft, c.Left = maps.Clone(r.Differences), slices.Clone(r.HostsLeft), slices.Clone(r.Left)
+	return c
+}
 
 func (r *Report) counts() map[string]int64 {
 	c := map[string]int64{"sessions": r.Sessions, "copied": r.Copied, "same": r.Same, "evicted": r.Evicted, "regressed": r.Regressed,

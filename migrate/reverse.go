@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch"
-	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
@@ -18,18 +17,23 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 	if err != nil {
 		return Report{}, err
 	}
-	c.stage("reverse copy", c.size(ctx, rules.New))
-	err = c.scan(ctx, rules.New, map[flags.Hash]struct{}{}, c.copy)
+	run, err := c.open(ctx, jobReverse)
 	if err == nil {
-		err = c.retry(ctx)
+		c.stage("reverse copy", c.size(run, rules.New))
+		err = c.scan(run, scan{side: rules.New, phase: phaseCopy, fn: c.copy}, phaseCopy, phaseSource, phaseTarget)
+	}
+	if err == nil {
+		err = c.retry(run)
 	}
 	if err == nil && c.rep.Unresolved == 0 {
-		err = c.verify(ctx)
+		err = c.verify(run)
 	}
 	if err == nil && c.rep.Unresolved == 0 {
-		err = m.dirtyBack(ctx, t)
+		err = m.dirtyBack(run, t)
 	}
-	if err = c.end(ctx, err); err != nil {
+	err = c.end(ctx, err)
+	c.job.end(err == nil, &c.rep)
+	if err != nil {
 		return c.rep, err
 	}
 	if c.rep.Unresolved > 0 {

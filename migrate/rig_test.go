@@ -45,6 +45,8 @@ type rig struct {
 	dir      string
 	old, new *memory.Store
 	own      map[string]*memory.Store // each host's old, by its agent's name
+	real     [2]backends.Store        // old and new where they are servers
+	copies   time.Duration            // how long a copy may take; zero: 1 s
 	faults   [2]hook
 	hasher   *flags.Hasher
 	dirtyMax int // of each agent; zero: the layer's own
@@ -78,6 +80,9 @@ func newRigOf(r *rig, agents int, change ...func(*Options)) *rig {
 	t := r.t
 	r.old = memory.New(memory.Options{Migration: migration, Faults: r.faults[0].call})
 	r.new = memory.New(memory.Options{Migration: migration, Faults: r.faults[1].call})
+	if r.real[0] == nil {
+		r.real = [2]backends.Store{r.old, r.new}
+	}
 	r.hasher, _ = flags.NewHasher(make([]byte, 32))
 	for i := range agents {
 		a := &testAgent{r: r, name: fmt.Sprintf("web-%d", i+1), digest: "same"}
@@ -116,12 +121,15 @@ func (r *rig) migration(change ...func(*Options)) *Migration {
 }
 
 func (r *rig) options(host string) darklaunch.Options {
-	var old backends.Store = r.old
+	old := r.real[0]
 	if s := r.own[host]; s != nil {
 		old = hostOwn{s}
 	}
+	if r.copies > 0 {
+		return realOptions(r.hasher, r.real)
+	}
 	return darklaunch.Options{Migration: migration, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: time.Second, DirtyMax: r.dirtyMax,
-		Old: darklaunch.Store{Store: old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.new, Timeout: 50 * time.Millisecond},
+		Old: darklaunch.Store{Store: old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.real[1], Timeout: 50 * time.Millisecond},
 		BreakerPeriod: 50 * time.Millisecond}
 }
 

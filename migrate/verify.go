@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/seed-41165957/crossfade/darklaunch"
-	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -37,7 +36,13 @@ func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report
 	if err != nil {
 		return Report{}, err
 	}
-	if err = c.end(ctx, c.verify(ctx)); err != nil {
+	run, err := c.open(ctx, JobVerify)
+	if err == nil {
+		err = c.verify(run)
+	}
+	err = c.end(ctx, err)
+	c.job.end(err == nil, &c.rep)
+	if err != nil {
 		return c.rep, err
 	}
 	if _, err = m.change(ctx, func(_ *revision, r *record) error { r.Looked = c.run(); return nil }); err != nil {
@@ -78,23 +83,36 @@ func (m *Migration) notBehind(ctx context.Context, cur *revision, t *teller) err
 // verify looks at every session of the source, then at those that only the
 // target has, then again at what differed.
 func (c *copier) verify(ctx context.Context) error {
-	seen := map[flags.Hash]struct{}{}
 	source := rules.Old
 	if c.dir == darklaunch.Backward {
 		source = rules.New
 	}
-	for _, side := range []rules.Side{source, source.Other()} {
+	for i, side := range []rules.Side{source, source.Other()} {
+		phase := []string{phaseSource, phaseTarget}[i]
 		c.stage(fmt.Sprintf("%s of %v", c.rep.Job, side), c.size(ctx, side))
-		if err := c.scan(ctx, side, seen, c.look); err != nil {
+		fn := func(ctx context.Context, items []item) bool { return c.look(ctx, items, source, i > 0) }
+		if err := c.scan(ctx, scan{side: side, phase: phase, fn: fn, settle: c.settle}, phaseCopy, phaseSource, phaseTarget); err != nil {
 			return err
 		}
 	}
+	return ctx.Err()
+}
+
+// settle looks again at what differed until nothing does, or to the last round.
+func (c *copier) settle(ctx context.Context) error {
+	clear(c.suspected)
+	most := c.rep.Rounds
+	defer func() { c.rep.Rounds = max(c.rep.Rounds, most) }()
 	for c.rep.Rounds = 1; len(c.again) > 0; c.rep.Rounds++ {
 		if c.rep.Rounds > verifyRounds {
+			for _, s := range c.again {
+				c.given[s.hash] = true
+			}
 			c.leave(c.again)
+			c.again = nil
 			return ctx.Err()
 		}
-		c.stage(fmt.Sprintf("looking again, round %d", c.rep.Rounds), int64(len(c.again)))
+		c.t.tell(Progress{Phase: fmt.Sprintf("looking again, round %d", c.rep.Rounds), Total: int64(len(c.again))})
 		if err := pause(ctx, c.m.o.Recheck); err != nil {
 			return err
 		}
@@ -102,26 +120,35 @@ func (c *copier) verify(ctx context.Context) error {
 		c.again = nil
 		for batch := range slices.Chunk(left, c.m.o.Batch) {
 			c.lookAgain(ctx, batch)
-			c.done.Add(int64(len(batch)))
-			c.tell()
 		}
 	}
 	return ctx.Err()
 }
 
-// look is the first look at a batch.
-func (c *copier) look(ctx context.Context, items []item) {
+// look is the first look at a batch. In the second walk what the source holds
+// was counted in the first.
+func (c *copier) look(ctx context.Context, items []item, source rules.Side, second bool) bool {
 	res := c.layer.CompareMany(ctx, refs(items), c.dir)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, r := range res {
-		c.rep.Sessions++
-		if r.Err == nil && r.Class == "" {
-			c.rep.Same++
+		h := items[i].hash
+		if c.suspected[h] || c.given[h] {
 			continue
 		}
-		c.again = append(c.again, suspect{ref: items[i].ref, hash: items[i].hash, seen: r, err: r.Err})
+		if !second || !r.Found[source] {
+			c.rep.Sessions++
+			if r.Err == nil && r.Class == "" {
+				c.rep.Same++
+			}
+		}
+		if r.Err == nil && r.Class == "" {
+			continue
+		}
+		c.suspected[h] = true
+		c.again = append(c.again, suspect{ref: items[i].ref, hash: h, seen: r, err: r.Err})
 	}
+	return true
 }
 
 // lookAgain looks at sessions that differed. Where both looks saw the same

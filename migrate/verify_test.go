@@ -48,7 +48,10 @@ func (r *rig) keyIn(id string, s *memory.Store) backends.Key {
 // clients write, are found and corrected, each exactly once, and nothing else.
 func TestVerifyFindsPlanted(t *testing.T) {
 	r := newRig(t, 2)
-	const n = 40
+	const n = 1000
+	for i := range 5 * n { // what is the same on both sides must not be found
+		r.put(r.old, ref(fmt.Sprintf("more%d", i)).OldKey(), "more")
+	}
 	for i := range n {
 		for _, what := range []string{"absent", "value", "flags", "expiry", "same"} {
 			r.put(r.old, ref(fmt.Sprintf("%s%d", what, i)).OldKey(), what)

@@ -84,7 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) backends.Store, opts Options) {
 		opts.MaxConnections = 64
 	}
 	promises := slices.Concat(sessionCases, callCases, dataCases, deadlineCases, touchCases, addCases, guardCases,
-		conflictCases, reviveCases, lateCases, batchCases, tombstoneCases, markCases, lockCases, scanCases, healthCases, noteCases)
+		conflictCases, reviveCases, lateCases, batchCases, tombstoneCases, markCases, lockCases, scanCases, resumeCases, healthCases, noteCases)
 	faults := slices.Concat(goneCases, stallCases, noteFaults)
 	for name := range opts.Deviations {
 		if !slices.ContainsFunc(slices.Concat(promises, faults), func(c testCase) bool { return c.name == name }) {

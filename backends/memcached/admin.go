@@ -207,3 +207,20 @@ func canonical(addr string) string {
 	}
 	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port()).String()
 }
+
+// Size implements backends.Sizer: curr_items, which counts what has run out and
+// was not met yet.
+func (s *Store) Size(ctx context.Context) (n int64, err error) {
+	err = s.admin.use(ctx, func(nc net.Conn, br *bufio.Reader) error {
+		return stats(nc, br, "stats", func(name, value string) {
+			if name == "curr_items" {
+				items, _ := number([]byte(value))
+				n = int64(items)
+			}
+		})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("memcached: stats: %w", err)
+	}
+	return n, nil
+}

@@ -1,12 +1,15 @@
 package memcached
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
@@ -25,8 +28,8 @@ const (
 	scanTries = 100
 )
 
-// Scan implements backends.Scanner, on a connection of its own and in constant
-// memory. A server lists for one client at a time: for another Scan this one
+// Scan implements backends.Scanner, on a connection of its own, in constant
+// memory (spool), and never slower than the server lists. A server lists for one client at a time: for another Scan this one
 // waits up to five seconds.
 func (s *Store) Scan(ctx context.Context, prefix string, fn func(names []string) error) error {
 	// The walk of the hash table misses nothing that stands; that of the LRU
@@ -75,29 +78,79 @@ func (s *Store) scan(ctx context.Context, what, prefix string, fn func([]string)
 	if _, err := fmt.Fprintf(nc, "lru_crawler metadump %s\r\n", what); err != nil {
 		return fmt.Errorf("memcached: scan: %w", ended(ctx, err))
 	}
-	names := make([]string, 0, scanBatch)
-	for first := true; ; first = false {
-		line, err := br.ReadSlice('\n')
-		if err != nil {
-			return fmt.Errorf("memcached: scan: %w", ended(ctx, err))
+	line, err := br.ReadSlice('\n')
+	if err != nil {
+		return fmt.Errorf("memcached: scan: %w", ended(ctx, err))
+	}
+	sp := newSpool()
+	var wg sync.WaitGroup
+	defer sp.close()
+	defer wg.Wait()
+	defer nc.Close()
+	if _, end, err := dumpLine(line, true); err != nil || end {
+		return err
+	}
+	wg.Go(func() { sp.end(listed(ctx, br, line, sp)) })
+	for {
+		data, err := sp.next(ctx)
+		if err == io.EOF {
+			return nil
 		}
-		name, end, err := dumpLine(line, first)
+		if err != nil {
+			return fmt.Errorf("memcached: scan: %w", err)
+		}
+		names, err := namesIn(data, prefix)
 		if err != nil {
 			return err
 		}
-		if !end && strings.HasPrefix(name, prefix) {
-			names = append(names, name)
-		}
-		if len(names) == scanBatch || end && len(names) > 0 {
+		if len(names) > 0 {
 			if err := fn(names); err != nil {
 				return err
 			}
-			names = make([]string, 0, scanBatch) // fn may have kept the other
-		}
-		if end {
-			return nil
 		}
 	}
+}
+
+// listed reads a listing as fast as it comes, and puts it into the spool, a
+// name as the server wrote it and a line feed each.
+func listed(ctx context.Context, br *bufio.Reader, line []byte, sp *spool) error {
+	var data []byte
+	for n := 1; ; n++ {
+		rest, ok := bytes.CutPrefix(line, []byte("key="))
+		if ok {
+			key, _ := word(bytes.TrimRight(rest, "\r\n"))
+			data = append(append(data, key...), '\n')
+		}
+		if !ok || n%scanBatch == 0 {
+			if len(data) > 0 {
+				sp.put(data)
+			}
+			data = nil
+		}
+		if !ok {
+			_, _, err := dumpLine(line, false) // END, or none of ours
+			return err
+		}
+		var err error
+		if line, err = br.ReadSlice('\n'); err != nil {
+			return ended(ctx, err)
+		}
+	}
+}
+
+// namesIn are the names in a block of the spool that begin with prefix.
+func namesIn(data []byte, prefix string) ([]string, error) {
+	names := make([]string, 0, scanBatch)
+	for key := range bytes.Lines(data) {
+		name, err := url.PathUnescape(string(key[:len(key)-1]))
+		if err != nil || name == "" {
+			return nil, errProtocol
+		}
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // dumpLine reads one line of the listing: "key=K exp=..." with K URL-encoded,

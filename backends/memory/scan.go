@@ -2,7 +2,7 @@ package memory
 
 import (
 	"context"
-	"slices"
+	"strconv"
 
 	"github.com/seed-41165957/crossfade/backends"
 )
@@ -12,21 +12,51 @@ const scanBatch = 1000
 
 // Scan lists names, shard by shard: fn runs with nothing locked.
 func (s *Store) Scan(ctx context.Context, prefix string, fn func(names []string) error) error {
+	return s.scan(ctx, prefix, 0, func(names []string, _ int) error { return fn(names) })
+}
+
+// ScanFrom implements backends.Resumer: a place is the number of a shard.
+func (s *Store) ScanFrom(ctx context.Context, place string, fn func(names []string, next string) error) (fresh bool, err error) {
+	from, err := strconv.Atoi(place)
+	if err != nil || from < 0 || from > len(s.shards) {
+		from, fresh = 0, place != ""
+	}
+	return fresh, s.scan(ctx, "", from, func(names []string, next int) error { return fn(names, strconv.Itoa(next)) })
+}
+
+// Size implements backends.Sizer.
+func (s *Store) Size(ctx context.Context) (n int64, err error) {
+	for i := range s.shards {
+		s.shards[i].mu.Lock()
+		n += int64(len(s.shards[i].entries))
+		s.shards[i].mu.Unlock()
+	}
+	return n, s.enter(ctx)
+}
+
+// scan goes through the shards from one on. fn gets with each batch the shard
+// from which nothing was listed yet.
+func (s *Store) scan(ctx context.Context, prefix string, from int, fn func(names []string, next int) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	if _, err := faulty(s, ctx, OpScan, prefix, func() (struct{}, error) { return struct{}{}, nil }); err != nil {
 		return err
 	}
-	for i := range s.shards {
+	for i := from; i < len(s.shards); i++ {
 		names := s.names(&s.shards[i], prefix)
-		for batch := range slices.Chunk(names, scanBatch) {
+		for len(names) > 0 {
 			if err := s.enter(ctx); err != nil {
 				return err
 			}
-			if err := fn(batch); err != nil {
+			n, next := min(len(names), scanBatch), i
+			if n == len(names) {
+				next = i + 1
+			}
+			if err := fn(names[:n:n], next); err != nil {
 				return err
 			}
+			names = names[n:]
 		}
 	}
 	return s.enter(ctx)

@@ -22,15 +22,52 @@ const (
 // Scan goes through the table in the order of ids, a page at a time, by the
 // primary key; then through our own, whose marks come once for each entry.
 func (s *Store) Scan(ctx context.Context, prefix string, fn func(names []string) error) error {
-	if err := s.scan(ctx, prefix, fn, func(c *conn) table { return c.app }); err != nil {
+	all := func(names []string, _ string) error { return fn(names) }
+	if err := s.scan(ctx, prefix, prefix, all, func(c *conn) table { return c.app }); err != nil {
 		return err
 	}
+	return s.scanOwn(ctx, prefix, all)
+}
+
+// ScanFrom implements backends.Resumer. A place is the shortest text that lies
+// between two ids, so that it tells of an id what its order needs, and never its
+// last eight bytes. Our own table is gone through from the beginning.
+func (s *Store) ScanFrom(ctx context.Context, place string, fn func(names []string, next string) error) (fresh bool, err error) {
+	before := place
+	err = s.scan(ctx, "", place, func(names []string, last string) error {
+		next := between(before, last)
+		if last != "" {
+			before = last
+		}
+		return fn(names, next)
+	}, func(c *conn) table { return c.app })
+	if err != nil {
+		return false, err
+	}
+	return false, s.scanOwn(ctx, "", fn)
+}
+
+// between is the shortest beginning of last that comes after before; "" where
+// that tells too much of it.
+func between(before, last string) string {
+	n := 0
+	for n < len(before) && n < len(last) && before[n] == last[n] {
+		n++
+	}
+	if n+1 > len(last)-8 {
+		return ""
+	}
+	return last[:n+1]
+}
+
+func (s *Store) scanOwn(ctx context.Context, prefix string, fn func([]string, string) error) error {
 	for _, kind := range []string{rowSession, rowGone, rowMark, rowLock} {
 		const own = "crossfade:"
 		if kind != rowLock && !strings.HasPrefix(own, prefix) && !strings.HasPrefix(prefix, own) {
 			continue
 		}
-		if err := s.scan(ctx, prefix, fn, func(c *conn) table {
+		none := func(names []string, _ string) error { return fn(names, "") }
+		if err := s.scan(ctx, prefix, prefix, none, func(c *conn) table {
 			t := c.own
 			t.fixed = []string{"`kind`", "'" + kind + "'"}
 			return t
@@ -41,8 +78,9 @@ func (s *Store) Scan(ctx context.Context, prefix string, fn func(names []string)
 	return nil
 }
 
-func (s *Store) scan(ctx context.Context, prefix string, fn func(names []string) error, which func(*conn) table) error {
-	from, more := prefix, ">="
+// scan lists one table. fn gets with each page its last id, "" with the last one.
+func (s *Store) scan(ctx context.Context, prefix, from string, fn func(names []string, last string) error, which func(*conn) table) error {
+	more := ">="
 	for {
 		if err := s.enter(ctx); err != nil {
 			return err
@@ -65,7 +103,7 @@ func (s *Store) scan(ctx context.Context, prefix string, fn func(names []string)
 		}
 		p := <-got
 		if len(p.names) > 0 {
-			if err := fn(p.names); err != nil {
+			if err := fn(p.names, p.last); err != nil {
 				return err
 			}
 		}

@@ -33,6 +33,14 @@ func (s *Store) kin(k backends.Key) []string {
 	return []string{k.Name, s.gone(k)}
 }
 
+// written is the part of the kin that a write of the session writes.
+func (s *Store) written(k backends.Key) []string {
+	if s.opts.KeepFlags {
+		return []string{k.Name, s.flagsKey(k)}
+	}
+	return []string{k.Name}
+}
+
 // sessionArgs is what the scripts take of a session: data, life and, with
 // KeepFlags, what to keep beside it.
 func (s *Store) sessionArgs(args []any, sess backends.Session) []any {

@@ -11,12 +11,13 @@ import (
 
 // guard holds a line with a WATCH on each session and its tombstone: whatever
 // modifies one of them (with KeepFlags the flags too), also with the same bytes, also by expiry, makes EXEC
-// do nothing. A key need not exist to be watched, so nothing is claimed.
+// do nothing. A key need not exist to be watched, so nothing is claimed, and a
+// tombstone that did not stand then need not be looked for again.
 type guard struct {
 	pool     *pool // nil where no key is guarded
 	line     *line // nil once used or given back
 	recs     []backends.Record
-	buried   bool // a tombstone stood when the guard was made
+	grave    bool // a tombstone stood when the guard was made
 	notAfter int64
 }
 
@@ -96,7 +97,13 @@ func (n *node) guard(ctx context.Context, op string, ks []backends.Key, notAfter
 		}
 		watched := pipe.Do(bg, watch...)
 		clock := pipe.Time(bg)
-		looks := n.store.look(pipe, ks)
+		var looks []look
+		var all glance
+		if len(ks) == 1 {
+			looks = n.store.look(pipe, ks)
+		} else {
+			all = n.store.glance(pipe, ks)
+		}
 		if err := exec(bg, pipe); err != nil {
 			return err
 		}
@@ -111,7 +118,11 @@ func (n *node) guard(ctx context.Context, op string, ks []backends.Key, notAfter
 		// arrive makes the end earlier, never later.
 		now := time.Now()
 		g.notAfter = server.Add(notAfter.Sub(now)).UnixMilli()
-		g.recs, g.buried, err = records(looks, now)
+		if len(ks) == 1 {
+			g.recs, g.grave, err = records(looks, now)
+		} else {
+			g.recs, g.grave, err = all.records(conn)
+		}
 		return err
 	})
 	if err != nil {
@@ -144,18 +155,22 @@ func (g *guard) swap(ctx context.Context, op string, sc *script, ss []backends.S
 	}
 	st := g.pool.node.store
 	var keys []string
-	args := []any{g.notAfter, 2}
-	if st.opts.KeepFlags {
-		args[1] = 3
+	args := []any{g.notAfter}
+	if sc == scriptSwap {
+		args = append(args, len(st.written(ss[0].Key)))
 	}
 	for _, sess := range ss {
 		if err := st.enterData(ctx, sess); err != nil {
 			return err
 		}
-		keys = append(keys, st.kin(sess.Key)...)
+		if sc == scriptSwap {
+			keys = append(keys, st.written(sess.Key)...)
+		} else {
+			keys = append(keys, st.kin(sess.Key)...)
+		}
 		args = st.sessionArgs(args, sess)
 	}
-	if g.buried && sc == scriptSwap {
+	if sc == scriptSwap && g.grave {
 		return backends.ErrConflict
 	}
 	return g.exec(ctx, op, sc, keys, args)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -43,9 +44,67 @@ func (s *Store) Scan(ctx context.Context, prefix string, fn func(names []string)
 	return errSlotsMove
 }
 
+// ScanFrom implements backends.Resumer. A place is a cursor, which means
+// something to the process that gave it and to no other: its run id stands
+// before it. A cluster gives none.
+func (s *Store) ScanFrom(ctx context.Context, place string, fn func(names []string, next string) error) (fresh bool, err error) {
+	none := func(names []string) error { return fn(names, "") }
+	if _, ok := s.layout.(*cluster); ok {
+		return place != "", s.Scan(ctx, "", none)
+	}
+	nodes, err := s.layout.nodes(ctx)
+	if err != nil {
+		return false, err
+	}
+	h, err := nodes[0].health(ctx)
+	if err != nil {
+		return false, err
+	}
+	runID, text, _ := strings.Cut(place, ":")
+	cursor, err := strconv.ParseUint(text, 10, 64)
+	if fresh = place != "" && (err != nil || runID != h.RunID || runID == ""); fresh || place == "" {
+		cursor = 0
+	}
+	return fresh, nodes[0].scanFrom(ctx, "", cursor, func(names []string, next uint64) error {
+		if next == 0 || h.RunID == "" {
+			return fn(names, "")
+		}
+		return fn(names, h.RunID+":"+strconv.FormatUint(next, 10))
+	})
+}
+
+// Size implements backends.Sizer.
+func (s *Store) Size(ctx context.Context) (n int64, err error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	nodes, err := s.layout.nodes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, node := range nodes {
+		has, err := node.reads.DBSize(ctx).Result()
+		if err != nil {
+			return 0, s.read(ctx, "dbsize", err)
+		}
+		n += has
+	}
+	return n, nil
+}
+
 func (n *node) scan(ctx context.Context, prefix string, fn func(names []string) error) error {
+	return n.scanFrom(ctx, prefix, 0, func(names []string, _ uint64) error {
+		if len(names) == 0 {
+			return nil
+		}
+		return fn(names)
+	})
+}
+
+// scanFrom gives also empty batches, for their cursors.
+func (n *node) scanFrom(ctx context.Context, prefix string, cursor uint64, fn func(names []string, next uint64) error) error {
 	pattern := globEscaper.Replace(prefix) + "*"
-	for cursor := uint64(0); ; {
+	for {
 		if err := n.store.enter(ctx); err != nil {
 			return err
 		}
@@ -53,10 +112,8 @@ func (n *node) scan(ctx context.Context, prefix string, fn func(names []string) 
 		if err != nil {
 			return n.store.read(ctx, "scan", err)
 		}
-		if len(names) > 0 {
-			if err := fn(names); err != nil {
-				return err
-			}
+		if err := fn(names, next); err != nil {
+			return err
 		}
 		if cursor = next; cursor == 0 {
 			return nil

@@ -120,25 +120,24 @@ if ttl == 0 then if was >= 0 then redis.call('PERSIST', KEYS[1]) end
 elseif was == -2 or (was >= 0 and was < ttl) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 1`)
 
-	// scriptSwap writes sessions (KEYS: the kin of each; ARGV 2: how many keys
-	// that is; from 3: data, life and, with KeepFlags, flags of each) unless it is
-	// late or a tombstone stands. It runs between MULTI and EXEC, whose WATCH
-	// says that nothing was modified.
+	// scriptSwap writes sessions (KEYS: each and, with KeepFlags, its flags; ARGV
+	// 2: how many keys that is; from 3: data, life and, with KeepFlags, flags of
+	// each) unless it is late. It runs between MULTI and EXEC, whose WATCH says
+	// that nothing was modified, and that no tombstone has come.
 	scriptSwap = newScript(put + late + `
 local kin = tonumber(ARGV[2])
+local at = 3
 for i = 1, #KEYS, kin do
-  if redis.call('EXISTS', KEYS[i + 1]) == 1 then return 0 end
-end
-for i = 1, #KEYS, kin do
-  put(KEYS[i], kin == 3 and KEYS[i + 2], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+  put(KEYS[i], kin == 2 and KEYS[i + 1], ARGV[at], ARGV[at + 1], ARGV[at + 2])
+  at = at + kin + 1
 end
 return 1`)
 
-	// scriptGuardRevive is scriptRevive under the same conditions, except that
-	// the tombstone is cleared and not tested: WATCH says that it is the one that
-	// stood when the guard was made.
+	// scriptGuardRevive is scriptRevive under the same conditions (ARGV from 2:
+	// data, life, flags), except that the tombstone is cleared: WATCH says that it
+	// is the one that stood when the guard was made.
 	scriptGuardRevive = newScript(put + late + `
-put(KEYS[1], KEYS[3], ARGV[3], ARGV[4], ARGV[5])
+put(KEYS[1], KEYS[3], ARGV[2], ARGV[3], ARGV[4])
 redis.call('DEL', KEYS[2])
 return 1`)
 

@@ -23,6 +23,7 @@ type ClientOptions struct {
 	Token   func() (string, error) // asked for each request; nil: none
 	Who     string                 // the person's login
 	Reason  string
+	Pace    migrate.Pace // of jobs
 	// Wait is how long an acknowledgement is waited for before the answer is
 	// that the server goes on without us. Default 10 minutes.
 	Wait time.Duration
@@ -72,13 +73,13 @@ func (c *Client) Rollback(ctx context.Context, to string, progress func(migrate.
 
 // Backfill: see migrate.Migration.
 func (c *Client) Backfill(ctx context.Context, progress func(migrate.Progress)) (r migrate.Report, err error) {
-	err = c.do(ctx, "backfill", verbArgs{}, progress, &r)
+	err = c.do(ctx, "backfill", verbArgs{Pace: &c.o.Pace}, progress, &r)
 	return r, err
 }
 
 // Verify: see migrate.Migration.
 func (c *Client) Verify(ctx context.Context, progress func(migrate.Progress)) (r migrate.Report, err error) {
-	err = c.do(ctx, "verify", verbArgs{}, progress, &r)
+	err = c.do(ctx, "verify", verbArgs{Pace: &c.o.Pace}, progress, &r)
 	return r, err
 }
 
@@ -98,6 +99,29 @@ func (c *Client) Recover(ctx context.Context, store string, progress func(migrat
 func (c *Client) Observe(ctx context.Context, long time.Duration, progress func(migrate.Progress)) (o migrate.Observation, err error) {
 	err = c.do(ctx, "observe", verbArgs{Seconds: long.Seconds()}, progress, &o)
 	return o, err
+}
+
+// JobState: see migrate.Migration.
+func (c *Client) JobState(name string) (s migrate.JobState, found bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), askMost)
+	defer cancel()
+	var a Job
+	err = c.any(ctx, http.MethodGet, "jobs/"+url.PathEscape(name), nil, &a, nil)
+	return a.State, a.Found, err
+}
+
+// Wish: see migrate.Migration.
+func (c *Client) Wish(name, what string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), askMost)
+	defer cancel()
+	var l Line
+	if err := c.any(ctx, http.MethodPost, "jobs/"+url.PathEscape(name), Wish{what}, &l, nil); err != nil {
+		return err
+	}
+	if l.Failure != nil {
+		return l.Failure.err()
+	}
+	return nil
 }
 
 // Forget takes an agent off the roster that will never come back.

@@ -66,6 +66,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/divergences", s.divergences)
 	mux.HandleFunc("POST /v1/explain", s.explain)
+	mux.HandleFunc("GET /v1/jobs/{name}", s.jobState)
+	mux.HandleFunc("POST /v1/jobs/{name}", s.wish)
 	mux.HandleFunc("POST /v1/plan", s.planned)
 	mux.HandleFunc("POST /v1/do", s.doing)
 	// A page in a browser on this host must not move a migration.
@@ -232,6 +234,38 @@ func (s *Server) planned(w http.ResponseWriter, r *http.Request) {
 		l.Failure = failureOf(err)
 	} else {
 		l.Result, _ = json.Marshal(p)
+	}
+	answer(w, l)
+}
+
+// Job is the answer to GET /v1/jobs/NAME.
+type Job struct {
+	Found bool             `json:"found"`
+	State migrate.JobState `json:"state"`
+}
+
+// Wish is the body of POST /v1/jobs/NAME: hold, release or cancel.
+type Wish struct {
+	Wish string `json:"wish"`
+}
+
+func (s *Server) jobState(w http.ResponseWriter, r *http.Request) {
+	st, found, err := s.m.JobState(r.PathValue("name"))
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	answer(w, Job{found, st})
+}
+
+func (s *Server) wish(w http.ResponseWriter, r *http.Request) {
+	var q Wish
+	if !read(w, r, &q) {
+		return
+	}
+	var l Line
+	if err := s.m.Wish(r.PathValue("name"), q.Wish); err != nil {
+		l.Failure = failureOf(err)
 	}
 	answer(w, l)
 }

@@ -12,12 +12,13 @@ import (
 
 // verbArgs are the arguments of all verbs.
 type verbArgs struct {
-	Stage   string  `json:"stage,omitempty"`
-	Buckets int     `json:"buckets,omitempty"`
-	To      string  `json:"to,omitempty"`
-	Store   string  `json:"store,omitempty"`
-	Name    string  `json:"name,omitempty"`
-	Seconds float64 `json:"seconds,omitempty"`
+	Stage   string        `json:"stage,omitempty"`
+	Buckets int           `json:"buckets,omitempty"`
+	To      string        `json:"to,omitempty"`
+	Store   string        `json:"store,omitempty"`
+	Name    string        `json:"name,omitempty"`
+	Seconds float64       `json:"seconds,omitempty"`
+	Pace    *migrate.Pace `json:"pace,omitempty"`
 }
 
 // verbs are what a server does for whoever asks. Each may be begun again after
@@ -62,6 +63,13 @@ func init() { // the map and the functions name each other
 			return s.forget(ctx, a.Name, p)
 		}),
 	}
+}
+
+func (a *verbArgs) paced(ctx context.Context) context.Context {
+	if a.Pace == nil {
+		return ctx
+	}
+	return migrate.WithPace(ctx, *a.Pace)
 }
 
 // plan says what a verb would do.

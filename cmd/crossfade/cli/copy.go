@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -11,11 +12,14 @@ import (
 )
 
 func backfillVerb(a *app) *cobra.Command {
-	return a.copyVerb(&cobra.Command{
+	return a.copyVerb(migrate.JobBackfill, &cobra.Command{
 		Use:   "backfill",
 		Short: "Copy what old held before the mirror began",
 		Long: `Copy what old held before the mirror began. Mirror must be at 100 %: the fence
-is published for all sessions first. It may be stopped and begun again.`,
+is published for all sessions first. One that was stopped goes on from where it
+was, where old can be listed from a place on (MySQL, Redis; not memcached), the
+flags are the same and no agent has died. It goes slower while a store answers
+later than before it began.`,
 		Example: "  crossfade backfill",
 	}, func(ctx context.Context, m *opened, p func(migrate.Progress)) (migrate.Report, error) {
 		return m.Backfill(ctx, p)
@@ -23,7 +27,7 @@ is published for all sessions first. It may be stopped and begun again.`,
 }
 
 func verifyVerb(a *app) *cobra.Command {
-	return a.copyVerb(&cobra.Command{
+	return a.copyVerb(migrate.JobVerify, &cobra.Command{
 		Use:   "verify",
 		Short: "Compare both stores in both directions, and correct what differs",
 		Long: `Compare both stores in both directions while clients write, correct what
@@ -35,11 +39,20 @@ different. The first read-new needs it.`,
 	})
 }
 
-func (a *app) copyVerb(cmd *cobra.Command, run func(context.Context, *opened, func(migrate.Progress)) (migrate.Report, error)) *cobra.Command {
+func (a *app) copyVerb(name string, cmd *cobra.Command, run func(context.Context, *opened, func(migrate.Progress)) (migrate.Report, error)) *cobra.Command {
 	var s stepFlags
+	var full bool
 	s.add(cmd)
+	cmd.Flags().Float64Var(&s.pace.Rate, "rate", 0, "at most so many sessions a second; 0: no bound")
+	cmd.Flags().IntVar(&s.pace.Workers, "workers", 0, "how many copy at the same time; 0: four")
+	cmd.Flags().BoolVar(&full, "full-speed", false, "do not go slower for the sake of live traffic")
+	a.jobVerbs(cmd, name)
 	cmd.Args = exactly(0, "")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if s.pace.Rate < 0 || s.pace.Workers < 0 {
+			return usage(errors.New("--rate and --workers are not negative"))
+		}
+		s.pace.GiveWay = !full
 		m, err := a.open(s)
 		if err != nil {
 			return err

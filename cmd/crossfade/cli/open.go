@@ -28,6 +28,8 @@ import (
 type stepFlags struct {
 	wait   time.Duration
 	reason string
+	// Of jobs alone.
+	pace migrate.Pace
 }
 
 func (s *stepFlags) add(cmd *cobra.Command) {
@@ -47,6 +49,8 @@ type mover interface {
 	DeclareDown(ctx context.Context, store string, progress func(migrate.Progress)) (migrate.Result, error)
 	Recover(ctx context.Context, store string, progress func(migrate.Progress)) (migrate.Result, error)
 	Observe(ctx context.Context, long time.Duration, progress func(migrate.Progress)) (migrate.Observation, error)
+	JobState(name string) (migrate.JobState, bool, error)
+	Wish(name, what string) error
 	Status(ctx context.Context) (migrate.Overview, error)
 	Divergences(ctx context.Context) (map[string][]agentapi.Divergence, error)
 	Explain(ctx context.Context, q agentapi.Question) ([]agentapi.Explained, string, error)
@@ -100,7 +104,7 @@ func (a *app) moves(c *config.Config, b book.Book, s stepFlags) (*migrate.Migrat
 	if err != nil {
 		return nil, nil, err
 	}
-	opt.Book, opt.Agents, opt.Wait, opt.Reason = b, c.Flags.Agents, s.wait, s.reason
+	opt.Book, opt.Agents, opt.Wait, opt.Reason, opt.Pace = b, c.Flags.Agents, s.wait, s.reason, s.pace
 	if c.Listen.AdminTokenFile.Set() {
 		opt.Client = agentapi.ClientOptions{Token: c.Listen.AdminTokenFile.Read}
 	}
@@ -137,7 +141,7 @@ func (a *app) alone(s stepFlags) (*migrate.Migration, *opened, error) {
 
 // client asks the servers that the configuration names.
 func client(c *config.Config, s stepFlags) (*control.Client, error) {
-	o := control.ClientOptions{Servers: c.Flags.Server, Who: login(), Reason: s.reason, Wait: s.wait}
+	o := control.ClientOptions{Servers: c.Flags.Server, Who: login(), Reason: s.reason, Wait: s.wait, Pace: s.pace}
 	if c.Server.TokenFile.Set() {
 		o.Token = c.Server.TokenFile.Read
 	}
