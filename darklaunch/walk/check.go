@@ -15,6 +15,9 @@ const (
 	NoLostWrite    Promise = "P2 no lost write"
 	NoResurrection Promise = "P3 no resurrection"
 	OneHolder      Promise = "locks: one holder"
+	// What the promises rest on.
+	OneApart   Promise = "fleet: one step apart"
+	OneContent Promise = "fleet: one content an epoch"
 )
 
 // Violation says what was broken and how it showed.
@@ -192,13 +195,13 @@ func (n *state) probe(w *walker) *Violation {
 		}
 		p := proc{agent: a, tok: nobody}
 		p.host = w.host(a)
-		p.m = rules.Start(rules.Get, w.cfg.Path[n.agents[a].rev].Position, w.envOf(n, a))
+		p.m = rules.Start(rules.Get, w.phase(n.agents[a].rev).Position, w.envOf(n, a))
 		for p.m.Running() {
 			for j, c := range p.m.Calls() {
 				if c.Kind == rules.NoCall {
 					continue
 				}
-				if c.Side == rules.Old && w.cfg.Path[n.rev].OldDead {
+				if c.Side == rules.Old && w.phase(n.rev).OldDead {
 					p.m.Answer(j, rules.Err)
 				} else {
 					p.m.Answer(j, w.apply(n, &p, c))

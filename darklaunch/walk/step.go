@@ -55,6 +55,8 @@ func (w *walker) emit(n *state, format string, args ...any) {
 	}
 	if v := n.probe(w); v != nil {
 		w.broken = v
+	} else if w.cfg.fleet() {
+		w.broken = n.together(w)
 	}
 	n.canonical()
 	w.out = append(w.out, *n)
@@ -104,7 +106,7 @@ func (w *walker) calls(s *state, i int) {
 			w.call(s, i, j, c, answered)
 			continue
 		}
-		if c.Side == rules.Old && w.cfg.Path[s.rev].OldDead {
+		if c.Side == rules.Old && w.phase(s.rev).OldDead {
 			w.call(s, i, j, c, dead)
 			continue
 		}
