@@ -35,7 +35,7 @@ test: deps
 	$(GO) vet ./...
 	$(GO) vet -tags brokenrules ./darklaunch/...
 	$(GO) test -timeout 300s ./darklaunch/walk ./darklaunch/flags
-	$(GO) test -timeout 300s -tags brokenrules -run BrokenRules ./darklaunch/walk
+	$(GO) test -timeout 300s -tags brokenrules -run 'BrokenRules|KeptRules|TwoMove' ./darklaunch/walk
 	$(GO) test -race -timeout 600s $$($(GO) list ./... | grep -v /darklaunch/walk)
 
 # The long runs, by area.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
 
@@ -129,14 +130,8 @@ func (m *Migration) acked(ctx context.Context, cur *revision, t *teller, oldDead
 		if r, err = m.meet(ctx, cur, replies); err != nil {
 			return nil, err
 		}
-		lagging := r.leftOut(max(m.lockTTL(), m.copyMost()))
-		for i := range replies {
-			a := &replies[i]
-			if why := lag(cur, a, r.Agents[a.addr], oldDead); why != "" {
-				lagging = append(lagging, Lagging{Name: a.name(), Addr: a.addr, Why: why})
-			}
-		}
-		if len(lagging) == 0 {
+		ms, lagging := r.fleet(cur, replies, oldDead, max(m.lockTTL(), m.copyMost()))
+		if rules.MayFollow(cur.def.Epoch, false, ms) {
 			return replies, nil
 		}
 		w := &Waiting{Epoch: cur.def.Epoch, Agents: lagging}

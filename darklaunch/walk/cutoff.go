@@ -58,7 +58,11 @@ func (w *walker) stops(s *state, a uint8, side rules.Side, pending bool) {
 	if pending {
 		n.pend(a)
 	}
-	n.unclean(s, a)
+	if n.fleet.agents[a].forgotten { // nobody hears what it had left to do
+		n.agents[a] = agent{rev: n.agents[a].rev}
+	} else {
+		n.unclean(s, a)
+	}
 	n.drop(a)
 	n.fleet.agents[a].stopped = true
 	label := "%s: finds revision %d in the note in %s, and stops"

@@ -122,6 +122,7 @@ func Cut() []Config {
 		c.faults(r, 1, 1)
 		cs = append(cs, c)
 	}
+	cs = append(cs, fleetWalks()...)
 	return append(cs, Routes()[4].config("4 operations", SessionKinds, 4))
 }
 
