@@ -26,7 +26,7 @@ type brokenRule struct {
 }
 
 func route(name string) []Phase {
-	for _, r := range append(Routes(), hostRoutes()...) {
+	for _, r := range append(Routes(), HostRoutes()...) {
 		if r.Name == name {
 			return r.Path
 		}

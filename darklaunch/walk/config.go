@@ -41,6 +41,11 @@ type Config struct {
 	Losses int
 	// Evictions is how often new throws the session out.
 	Evictions int
+	// Unacked: revisions follow each other without anybody's acknowledgement, as
+	// from a flag source that nobody answers.
+	Unacked bool
+	// NoMarks: what new did not take is noted nowhere.
+	NoMarks bool
 	// Fleet is what may befall revisions on their way. The zero value: every
 	// revision reaches every agent.
 	Fleet Fleet
@@ -69,3 +74,6 @@ const (
 	copier    = agents // index of the copier among the tasks
 	nobody    = 0xff
 )
+
+// Locks tells whether the walk is about locks.
+func (c *Config) Locks() bool { return len(c.Kinds) > 0 && c.Kinds[0] == rules.Lock }

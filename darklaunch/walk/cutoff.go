@@ -24,7 +24,7 @@ func (w *walker) pushes(s *state, a uint8) {
 	}
 	n := *s
 	n.agents[a].rev = n.fleet.pushed
-	w.emit(&n, "%s: takes revision %d, %s", agentName(a), epochOf(n.fleet.pushed), w.phase(n.fleet.pushed))
+	w.emit(&n, "%s takes revision %d, %s", agentName(a), epochOf(n.fleet.pushed), w.phase(n.fleet.pushed))
 }
 
 // readsNote lets an agent look at one store's note.
@@ -45,9 +45,9 @@ func (w *walker) readsNote(s *state, a uint8, side rules.Side) {
 		}
 	case obey && note != s.agents[a].rev:
 		n.agents[a].rev = note
-		w.emit(&n, "%s: finds revision %d, %s, in the note in %s, and takes it", agentName(a), epochOf(note), w.phase(note), side)
+		w.emit(&n, "%s finds revision %d, %s, in the note in %s, and takes it", agentName(a), epochOf(note), w.phase(note), side)
 	case waits:
-		w.emit(&n, "%s: reads the note in %s, and goes on", agentName(a), side)
+		w.emit(&n, "%s reads the note in %s, and goes on", agentName(a), side)
 	}
 }
 
@@ -65,7 +65,7 @@ func (w *walker) stops(s *state, a uint8, side rules.Side, pending bool) {
 	}
 	n.drop(a)
 	n.fleet.agents[a].stopped = true
-	label := "%s: finds revision %d in the note in %s, and stops"
+	label := "%s finds revision %d in the note in %s, and stops"
 	if pending {
 		label += ", its last call still on the way"
 	}
@@ -84,11 +84,11 @@ func (w *walker) cutOff(s *state, a uint8) {
 		if s.acked(a) { // what it told last is still known
 			n.fleet.agents[a].noted = s.rev
 		}
-		w.emit(&n, "%s: is cut off from the server", agentName(a))
+		w.emit(&n, "%s is cut off from the server", agentName(a))
 	case f.cut && f.noted < s.agents[a].rev && s.settled(a, s.agents[a].rev):
 		n := *s
 		n.fleet.agents[a].noted = s.agents[a].rev
-		w.emit(&n, "%s: acknowledges revision %d in its own note", agentName(a), epochOf(s.agents[a].rev))
+		w.emit(&n, "%s acknowledges revision %d in its own note", agentName(a), epochOf(s.agents[a].rev))
 	}
 	if f.cut && !f.forgotten && s.fleet.forgets > 0 && s.fleet.still() {
 		n := *s
@@ -99,7 +99,7 @@ func (w *walker) cutOff(s *state, a uint8) {
 			n.verified, n.reversed = 0, 0
 		}
 		n.tasks[copier] = proc{}
-		w.emit(&n, "operator: forgets %s", agentName(a))
+		w.emit(&n, "the operator forgets %s", agentName(a))
 	}
 }
 
@@ -116,7 +116,7 @@ func (w *walker) losesNote(s *state) {
 	if f.note[rules.Old] == 0 && f.still() && f.pushed == s.rev && f.note[rules.New] <= s.rev {
 		n := *s
 		n.fleet.raise(rules.Old, s.rev, f.named)
-		w.emit(&n, "server: writes the note of revision %d in old again", epochOf(s.rev))
+		w.emit(&n, "the server writes the note of revision %d in old again", epochOf(s.rev))
 	}
 }
 
@@ -144,9 +144,9 @@ func (w *walker) restart(n *state, a uint8, pending bool) {
 			}
 		}
 		c.agents[a].rev, c.fleet.agents[a].stopped = rev, !ok
-		label := "%s: crashes and comes back empty, with revision %d"
+		label := "%s crashes and comes back empty, with revision %d"
 		if !ok {
-			label = "%s: crashes, and is not let back with revision %d"
+			label = "%s crashes, and is not let back with revision %d"
 		}
 		if pending {
 			label += ", its last call still on the way"

@@ -36,7 +36,7 @@ func (p place) String() string {
 	case inNew:
 		return "new"
 	}
-	return "B's old"
+	return "web-2's old"
 }
 
 // host is whose old an agent sees.

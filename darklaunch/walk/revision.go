@@ -16,13 +16,13 @@ func (w *walker) revisions(s *state) {
 		if s.agents[a].rev < s.rev {
 			n := *s
 			n.agents[a].rev += oneOn
-			w.emit(&n, "%s: takes revision %s", agentName(a), w.phase(n.agents[a].rev))
+			w.emit(&n, "%s takes revision %s", agentName(a), w.phase(n.agents[a].rev))
 		}
 	}
 	if w.hasNext(s.rev) && s.gate(w, s.rev+oneOn) {
 		n := *s
 		n.publish(w, s.rev+oneOn)
-		w.emit(&n, "orchestrator: publishes %s", w.phase(n.rev))
+		w.emit(&n, "the next revision is published: %s", w.phase(n.rev))
 	}
 }
 
@@ -69,7 +69,10 @@ func (s *state) settled(a, rev uint8) bool {
 }
 
 func (s *state) allAcked(w *walker) bool {
-	if w.cfg.fleet() {
+	switch {
+	case w.cfg.Unacked:
+		return true
+	case w.cfg.fleet():
 		return s.mayFollow(false)
 	}
 	ok := 0
@@ -199,7 +202,7 @@ func (w *walker) crash(s *state, a uint8, pending bool) {
 		w.restart(&n, a, pending)
 		return
 	}
-	label := "%s: crashes and comes back empty"
+	label := "%s crashes and comes back empty"
 	if pending {
 		label += ", its last call still on the way"
 	}

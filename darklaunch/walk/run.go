@@ -17,6 +17,9 @@ type Options struct {
 	MaxStates int
 	// Workers is how many goroutines walk: 0 is one for each core.
 	Workers int
+	// Only: the walk passes over what breaks another promise, so that the
+	// history is the shortest for this one. Empty: the first that breaks.
+	Only Promise
 	// Progress is told the number of states from time to time.
 	Progress func(states, depth int)
 }
@@ -118,7 +121,7 @@ func (x *explorer) states() int {
 }
 
 func (x *explorer) walker() *walker {
-	w := &walker{cfg: x.cfg}
+	w := &walker{cfg: x.cfg, only: x.opt.Only}
 	for _, p := range x.cfg.Path {
 		w.env = append(w.env, x.cfg.env(p))
 	}

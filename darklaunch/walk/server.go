@@ -57,7 +57,7 @@ func (w *walker) begins(s *state, target, listed uint8, how string) {
 		n.take(w, &n.fleet.server)
 	}
 	n.tasks[copier] = proc{}
-	w.emit(&n, "server: %s: revision %d, %s", how, epochOf(target), w.phase(target))
+	w.emit(&n, "the server %s: revision %d, %s", how, epochOf(target), w.phase(target))
 }
 
 // publishes makes the next step of a publication.
@@ -67,16 +67,16 @@ func (w *walker) publishes(s *state) {
 	p.done = p.done.Next()
 	if p.done == rules.NotBegun {
 		*p = publishing{}
-		w.emit(&n, "server: has published")
+		w.emit(&n, "the server has published")
 		return
 	}
 	at := *p
 	if !n.take(w, p) {
 		*p = publishing{}
-		w.emit(&n, "server: finds a higher note, and gives way")
+		w.emit(&n, "the server finds a higher note, and gives way")
 		return
 	}
-	w.emit(&n, "server: revision %d %s", epochOf(at.target), [...]string{rules.NotedOld: "stands in old's note", rules.NotedNew: "stands in new's note",
+	w.emit(&n, "revision %d %s", epochOf(at.target), [...]string{rules.NotedOld: "stands in old's note", rules.NotedNew: "stands in new's note",
 		rules.Recorded: "is in the record", rules.Pushed: "is given to agents"}[at.done])
 }
 
@@ -126,14 +126,14 @@ func (w *walker) killed(s *state) {
 	n := *s
 	n.fleet.kills--
 	n.fleet.server = publishing{}
-	w.emit(&n, "server: is killed")
+	w.emit(&n, "the server is killed")
 	if s.fleet.slow.done != rules.NotBegun {
 		return
 	}
 	n = *s
 	n.fleet.kills--
 	n.fleet.slow, n.fleet.server = n.fleet.server, publishing{}
-	w.emit(&n, "server: stops for a long time, and another leads")
+	w.emit(&n, "the server stops for a long time, and another leads")
 }
 
 // slowServer is whoever writes notes without the leader's lock: a server that
@@ -153,10 +153,10 @@ func (w *walker) slowServer(s *state) {
 		if !n.fleet.raise(side, at.target, at.listed) {
 			*p = publishing{}
 		}
-		w.emit(&n, "another than the leader: writes the note of revision %d in %s", epochOf(at.target), side)
+		w.emit(&n, "another than the leader writes the note of revision %d in %s", epochOf(at.target), side)
 	default:
 		*p = publishing{}
-		w.emit(&n, "another than the leader: has no more to write")
+		w.emit(&n, "another than the leader has no more to write")
 	}
 }
 
@@ -182,6 +182,6 @@ func (w *walker) viaStore(s *state) {
 		n := *s
 		n.fleet.rollbacks--
 		n.fleet.slow = publishing{target: to, listed: f.roster(), done: rules.Intended}
-		w.emit(&n, "operator: takes a step back by the stores alone: revision %d, %s", epochOf(to), w.phase(to))
+		w.emit(&n, "the operator takes a step back by the stores alone: revision %d, %s", epochOf(to), w.phase(to))
 	}
 }

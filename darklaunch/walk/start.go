@@ -82,7 +82,7 @@ func (w *walker) start(s *state, slot int, a uint8, op rules.Op) {
 	}
 	p.m = rules.Start(op, w.phase(ag.rev).Position, w.envOf(s, a))
 	n.clients[slot] = p
-	w.emit(&n, "client at %s (%s): %s%s", agentName(a), w.phase(ag.rev).Position, op, writeName(op, p.val))
+	w.emit(&n, "a client at %s (%s) %s", agentName(a), w.phase(ag.rev).Position, asks(op, p.val))
 }
 
 // envOf is what the agent knows when an operation begins.
@@ -138,7 +138,7 @@ func (w *walker) startUnlocks(s *state, slot int, a uint8) {
 		ag := &n.agents[a]
 		pos := w.phase(ag.rev).Position
 		n.clients[slot] = proc{agent: a, host: w.host(a), rev: ag.rev, val: g, m: rules.StartUnlock(pos, s.ledger.grant[g-1].where)}
-		w.emit(&n, "client at %s (%s): unlock %d", agentName(a), pos, g)
+		w.emit(&n, "a client at %s (%s) %s", agentName(a), pos, asks(rules.Unlock, g))
 	}
 }
 
@@ -157,13 +157,13 @@ func (w *walker) background(s *state) {
 			copy(m.queue[:], m.queue[1:])
 			m.queue[queueSize-1] = queued{}
 			n.tasks[a] = proc{agent: a, host: w.host(a), rev: q.rev, val: q.val, m: rules.Start(q.op, w.phase(q.rev).Position, w.envAt(q.rev))}
-			w.emit(&n, "%s: delivers %s%s", agentName(a), q.op, writeName(q.op, q.val))
+			w.emit(&n, "%s begins to deliver a %s to the other store", agentName(a), q.op)
 		}
 		if ag.refill && pos == position.ReadNew {
 			n := *s
 			n.agents[a].refill = false
 			if s.behind[a] {
-				w.emit(&n, "%s: no refill while old is behind", agentName(a))
+				w.emit(&n, "%s makes no refill while old is behind", agentName(a))
 			} else {
 				w.task(&n, a, rules.Refill)
 			}
@@ -187,7 +187,7 @@ func (w *walker) background(s *state) {
 				n := *s
 				n.verified |= purged
 				n.remove(&n.tasks[copier], inNew)
-				w.emit(&n, "copier: removes what new holds")
+				w.emit(&n, "the copier removes what new holds")
 				break
 			}
 			w.copies(s, rules.Copy, s.verified&^purged)
@@ -207,7 +207,7 @@ func (s *state) mayRepair(a uint8) bool {
 func (w *walker) task(n *state, a uint8, op rules.Op) {
 	rev := n.agents[a].rev
 	n.tasks[a] = proc{agent: a, host: w.host(a), rev: rev, m: rules.Start(op, w.phase(rev).Position, w.envAt(rev))}
-	w.emit(n, "%s: begins a %s", agentName(a), op)
+	w.emit(n, "%s begins a %s", agentName(a), op)
 }
 
 // copies lets the copier begin on a host: one where it has not been, or any
@@ -226,7 +226,7 @@ func (w *walker) copies(s *state, op rules.Op, done uint8) {
 			}
 		}
 		n.tasks[copier] = proc{agent: nobody, host: h, rev: n.rev, m: rules.Start(op, w.phase(n.rev).Position, w.envAt(n.rev))}
-		w.emit(&n, "copier%s: begins a %s", hostName(w, h), op)
+		w.emit(&n, "the copier%s begins a %s", hostName(w, h), op)
 	}
 }
 

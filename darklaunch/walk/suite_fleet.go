@@ -5,10 +5,10 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
-// fleetWalks are the walks with what befalls revisions on their way: without
+// FleetWalks are the walks with what befalls revisions on their way: without
 // clients and far, to see that agents stay one step apart and that one epoch has
 // one content, and with clients, to see the promises.
-func fleetWalks() []Config {
+func FleetWalks() []Config {
 	up := []Phase{at(position.ReadNew), at(position.Sealed), at(position.Cutover)}
 	below := []Phase{at(position.Mirror), at(position.Fenced), at(position.ReadNew)}
 	back := []Phase{at(position.Cutover), at(position.Back), at(position.Sealed), at(position.ReadNew)}
