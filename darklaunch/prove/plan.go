@@ -131,3 +131,15 @@ func (s Setup) fleet() (out []walk.Config) {
 	}
 	return out
 }
+
+// about are the promises that a walk can say something of.
+func about(c walk.Config) []walk.Promise {
+	if c.Locks() {
+		return []walk.Promise{walk.OneHolder}
+	}
+	ps := []walk.Promise{walk.NoLogout, walk.NoLostWrite, walk.NoResurrection}
+	if slices.ContainsFunc(c.Path, func(p walk.Phase) bool { return p.Position < position.Fenced }) {
+		ps = append(ps, walk.NewHurtsNobody)
+	}
+	return ps
+}

@@ -111,7 +111,7 @@ func (p *prover) walks(ctx context.Context) error {
 		}
 		p.r.Walks, p.r.States = p.r.Walks+1, p.r.States+r.States
 		if r.Violation == nil {
-			p.count(c, r.States, Promises)
+			p.count(c, r.States, about(c))
 			continue
 		}
 		if err := p.each(ctx, c, len(r.History), tell); err != nil {
@@ -127,10 +127,14 @@ func (p *prover) walks(ctx context.Context) error {
 func (p *prover) each(ctx context.Context, c walk.Config, least int, tell func(int, int)) error {
 	for k := range p.r.Verdicts {
 		v := &p.r.Verdicts[k]
-		if !v.Held && len(v.History) <= least {
+		if !slices.Contains(about(c), v.Promise) || !v.Held && len(v.History) <= least {
 			continue
 		}
-		r, err := walk.Run(ctx, c, walk.Options{Only: v.Promise, Progress: tell, MaxStates: mostStates})
+		o := walk.Options{Only: v.Promise, Progress: tell, MaxStates: mostStates}
+		if !v.Held { // only a shorter one would be news
+			o.MaxDepth = len(v.History) - 1
+		}
+		r, err := walk.Run(ctx, c, o)
 		switch {
 		case errors.Is(err, walk.ErrCut):
 			continue
@@ -170,7 +174,7 @@ func (p *prover) naive(ctx context.Context) error {
 func (p *prover) count(c walk.Config, states int, held []walk.Promise) {
 	for k := range p.r.Verdicts {
 		v := &p.r.Verdicts[k]
-		if slices.Contains(held, v.Promise) && (v.Promise == walk.OneHolder) == c.Locks() {
+		if slices.Contains(held, v.Promise) {
 			v.Walks, v.States = v.Walks+1, v.States+states
 		}
 	}

@@ -160,7 +160,7 @@ func (s *naive) asks(out []naiveStep, i int) []naiveStep {
 		switch {
 		case fails == 1:
 			n.faults--
-			label += ", and fails, which is ignored"
+			label += ": that fails, and is ignored"
 		case o.op == rules.Delete:
 			n.val[side] = 0
 		default:

@@ -15,6 +15,9 @@ import (
 type Options struct {
 	// MaxStates ends the walk with ErrCut. 0: 2 billion.
 	MaxStates int
+	// MaxDepth ends the walk with ErrCut after histories of so many steps. 0: no
+	// bound.
+	MaxDepth int
 	// Workers is how many goroutines walk: 0 is one for each core.
 	Workers int
 	// Only: the walk passes over what breaks another promise, so that the
@@ -147,6 +150,9 @@ func (x *explorer) run(ctx context.Context) (Result, error) {
 		}
 		if r.States > x.opt.MaxStates {
 			return r, fmt.Errorf("%w after %d states", ErrCut, r.States)
+		}
+		if x.opt.MaxDepth > 0 && x.levels+1 >= x.opt.MaxDepth {
+			return r, fmt.Errorf("%w after histories of %d steps", ErrCut, x.opt.MaxDepth)
 		}
 		if x.opt.Progress != nil {
 			x.opt.Progress(r.States, r.Depth)

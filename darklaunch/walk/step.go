@@ -174,6 +174,9 @@ func (w *walker) call(s *state, i, j int, c rules.Call, o outcome) {
 	if w.explain {
 		args = []any{n.who(i), did, p.came(c, a, o)}
 	}
+	if w.explain && w.cfg.NoMarks && c.Kind == rules.PutMarkCall {
+		label += ": nothing is kept"
+	}
 	if p.m.Running() {
 		w.emit(&n, label, args...)
 		return

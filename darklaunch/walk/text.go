@@ -53,10 +53,8 @@ func (p *proc) does(c rules.Call) string {
 		return "reads " + st
 	case rules.MarkCall:
 		return "looks for marks in old"
-	case rules.SetCall:
+	case rules.SetCall, rules.ReviveCall:
 		return "sets " + val + " in " + st
-	case rules.ReviveCall:
-		return "sets " + val + " in " + st + ", and clears the tombstone"
 	case rules.DeleteCall:
 		return "deletes the session in " + st
 	case rules.BuryCall, rules.BuryIfCall:
@@ -91,11 +89,11 @@ func (p *proc) came(c rules.Call, a rules.Answer, o outcome) string {
 	case o == dead:
 		return ": old is dead"
 	case o == failed:
-		return ", and fails"
+		return ": that fails"
 	case o == lostApplied:
-		return ", and has no answer in time, though it took effect"
+		return ": no answer in time, though it takes effect"
 	case o == lostPending:
-		return ", and has no answer in time: it may still arrive"
+		return ": no answer in time; it may still arrive"
 	}
 	switch a {
 	case rules.Hit, rules.Same, rules.Lags:
