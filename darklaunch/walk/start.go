@@ -82,6 +82,10 @@ func (w *walker) start(s *state, slot int, a uint8, op rules.Op) {
 	}
 	p.m = rules.Start(op, w.phase(ag.rev).Position, w.envOf(s, a))
 	n.clients[slot] = p
+	if !w.explain { // the words cost more than the step
+		w.emit(&n, "")
+		return
+	}
 	w.emit(&n, "a client at %s (%s) %s", agentName(a), w.phase(ag.rev).Position, asks(op, p.val))
 }
 
@@ -138,7 +142,7 @@ func (w *walker) startUnlocks(s *state, slot int, a uint8) {
 		ag := &n.agents[a]
 		pos := w.phase(ag.rev).Position
 		n.clients[slot] = proc{agent: a, host: w.host(a), rev: ag.rev, val: g, m: rules.StartUnlock(pos, s.ledger.grant[g-1].where)}
-		w.emit(&n, "a client at %s (%s) %s", agentName(a), pos, asks(rules.Unlock, g))
+		w.emit(&n, "a client at %s (%s) gives the lock back (grant %d)", agentName(a), pos, g)
 	}
 }
 

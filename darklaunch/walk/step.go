@@ -297,7 +297,11 @@ func (w *walker) lateCalls(s *state) {
 			p.reg[l.call.Side.Other()] = l.src
 			n.late[i].applied = true
 			w.apply(&n, &p, l.call)
-			w.emit(&n, "late: %s %s", agentName(l.agent), p.does(l.call))
+			did := ""
+			if w.explain {
+				did = p.does(l.call)
+			}
+			w.emit(&n, "late: %s %s", agentName(l.agent), did)
 		}
 		n := *s
 		n.late[i] = late{}
