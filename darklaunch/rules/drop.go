@@ -15,6 +15,7 @@ const (
 	DirtyInMemory           // dirty is told to every reader, by the mark, not kept in memory
 	MarkMustStand           // no acknowledgement if the mark could not be written either
 	EvictedIsNoAnswer       // a miss in a store that evicts is no evidence
+	MirrorAfterAnswer       // in mirror new is written after the answer
 	SourceFirst             // writes go in the direction in which copies run
 	OldDecidesAdd           // up to read-new old decides an add
 	AddAsksNew              // read-new asks new too, before the id counts as free

@@ -34,15 +34,15 @@ func TakesNote(own uint64, n Note) (obey, stop bool) {
 
 // StartsFrom is the revision with which an agent may begin to serve, given what
 // it kept and the notes that it read before: the highest, however far ahead,
-// since it has served nothing older in this life. Not ok: the highest does not
-// list it.
+// since it has served nothing older in this life; 0: nobody knows one, and it is
+// not ready. Not ok: the highest does not list it.
 func StartsFrom(kept uint64, notes ...Note) (epoch uint64, ok bool) {
 	epoch, ok = kept, true
 	if dropped(StartReadsNotes) {
 		return epoch, ok
 	}
 	for _, n := range notes {
-		if n.Epoch > epoch || n.Epoch == epoch && !n.Listed {
+		if n.Epoch > epoch || n.Epoch == epoch && n.Epoch > 0 && !n.Listed {
 			epoch, ok = n.Epoch, n.Listed
 		}
 	}

@@ -135,6 +135,7 @@ var brokenRules = []brokenRule{
 	{"", rules.HostSettlesClean, "hosts: clients come through any host while marks stand", p2or3, 1, cfg("hosts: fenced to any host", 1, kinds(rules.Set, rules.Delete), hostScoped, errs(0, 1, 0))},
 	{"", rules.HostLocksBoth, "hosts: read-new locks on one host", holders, 0, cfg("hosts: any host", 2, kinds(LockKinds...), hostScoped)},
 	{"", rules.HostReverseFirst, "hosts: read-new to fenced without a reverse copy", p2or3, 0, cfg("hosts: any host to fenced", 1, kinds(rules.Set), hostScoped, path(settledAnyHost, at(position.ReadNew), at(position.Fenced)))},
+	{"", rules.MirrorAfterAnswer, "mirror writes new before the answer", []Promise{NewHurtsNobody}, 0, cfg("off, mirror", 1, kinds(rules.Set))},
 	{"", rules.LapseReleasesNothing, "fleet: a lapse releases a step", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete), befalls(Fleet{Cuts: 1}))},
 	{"", rules.ForgettingWaits, "fleet: a step does not wait for a forgotten agent", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete), befalls(Fleet{Cuts: 1, Forgets: 1}))},
 	{"", rules.UnlistedStops, "fleet: an agent that a note does not list goes on", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete), befalls(Fleet{Cuts: 1, Forgets: 1}))},

@@ -97,7 +97,7 @@ type proof struct {
 // proving runs it, and says every two seconds how far it is.
 func (a *app) proving(ctx context.Context, s prove.Setup, o prove.Options) (prove.Report, error) {
 	var mu sync.Mutex // guards now
-	now := ""
+	now := "proving: the first walk"
 	o.Progress = func(done, of, states int) {
 		mu.Lock()
 		defer mu.Unlock()
