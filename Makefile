@@ -34,9 +34,9 @@ demo: $(BIN)
 test: deps
 	$(GO) vet ./...
 	$(GO) vet -tags brokenrules ./darklaunch/...
-	$(GO) test -timeout 300s ./darklaunch/walk ./darklaunch/flags
-	$(GO) test -timeout 300s -tags brokenrules -run BrokenRules ./darklaunch/walk
-	$(GO) test -race -timeout 600s $$($(GO) list ./... | grep -v /darklaunch/walk)
+	$(GO) test -timeout 300s ./darklaunch/walk ./darklaunch/prove ./darklaunch/flags
+	$(GO) test -timeout 300s -tags brokenrules -run 'BrokenRules|KeptRules|TwoMove' ./darklaunch/walk
+	$(GO) test -race -timeout 600s $$($(GO) list ./... | grep -Ev '/darklaunch/(walk|prove)$$')
 
 # The long runs, by area.
 test-all: test test-walk test-php test-faults

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 	"github.com/seed-41165957/crossfade/migrate/book"
 )
@@ -158,14 +159,8 @@ func (m *Migration) acked(ctx context.Context, cur *revision, t *teller, oldDead
 		if r, err = m.meet(ctx, cur, replies); err != nil {
 			return nil, err
 		}
-		lagging := r.leftOut(max(m.lockTTL(), m.copyMost()))
-		for i := range replies {
-			a := &replies[i]
-			if why := lag(cur, a, r.Agents[a.addr], oldDead); why != "" {
-				lagging = append(lagging, Lagging{Name: a.name(), Addr: a.addr, Why: why})
-			}
-		}
-		if len(lagging) == 0 {
+		ms, lagging := r.fleet(cur, replies, oldDead, max(m.lockTTL(), m.copyMost()))
+		if rules.MayFollow(cur.def.Epoch, false, ms) {
 			return replies, nil
 		}
 		w := &Waiting{Epoch: cur.def.Epoch, Agents: lagging}

@@ -15,6 +15,7 @@ const (
 	DirtyInMemory           // dirty is told to every reader, by the mark, not kept in memory
 	MarkMustStand           // no acknowledgement if the mark could not be written either
 	EvictedIsNoAnswer       // a miss in a store that evicts is no evidence
+	MirrorAfterAnswer       // in mirror new is written after the answer
 	SourceFirst             // writes go in the direction in which copies run
 	OldDecidesAdd           // up to read-new old decides an add
 	AddAsksNew              // read-new asks new too, before the id counts as free
@@ -72,5 +73,20 @@ const (
 	NoCopyWhileSealed     // no copy runs in sealed
 	CrashMakesDirty       // an unclean end needs a new verification
 	BarrierBeforeCopy     // the copier waits for copies begun before the last acknowledgement
+	// Of a fleet.
+	AbsenceSaysNothing // a store without the note says nothing
+	UnlistedStops      // an agent that a higher note does not list stops
+	TwoBehindStops     // ... and so does one that missed more than one revision
+	StartReadsNotes    // an agent reads the notes before it serves
+	NoteOfThisLife     // an agent that starts takes back what its last life acknowledged by note
+	NotesOnlyRise      // a note is raised only
+	NotesComeFirst     // ... and before the revision is published
+	IntentIsRecorded   // ... and after the record holds it as what comes next
+	TakeoverLooks      // a server that takes over goes on from what anybody may have seen
+	ForgettingWaits    // a step waits until a forgotten agent must have stopped
+	ForgetsInTwo       // forgetting publishes two revisions
+	ForgetLocksRunOut  // ... and waits for the locks that it granted
+	ForgetMakesDirty   // ... and what it had queued needs a new verification
+	OvertakesNextTo    // a rollback overtakes only beside what an unfinished step left
 	ruleCount
 )

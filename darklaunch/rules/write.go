@@ -166,6 +166,11 @@ func (m *Machine) firstAnswer(s Side, a Answer) {
 	case position.Off:
 		m.done()
 	case position.Mirror:
+		if dropped(MirrorAfterAnswer) {
+			m.step = writeSecond
+			m.ask(m.callFor(s.Other()), s.Other())
+			return
+		}
 		m.effect(QueueWrite)
 		m.done()
 	case position.Cutover:

@@ -14,7 +14,11 @@ const (
 	NoLogout       Promise = "P1 no logout"
 	NoLostWrite    Promise = "P2 no lost write"
 	NoResurrection Promise = "P3 no resurrection"
+	NewHurtsNobody Promise = "P4 new never hurts old"
 	OneHolder      Promise = "locks: one holder"
+	// What the promises rest on.
+	OneApart   Promise = "fleet: one step apart"
+	OneContent Promise = "fleet: one content an epoch"
 )
 
 // Violation says what was broken and how it showed.
@@ -46,7 +50,7 @@ func (l *ledger) read(v, forbidden uint8) *Violation {
 	}
 	if v == 0 {
 		if !l.missingAllowed(forbidden) {
-			return &Violation{NoLogout, "answered missing, but it lives"}
+			return &Violation{NoLogout, "answered that there is no session, but it lives"}
 		}
 		return nil
 	}
@@ -57,7 +61,7 @@ func (l *ledger) read(v, forbidden uint8) *Violation {
 		// A refused add is a write without acknowledgement; it may show where
 		// nothing lives, never in the place of what does.
 		if !l.missingAllowed(forbidden) {
-			return &Violation{NoLogout, fmt.Sprintf("answered w%d, a refused add, in the place of what lives", v)}
+			return &Violation{NoLogout, fmt.Sprintf("answered value %d, a refused add, in the place of what lives", v)}
 		}
 		return nil
 	}
@@ -65,9 +69,9 @@ func (l *ledger) read(v, forbidden uint8) *Violation {
 		return nil
 	}
 	if l.deletes&l.acked&^forbidden != 0 {
-		return &Violation{NoResurrection, fmt.Sprintf("answered w%d, deleted since", v)}
+		return &Violation{NoResurrection, fmt.Sprintf("answered value %d, deleted since", v)}
 	}
-	return &Violation{NoLostWrite, fmt.Sprintf("answered w%d, overwritten since", v)}
+	return &Violation{NoLostWrite, fmt.Sprintf("answered value %d, overwritten since", v)}
 }
 
 // finish judges the reply of a client's operation, and of a copy notes that it
@@ -92,6 +96,9 @@ func (w *walker) finish(n *state, p *proc, i int) *Violation {
 			}
 		}
 		return nil
+	}
+	if r == rules.Error && unfenced(p) && n.faultsOld == uint8(w.cfg.FaultsOld) {
+		return &Violation{NewHurtsNobody, "an error, though old did not fail"}
 	}
 	switch p.m.Op() {
 	case rules.Get:
@@ -121,6 +128,11 @@ func (w *walker) finish(n *state, p *proc, i int) *Violation {
 		}
 	}
 	return nil
+}
+
+// unfenced: the operation belongs to old alone.
+func unfenced(p *proc) bool {
+	return p.m.Position() == position.Off || p.m.Position() == position.Mirror
 }
 
 func judgeGet(l *ledger, p *proc, forbidden uint8) *Violation {
@@ -192,13 +204,13 @@ func (n *state) probe(w *walker) *Violation {
 		}
 		p := proc{agent: a, tok: nobody}
 		p.host = w.host(a)
-		p.m = rules.Start(rules.Get, w.cfg.Path[n.agents[a].rev].Position, w.envOf(n, a))
+		p.m = rules.Start(rules.Get, w.phase(n.agents[a].rev).Position, w.envOf(n, a))
 		for p.m.Running() {
 			for j, c := range p.m.Calls() {
 				if c.Kind == rules.NoCall {
 					continue
 				}
-				if c.Side == rules.Old && w.cfg.Path[n.rev].OldDead {
+				if c.Side == rules.Old && w.phase(n.rev).OldDead {
 					p.m.Answer(j, rules.Err)
 				} else {
 					p.m.Answer(j, w.apply(n, &p, c))
@@ -207,7 +219,7 @@ func (n *state) probe(w *walker) *Violation {
 			}
 		}
 		if v := judgeGet(&n.ledger, &p, n.ledger.superseded); v != nil {
-			v.Text = "a read at " + agentName(a) + " is " + v.Text
+			v.Text = "a client that reads at " + agentName(a) + " is " + v.Text
 			return v
 		}
 	}

@@ -41,7 +41,28 @@ type Config struct {
 	Losses int
 	// Evictions is how often new throws the session out.
 	Evictions int
+	// Unacked: revisions follow each other without anybody's acknowledgement, as
+	// from a flag source that nobody answers.
+	Unacked bool
+	// NoMarks: what new did not take is noted nowhere.
+	NoMarks bool
+	// Fleet is what may befall revisions on their way. The zero value: every
+	// revision reaches every agent.
+	Fleet Fleet
 }
+
+// Fleet says how often what may befall the fleet. With any of it set, a revision
+// is published step by step, and stands in a note in both stores.
+type Fleet struct {
+	Cuts     int  // agents cut off from every server, until the end
+	Forgets  int  // agents cut off that the operator forgets, though they serve
+	Kills    int  // servers killed, or stopped for long, while they publish
+	Losses   int  // times that old loses its note
+	Rollback int  // times that somebody goes one phase back before the step is acknowledged
+	Stale    bool // an agent that crashes may come back with the revision before
+}
+
+func (c *Config) fleet() bool { return c.Fleet != Fleet{} }
 
 // Bounds of the model.
 const (
@@ -53,3 +74,6 @@ const (
 	copier    = agents // index of the copier among the tasks
 	nobody    = 0xff
 )
+
+// Locks tells whether the walk is about locks.
+func (c *Config) Locks() bool { return len(c.Kinds) > 0 && c.Kinds[0] == rules.Lock }

@@ -36,7 +36,7 @@ func (p place) String() string {
 	case inNew:
 		return "new"
 	}
-	return "B's old"
+	return "web-2's old"
 }
 
 // host is whose old an agent sees.
@@ -70,7 +70,10 @@ func (c *Config) env(p Phase) rules.Env {
 // reachable tells whether clients come to an agent now: where each host has an
 // old of its own they stay with one until every host may serve them.
 func (s *state) reachable(w *walker, a uint8) bool {
-	return !w.cfg.HostScoped || a == 0 || w.cfg.Path[s.rev].Free
+	if s.fleet.agents[a].stopped {
+		return false
+	}
+	return !w.cfg.HostScoped || a == 0 || w.phase(s.rev).Free
 }
 
 // sees tells whether an operation sees the marks of an agent.

@@ -8,40 +8,51 @@ import (
 // revisions lets agents take the newest revision, and the orchestrator publish
 // the next one where the gate is open.
 func (w *walker) revisions(s *state) {
+	if w.cfg.fleet() {
+		w.fleet(s)
+		return
+	}
 	for a := range uint8(agents) {
 		if s.agents[a].rev < s.rev {
 			n := *s
-			n.agents[a].rev++
-			w.emit(&n, "%s: takes revision %s", agentName(a), w.cfg.Path[n.agents[a].rev])
+			n.agents[a].rev += oneOn
+			w.emit(&n, "%s takes revision %s", agentName(a), w.phase(n.agents[a].rev))
 		}
 	}
-	if int(s.rev)+1 < len(w.cfg.Path) && s.gate(w, w.cfg.Path[s.rev], w.cfg.Path[s.rev+1]) {
+	if w.hasNext(s.rev) && s.gate(w, s.rev+oneOn) {
 		n := *s
-		n.rev++
-		if ph := w.cfg.Path[n.rev]; ph.Position == position.Back || ph.Env&rules.Recovering != 0 || ph.Free {
-			n.reversed = 0
-		}
-		w.emit(&n, "orchestrator: publishes %s", w.cfg.Path[n.rev])
+		n.publish(w, s.rev+oneOn)
+		w.emit(&n, "the next revision is published: %s", w.phase(n.rev))
+	}
+}
+
+func (w *walker) hasNext(rev uint8) bool { return int(contentOf(rev))+1 < len(w.cfg.Path) }
+
+// publish makes a revision the newest one.
+func (s *state) publish(w *walker, rev uint8) {
+	s.rev = rev
+	if ph := w.phase(rev); ph.Position == position.Back || ph.Env&rules.Recovering != 0 || ph.Free {
+		s.reversed = 0
 	}
 }
 
 // acked: the agent has taken the newest revision, and nothing older is running,
 // queued, unknown or locked.
-func (s *state) acked(a uint8) bool {
-	if s.agents[a].rev != s.rev {
-		return false
-	}
+func (s *state) acked(a uint8) bool { return s.agents[a].rev >= s.rev && s.settled(a, s.rev) }
+
+// settled: nothing that the agent began before a revision is left.
+func (s *state) settled(a, rev uint8) bool {
 	if !rules.Dropped(rules.AckWaitsForOperations) {
 		for i := range s.clients {
-			if p := &s.clients[i]; p.m.Active() && p.agent == a && p.rev < s.rev {
+			if p := &s.clients[i]; p.m.Active() && p.agent == a && p.rev < rev {
 				return false
 			}
 		}
-		if t := &s.tasks[a]; t.m.Active() && t.rev < s.rev && !isMirror(t.m.Op()) {
+		if t := &s.tasks[a]; t.m.Active() && t.rev < rev && !isMirror(t.m.Op()) {
 			return false
 		}
 	}
-	if !rules.Dropped(rules.AckWaitsForQueue) && s.queued(a, s.rev) {
+	if !rules.Dropped(rules.AckWaitsForQueue) && s.queued(a, rev) {
 		return false
 	}
 	if !rules.Dropped(rules.AckWaitsForCalls) && (s.unknown(a, rules.Old) || s.unknown(a, rules.New)) {
@@ -49,7 +60,7 @@ func (s *state) acked(a uint8) bool {
 	}
 	if !rules.Dropped(rules.AckWaitsForLocks) {
 		for g := uint8(0); g < s.ledger.grants; g++ {
-			if r := &s.ledger.grant[g]; r.out && r.agent == a && r.rev < s.rev {
+			if r := &s.ledger.grant[g]; r.out && r.agent == a && r.rev < rev {
 				return false
 			}
 		}
@@ -58,6 +69,12 @@ func (s *state) acked(a uint8) bool {
 }
 
 func (s *state) allAcked(w *walker) bool {
+	switch {
+	case w.cfg.Unacked:
+		return true
+	case w.cfg.fleet():
+		return s.mayFollow(false)
+	}
 	ok := 0
 	for a := range uint8(agents) {
 		if s.acked(a) {
@@ -68,10 +85,11 @@ func (s *state) allAcked(w *walker) bool {
 }
 
 // gate tells whether the next revision may be published.
-func (s *state) gate(w *walker, from, to Phase) bool {
-	if !s.allAcked(w) {
-		return false
-	}
+func (s *state) gate(w *walker, next uint8) bool { return s.allAcked(w) && s.open(w, s.rev, next) }
+
+// open tells the same of all but the acknowledgements.
+func (s *state) open(w *walker, at, next uint8) bool {
+	from, to := w.phase(at), w.phase(next)
 	if s.tasks[copier].m.Active() && !rules.Dropped(rules.NoCopyWhileSealed) {
 		return false
 	}
@@ -151,6 +169,9 @@ func (w *walker) crashes(s *state) {
 		return
 	}
 	for a := range uint8(agents) {
+		if s.fleet.agents[a].stopped {
+			continue
+		}
 		w.crash(s, a, false)
 		if s.freeLate() >= 0 && s.pendingChange(a) != nil {
 			w.crash(s, a, true)
@@ -172,32 +193,50 @@ func (w *walker) crash(s *state, a uint8, pending bool) {
 	n := *s
 	n.crashes--
 	if pending { // what was on its way may still arrive
-		p := n.pendingChange(a)
-		c := p.m.Calls()[0]
-		n.late[n.freeLate()] = late{call: c, agent: a, host: p.host, val: p.val, src: p.source(c.Side), tokGood: p.tokGood, tokVal: p.tokVal}
+		n.pend(a)
 	}
-	ag := &n.agents[a]
-	// What was queued, or dirty in memory without a mark, is forgotten: nothing
-	// is known to be verified any more.
-	if (s.queued(a, nobody) || ag.dirtyNew) && !rules.Dropped(rules.CrashMakesDirty) {
-		n.verified = 0
-	}
-	if ag.dirtyOld && !rules.Dropped(rules.CrashMakesDirty) {
-		n.reversed = 0
-	}
-	*ag = agent{rev: ag.rev}
-	for i := range n.clients {
-		if n.clients[i].m.Active() && n.clients[i].agent == a {
-			n.clients[i] = proc{}
-		}
-	}
-	n.tasks[a] = proc{}
+	n.unclean(s, a)
+	n.drop(a)
 	n.tasks[copier] = proc{} // it cannot tell what the agent forgot: it begins again
-	label := "%s: crashes and comes back empty"
+	if w.cfg.fleet() {
+		w.restart(&n, a, pending)
+		return
+	}
+	label := "%s crashes and comes back empty"
 	if pending {
 		label += ", its last call still on the way"
 	}
 	w.emit(&n, label, agentName(a))
+}
+
+// pend leaves an agent's outstanding change on the way to its store.
+func (s *state) pend(a uint8) {
+	p := s.pendingChange(a)
+	c := p.m.Calls()[0]
+	s.late[s.freeLate()] = late{call: c, agent: a, host: p.host, val: p.val, src: p.source(c.Side), tokGood: p.tokGood, tokVal: p.tokVal}
+}
+
+// unclean takes an agent's memory. What was queued, or dirty without a mark, is
+// forgotten: nothing is known to be verified any more.
+func (s *state) unclean(was *state, a uint8) {
+	ag := &s.agents[a]
+	if (was.queued(a, nobody) || ag.dirtyNew) && !rules.Dropped(rules.CrashMakesDirty) {
+		s.verified = 0
+	}
+	if ag.dirtyOld && !rules.Dropped(rules.CrashMakesDirty) {
+		s.reversed = 0
+	}
+	*ag = agent{rev: ag.rev}
+}
+
+// drop ends what an agent was doing, without an answer to anybody.
+func (s *state) drop(a uint8) {
+	for i := range s.clients {
+		if s.clients[i].m.Active() && s.clients[i].agent == a {
+			s.clients[i] = proc{}
+		}
+	}
+	s.tasks[a] = proc{}
 }
 
 // expiry lets new evict, and tombstones end: they outlive every copy and every unknown call.

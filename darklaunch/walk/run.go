@@ -15,8 +15,14 @@ import (
 type Options struct {
 	// MaxStates ends the walk with ErrCut. 0: 2 billion.
 	MaxStates int
+	// MaxDepth ends the walk with ErrCut after histories of so many steps. 0: no
+	// bound.
+	MaxDepth int
 	// Workers is how many goroutines walk: 0 is one for each core.
 	Workers int
+	// Only: the walk passes over what breaks another promise, so that the
+	// history is the shortest for this one. Empty: the first that breaks.
+	Only Promise
 	// Progress is told the number of states from time to time.
 	Progress func(states, depth int)
 }
@@ -69,7 +75,11 @@ func (c *Config) validate() error {
 	if len(c.Path) == 0 || len(c.Path) > 12 {
 		return errors.New("walk: a path has 1 to 12 phases")
 	}
-	if c.Ops < 1 || c.Ops > 5 || c.Late > lateSize {
+	least := 1
+	if c.fleet() { // what the promises rest on is looked at without a client
+		least = 0
+	}
+	if c.Ops < least || c.Ops > 5 || c.Late > lateSize {
 		return fmt.Errorf("walk: 1 to 5 operations and at most %d late calls, got %d and %d", lateSize, c.Ops, c.Late)
 	}
 	return nil
@@ -114,7 +124,7 @@ func (x *explorer) states() int {
 }
 
 func (x *explorer) walker() *walker {
-	w := &walker{cfg: x.cfg}
+	w := &walker{cfg: x.cfg, only: x.opt.Only}
 	for _, p := range x.cfg.Path {
 		w.env = append(w.env, x.cfg.env(p))
 	}
@@ -140,6 +150,9 @@ func (x *explorer) run(ctx context.Context) (Result, error) {
 		}
 		if r.States > x.opt.MaxStates {
 			return r, fmt.Errorf("%w after %d states", ErrCut, r.States)
+		}
+		if x.opt.MaxDepth > 0 && x.levels+1 >= x.opt.MaxDepth {
+			return r, fmt.Errorf("%w after histories of %d steps", ErrCut, x.opt.MaxDepth)
 		}
 		if x.opt.Progress != nil {
 			x.opt.Progress(r.States, r.Depth)

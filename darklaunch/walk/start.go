@@ -80,14 +80,18 @@ func (w *walker) start(s *state, slot int, a uint8, op rules.Op) {
 	if op == rules.Add {
 		p.early = l.acked // an add is judged as a read and as a write
 	}
-	p.m = rules.Start(op, w.cfg.Path[ag.rev].Position, w.envOf(s, a))
+	p.m = rules.Start(op, w.phase(ag.rev).Position, w.envOf(s, a))
 	n.clients[slot] = p
-	w.emit(&n, "client at %s (%s): %s%s", agentName(a), w.cfg.Path[ag.rev].Position, op, writeName(op, p.val))
+	if !w.explain { // the words cost more than the step
+		w.emit(&n, "")
+		return
+	}
+	w.emit(&n, "a client at %s (%s) %s", agentName(a), w.phase(ag.rev).Position, asks(op, p.val))
 }
 
 // envOf is what the agent knows when an operation begins.
 func (w *walker) envOf(s *state, a uint8) rules.Env {
-	e := w.env[s.agents[a].rev]
+	e := w.envAt(s.agents[a].rev)
 	if s.behind[a] {
 		e |= rules.Behind
 	}
@@ -104,7 +108,7 @@ func (s *state) mayWrite(w *walker, a uint8) bool {
 			}
 		}
 	}
-	switch w.cfg.Path[s.agents[a].rev].Position {
+	switch w.phase(s.agents[a].rev).Position {
 	case position.Off, position.Mirror, position.Cutover:
 		return true
 	}
@@ -136,9 +140,9 @@ func (w *walker) startUnlocks(s *state, slot int, a uint8) {
 		n.ops--
 		n.ledger.held &^= bit(g)
 		ag := &n.agents[a]
-		pos := w.cfg.Path[ag.rev].Position
+		pos := w.phase(ag.rev).Position
 		n.clients[slot] = proc{agent: a, host: w.host(a), rev: ag.rev, val: g, m: rules.StartUnlock(pos, s.ledger.grant[g-1].where)}
-		w.emit(&n, "client at %s (%s): unlock %d", agentName(a), pos, g)
+		w.emit(&n, "a client at %s (%s) gives the lock back (grant %d)", agentName(a), pos, g)
 	}
 }
 
@@ -146,29 +150,29 @@ func (w *walker) startUnlocks(s *state, slot int, a uint8) {
 // copies.
 func (w *walker) background(s *state) {
 	for a := range uint8(agents) {
-		if s.tasks[a].m.Active() {
+		if s.tasks[a].m.Active() || s.fleet.agents[a].stopped {
 			continue
 		}
 		ag := &s.agents[a]
-		pos := w.cfg.Path[ag.rev].Position
+		pos := w.phase(ag.rev).Position
 		if q := ag.queue[0]; q.op != rules.None {
 			n := *s
 			m := &n.agents[a]
 			copy(m.queue[:], m.queue[1:])
 			m.queue[queueSize-1] = queued{}
-			n.tasks[a] = proc{agent: a, host: w.host(a), rev: q.rev, val: q.val, m: rules.Start(q.op, w.cfg.Path[q.rev].Position, w.env[q.rev])}
-			w.emit(&n, "%s: delivers %s%s", agentName(a), q.op, writeName(q.op, q.val))
+			n.tasks[a] = proc{agent: a, host: w.host(a), rev: q.rev, val: q.val, m: rules.Start(q.op, w.phase(q.rev).Position, w.envAt(q.rev))}
+			w.emit(&n, "%s begins to deliver a %s to the other store", agentName(a), q.op)
 		}
 		if ag.refill && pos == position.ReadNew {
 			n := *s
 			n.agents[a].refill = false
 			if s.behind[a] {
-				w.emit(&n, "%s: no refill while old is behind", agentName(a))
+				w.emit(&n, "%s makes no refill while old is behind", agentName(a))
 			} else {
 				w.task(&n, a, rules.Refill)
 			}
 		}
-		recovering := w.env[ag.rev]&rules.Recovering != 0
+		recovering := w.envAt(ag.rev)&rules.Recovering != 0
 		if ag.dirtyNew && s.mayRepair(a) && !recovering &&
 			(pos == position.Fenced || pos == position.ReadNew || rules.Dropped(rules.NoCopyWhileSealed) && pos == position.Sealed) {
 			n := *s
@@ -179,15 +183,15 @@ func (w *walker) background(s *state) {
 	// The copier waits until what agents copied before the last acknowledgement
 	// has ended: a source read before a delete that nobody remembers may be on
 	// its way.
-	if !s.tasks[copier].m.Active() && s.allAcked(w) && (!s.copying() || rules.Dropped(rules.BarrierBeforeCopy)) {
-		ph := w.cfg.Path[s.rev]
+	if !s.tasks[copier].m.Active() && s.allAcked(w) && s.fleet.still() && (!s.copying() || rules.Dropped(rules.BarrierBeforeCopy)) {
+		ph := w.phase(s.rev)
 		switch {
 		case (ph.Position == position.Fenced || rules.Dropped(rules.NoCopyWhileSealed) && ph.Position == position.Sealed) && (s.verified&^purged != w.cfg.hosts() || rules.Dropped(rules.NoCopyWhileSealed)):
 			if w.cfg.HostScoped && s.verified&purged == 0 && !rules.Dropped(rules.HostPurgesFirst) {
 				n := *s
 				n.verified |= purged
 				n.remove(&n.tasks[copier], inNew)
-				w.emit(&n, "copier: removes what new holds")
+				w.emit(&n, "the copier removes what new holds")
 				break
 			}
 			w.copies(s, rules.Copy, s.verified&^purged)
@@ -206,8 +210,8 @@ func (s *state) mayRepair(a uint8) bool {
 
 func (w *walker) task(n *state, a uint8, op rules.Op) {
 	rev := n.agents[a].rev
-	n.tasks[a] = proc{agent: a, host: w.host(a), rev: rev, m: rules.Start(op, w.cfg.Path[rev].Position, w.env[rev])}
-	w.emit(n, "%s: begins a %s", agentName(a), op)
+	n.tasks[a] = proc{agent: a, host: w.host(a), rev: rev, m: rules.Start(op, w.phase(rev).Position, w.envAt(rev))}
+	w.emit(n, "%s begins a %s", agentName(a), op)
 }
 
 // copies lets the copier begin on a host: one where it has not been, or any
@@ -225,8 +229,8 @@ func (w *walker) copies(s *state, op rules.Op, done uint8) {
 				}
 			}
 		}
-		n.tasks[copier] = proc{agent: nobody, host: h, rev: n.rev, m: rules.Start(op, w.cfg.Path[n.rev].Position, w.env[n.rev])}
-		w.emit(&n, "copier%s: begins a %s", hostName(w, h), op)
+		n.tasks[copier] = proc{agent: nobody, host: h, rev: n.rev, m: rules.Start(op, w.phase(n.rev).Position, w.envAt(n.rev))}
+		w.emit(&n, "the copier%s begins a %s", hostName(w, h), op)
 	}
 }
 

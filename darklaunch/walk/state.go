@@ -32,6 +32,8 @@ type state struct {
 	verified uint8 // hosts (bits) on which a backfill and verification ran since the fence
 	reversed uint8 // the same in rollback
 
+	fleet fleet
+
 	ops, faultsOld, faultsNew, faults, lates, crashes, evictions, losses uint8 // what is left
 }
 
@@ -160,4 +162,7 @@ func (s *state) begin(c *Config) {
 	s.lates, s.crashes = uint8(c.Late), uint8(c.Crashes)
 	s.evictions = uint8(c.Evictions)
 	s.losses = uint8(c.Losses)
+	if c.fleet() {
+		s.fleet.begin(s, c)
+	}
 }

@@ -12,6 +12,7 @@ type walker struct {
 	cfg    *Config
 	env    []rules.Env // of each phase
 	out    []state
+	only   Promise    // the one that is looked at; empty: all
 	broken *Violation // found while making the last successor
 	// explain makes labels for the successors, for a history.
 	explain bool
@@ -53,8 +54,12 @@ func (w *walker) emit(n *state, format string, args ...any) {
 	if w.broken != nil {
 		return
 	}
-	if v := n.probe(w); v != nil {
+	if v := n.probe(w); v != nil && w.looksAt(v) {
 		w.broken = v
+	} else if w.cfg.fleet() {
+		if v := n.together(w); v != nil && w.looksAt(v) {
+			w.broken = v
+		}
 	}
 	n.canonical()
 	w.out = append(w.out, *n)
@@ -67,9 +72,15 @@ func (w *walker) emit(n *state, format string, args ...any) {
 	}
 }
 
+func (w *walker) looksAt(v *Violation) bool { return w.only == "" || w.only == v.Promise }
+
 // violated ends the walk with the step that is being made.
 func (w *walker) violated(n *state, v *Violation, format string, args ...any) {
 	if w.broken != nil {
+		return
+	}
+	if !w.looksAt(v) {
+		w.emit(n, format, args...)
 		return
 	}
 	w.broken = v
@@ -97,6 +108,10 @@ func (w *walker) calls(s *state, i int) {
 		if c.Kind == rules.NoCall || w.broken != nil {
 			continue
 		}
+		if i < clients && c.Side == rules.New && unfenced(p) {
+			w.violated(s, &Violation{NewHurtsNobody, "a client waits for new"}, "%s asks new", agentName(p.agent))
+			return
+		}
 		if c.Kind == rules.WaitCall {
 			if s.readsBefore(i - clients) {
 				continue
@@ -104,7 +119,7 @@ func (w *walker) calls(s *state, i int) {
 			w.call(s, i, j, c, answered)
 			continue
 		}
-		if c.Side == rules.Old && w.cfg.Path[s.rev].OldDead {
+		if c.Side == rules.Old && w.phase(s.rev).OldDead {
 			w.call(s, i, j, c, dead)
 			continue
 		}
@@ -127,7 +142,10 @@ func (w *walker) calls(s *state, i int) {
 func (w *walker) call(s *state, i, j int, c rules.Call, o outcome) {
 	n := *s
 	p := n.proc(i)
-	a := rules.Err
+	a, did := rules.Err, ""
+	if w.explain {
+		did = p.does(c)
+	}
 	if o != answered && o != dead {
 		n.fault(c.Side)
 	}
@@ -136,8 +154,8 @@ func (w *walker) call(s *state, i, j int, c rules.Call, o outcome) {
 		held := n.val[inNew]
 		a = w.apply(&n, p, c)
 		if a == rules.OK && c == (rules.Call{Kind: rules.SwapCall, Side: rules.New}) && s.lost && n.val[inNew] == s.row && s.row < held {
-			w.violated(&n, &Violation{NoLostWrite, fmt.Sprintf("w%d, which old's slow tier had kept, was put over w%d", n.val[inNew], held)},
-				"%s: %s", n.who(i), c.Kind)
+			w.violated(&n, &Violation{NoLostWrite, fmt.Sprintf("value %d, which old's slow tier had kept, was put over value %d", n.val[inNew], held)},
+				"%s %s", n.who(i), p.does(c))
 			return
 		}
 	case lostApplied, lostPending:
@@ -152,20 +170,20 @@ func (w *walker) call(s *state, i, j int, c rules.Call, o outcome) {
 	}
 	p.m.Answer(j, a)
 	w.effects(&n, p, i)
-	label, args := "%s: %s %s: %s", []any{}
+	label, args := "%s %s%s", []any{}
 	if w.explain {
-		args = []any{n.who(i), c.Kind, c.Side, a}
-		if o == lostApplied {
-			label = "%s: %s %s: %s (it took effect)"
-		}
+		args = []any{n.who(i), did, p.came(c, a, o)}
+	}
+	if w.explain && w.cfg.NoMarks && c.Kind == rules.PutMarkCall {
+		label += ": nothing is kept"
 	}
 	if p.m.Running() {
 		w.emit(&n, label, args...)
 		return
 	}
-	if w.explain {
-		label += " -> %s"
-		args = append(args, replyText(p))
+	if w.explain && i < clients {
+		label += "; the client is told: %s"
+		args = append(args, told(p))
 	}
 	v := w.finish(&n, p, i)
 	*n.proc(i) = proc{}
@@ -279,10 +297,14 @@ func (w *walker) lateCalls(s *state) {
 			p.reg[l.call.Side.Other()] = l.src
 			n.late[i].applied = true
 			w.apply(&n, &p, l.call)
-			w.emit(&n, "late: %s %s of agent %s arrives", l.call.Kind, l.call.Side, agentName(l.agent))
+			did := ""
+			if w.explain {
+				did = p.does(l.call)
+			}
+			w.emit(&n, "late: %s %s", agentName(l.agent), did)
 		}
 		n := *s
 		n.late[i] = late{}
-		w.emit(&n, "late: %s %s of agent %s can no longer arrive", l.call.Kind, l.call.Side, agentName(l.agent))
+		w.emit(&n, "%s learns that its call to %s can no longer arrive", agentName(l.agent), l.call.Side)
 	}
 }

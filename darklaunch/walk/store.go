@@ -92,6 +92,9 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		s.remove(p, side)
 		return rules.OK
 	case rules.PutMarkCall:
+		if w.cfg.NoMarks {
+			return rules.OK
+		}
 		if rules.Dropped(rules.MarkIsASet) {
 			s.mark = [agents]uint8{}
 		}

@@ -57,6 +57,9 @@ func Routes() []Route {
 	}
 }
 
+// InNewFirst tells whether clients read new where the route begins.
+func (r Route) InNewFirst() bool { return r.Path[0].inNew() }
+
 func (r Route) config(name string, kinds []rules.Op, ops int) Config {
 	return Config{Name: r.Name + ": " + name, Path: r.Path, Kinds: kinds, Ops: ops}
 }
@@ -109,7 +112,7 @@ func Cut() []Config {
 		c.faults(r, 1, 1)
 		cs = append(cs, c)
 	}
-	for _, r := range hostRoutes() {
+	for _, r := range HostRoutes() {
 		c := r.config("3 operations", SessionKinds, 3)
 		c.HostScoped = true
 		cs = append(cs, c)
@@ -122,12 +125,13 @@ func Cut() []Config {
 		c.faults(r, 1, 1)
 		cs = append(cs, c)
 	}
+	cs = append(cs, FleetWalks()...)
 	return append(cs, Routes()[4].config("4 operations", SessionKinds, 4))
 }
 
-// hostRoutes are the walks where each host has an old of its own: the way to
+// HostRoutes are the walks where each host has an old of its own: the way to
 // where clients may come through any host, and back.
-func hostRoutes() []Route {
+func HostRoutes() []Route {
 	mirror, fenced, readNew, sealed := at(position.Mirror), at(position.Fenced), at(position.ReadNew), at(position.Sealed)
 	cutover, back := at(position.Cutover), at(position.Back)
 	free := func(p Phase) Phase { p.Free = true; return p }

@@ -33,7 +33,7 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, initVerb, agentVerb, serverVerb, agentsVerb, checkVerb, observeVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, reapVerb, explainVerb, divergencesVerb,
+	demoVerb, initVerb, agentVerb, serverVerb, agentsVerb, checkVerb, proveVerb, observeVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, reapVerb, explainVerb, divergencesVerb,
 	declareDownVerb, recoverVerb,
 }
 
@@ -106,6 +106,9 @@ func (a *app) end(err error) int {
 		return Done
 	}
 	code := codeOf(err)
+	if a.json && errors.Is(err, errNotHeld) {
+		return code // its report is the one document
+	}
 	if a.json {
 		a.print(failure(err, code))
 		return code
