@@ -67,8 +67,14 @@ func (s *Server) serveAgent(ctx context.Context, t *tunnel.Tunnel, hello tunnel.
 	if other := s.twin(ctx, hello.Name, st.Start); other {
 		return errors.New("another agent that runs now has this name: give each its own agent.name")
 	}
-	if err := s.signOn(ctx, hello, st.Start); err != nil {
+	added, err := s.signOn(ctx, hello, st.Start)
+	if err != nil {
 		return err
+	}
+	if added {
+		if err := s.m.Announce(ctx); err != nil {
+			s.log.Warn("the stores do not name a new agent yet", "agent", hello.Name, "error", err)
+		}
 	}
 	if !s.roster.connected(hello.Name, t) {
 		return nil
@@ -99,23 +105,24 @@ func (s *Server) twin(ctx context.Context, name, start string) bool {
 }
 
 // signOn adds an agent to the roster before it is given anything.
-func (s *Server) signOn(ctx context.Context, hello tunnel.Hello, start string) error {
+func (s *Server) signOn(ctx context.Context, hello tunnel.Hello, start string) (added bool, err error) {
 	p, err := s.roster.load(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if m, ok := p.Agents[hello.Name]; ok && m.Start == start && m.Away == nil && m.Version == hello.Version {
-		return nil
+		return false, nil
 	}
-	return s.roster.change(ctx, func(p *members) error {
+	err = s.roster.change(ctx, func(p *members) error {
 		m, ok := p.Agents[hello.Name]
-		if !ok {
+		if added = !ok; added {
 			m.Joined = time.Now().UTC()
 		}
 		m.Name, m.Version, m.Start, m.Away = hello.Name, hello.Version, start, nil
 		p.Agents[hello.Name] = m
 		return nil
 	})
+	return added, err
 }
 
 // feed gives an agent each revision, until ctx ends.
