@@ -1,7 +1,10 @@
 package cutoff
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/migrate"
 )
 
 // TestServer: agents come, go, are cut off, forgotten and wake up, with a server
@@ -98,6 +102,27 @@ func TestServer(t *testing.T) {
 	if out := do("agents", "list"); strings.Count(out, "since") != 3 {
 		t.Errorf("the roster:\n%s", out)
 	}
+
+	// Somebody goes to old past the agents: more than this test itself.
+	past := func() (n int) {
+		t.Helper()
+		var b migrate.Bypass
+		out, _ := exec.Command(binary(t), "bypass", "--json", "--config", config).Output() // exit code 1: somebody does
+		if err := json.NewDecoder(bytes.NewReader(out)).Decode(&b); err != nil || b.Error != "" || len(b.Unsaid) > 0 {
+			t.Fatalf("bypass: %v\n%s", err, out)
+		}
+		for _, s := range b.Strangers {
+			n += s.Connections
+		}
+		return n
+	}
+	before := past()
+	stranger, err := net.Dial("tcp", f.old.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, 5*time.Second, "bypass finds a client of old", func() bool { return past() == before+1 })
+	stranger.Close()
 
 	// Frozen, forgotten, and awake again: it stops before it answers by what it
 	// had for long.
