@@ -2,11 +2,13 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -288,6 +290,48 @@ func TestRollbackOvertakes(t *testing.T) {
 		t.Fatalf("rollback: %+v, %v", res, err)
 	}
 	<-done
+}
+
+// TestOlderAgent: an agent of the version before, which does not know the newer
+// questions and answers with fields that this one does not know, is moved as any.
+func TestOlderAgent(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.agentThrough("web-1", t.TempDir(), r.options(), func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			switch q.URL.Path {
+			case "/v1/status":
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, q)
+				var fields map[string]any
+				if err := json.Unmarshal(rec.Body.Bytes(), &fields); err != nil {
+					t.Error(err)
+				}
+				for _, newer := range []string{"notes", "stopped", "tombstones", "bypassed"} {
+					delete(fields, newer)
+				}
+				fields["of_another_version"] = map[string]any{"x": 1}
+				json.NewEncoder(w).Encode(fields)
+			case "/v1/flags", "/v1/barrier", "/v1/verified", "/v1/marks":
+				h.ServeHTTP(w, q)
+			default:
+				http.NotFound(w, q)
+			}
+		})
+	})
+	r.ready(a)
+	r.fill(20)
+	r.ramp("mirror", 100)
+	c := r.client()
+	if _, err := c.Backfill(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Verify(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	r.ramp("read-new", 100)
+	if o, err := c.Overview(t.Context()); err != nil || o.ReadNew != 10_000 || !o.Agents[0].Acknowledged {
+		t.Errorf("status: %+v, %v", o, err)
+	}
 }
 
 // TestToken: without it nothing is told and nothing moves, and it is not shown.
