@@ -159,6 +159,42 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// TestForgottenElsewhere: an agent that only the other server reaches is
+// forgotten, and runs. It either is in the roster again, and steps wait for it, or
+// gets nothing more.
+func TestForgottenElsewhere(t *testing.T) {
+	r := newRig(t, 2, "web-1")
+	all := r.servers
+	lead := 0
+	r.until("a server to lead", func() bool {
+		for i, s := range all {
+			if s.leads() {
+				lead = i
+				return true
+			}
+		}
+		return false
+	})
+	r.servers = []*testServer{all[1-lead]}
+	web2 := r.agent("web-2", t.TempDir())
+	r.servers = all
+	r.ready(r.agents["web-1"], web2)
+	r.until("both in the roster", func() bool { return len(r.names()) == 2 })
+	if _, err := r.client().Forget(t.Context(), "web-2", nil); err != nil {
+		t.Fatal(err)
+	}
+	listed := slices.Contains(r.names(), "web-2")
+	epoch := web2.kept.Current().Epoch()
+	_, err := r.client(func(o *ClientOptions) { o.Wait = 2 * time.Second }).Ramp(t.Context(), "mirror", 1_000, nil)
+	switch now := web2.kept.Current().Epoch(); {
+	case listed && err != nil && !slices.Contains(r.names(), "web-2"):
+		t.Errorf("it was in the roster, and the step failed: %v", err)
+	case !listed && now > epoch:
+		t.Errorf("it is in no roster, and went from revision %d to %d", epoch, now)
+	}
+	t.Logf("in the roster again: %v, revision %d", listed, epoch)
+}
+
 // TestHundredAgents: a change reaches every agent of a large fleet within a
 // second of its publication.
 func TestHundredAgents(t *testing.T) {

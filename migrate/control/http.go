@@ -297,6 +297,7 @@ func (s *Server) doing(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	c := http.NewResponseController(w)
+	c.SetReadDeadline(time.Time{}) // the server's would end the request with it
 	enc := json.NewEncoder(w)
 	send := func(l Line) bool {
 		c.SetWriteDeadline(time.Now().Add(10 * time.Second))
