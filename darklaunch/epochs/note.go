@@ -26,6 +26,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
 // Name of the epoch note: see backends.NoteKey.
@@ -164,7 +165,7 @@ func (n *Note) follows(was []byte) (bool, error) {
 	switch {
 	case errors.Is(err, ErrVersion):
 		return false, err
-	case err != nil || n.Epoch > w.Epoch:
+	case err != nil || rules.RaisesNote(w.Epoch, n.Epoch):
 		return true, nil
 	case n.Epoch < w.Epoch:
 		return false, fmt.Errorf("%w: %d, not %d", ErrHigher, w.Epoch, n.Epoch)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
 const (
@@ -143,18 +144,23 @@ func (w *Watcher) obey() {
 	w.mu.Lock()
 	w.unlisted = !named
 	w.mu.Unlock()
-	switch {
-	case cur != nil && w.top.Epoch < cur.Epoch(): // one that was lost, and an older one came back
-		return
-	case cur != nil && w.top.Epoch == cur.Epoch() && !named, cur == nil && !named:
-		return
-	case !named:
+	if cur == nil {
+		if !named {
+			return // it does not serve, and waits for a server
+		}
+	} else if obey, stop := rules.TakesNote(cur.Epoch(), rules.Note{Epoch: w.top.Epoch, Listed: named}); stop && !named {
 		k.Stop(fmt.Sprintf("the roster of revision %d does not name agent %s", w.top.Epoch, w.o.Name))
 		return
-	case w.top.Agents != nil && cur != nil && w.top.Epoch > cur.Epoch()+1:
+	} else if stop && w.top.Agents != nil {
 		k.Stop(fmt.Sprintf("revision %d stands in the stores, and %d is served here: one was published without waiting for agent %s", w.top.Epoch, cur.Epoch(), w.o.Name))
 		return
+	} else if !obey && !stop && w.top.Epoch < cur.Epoch() { // one that was lost, and an older one came back
+		return
+	} else if !named {
+		return
 	}
+	// Without a roster nobody says who is waited for: the Kept judges what was
+	// missed.
 	k.Take(w.top.Flags, flags.FromStore) // its error is in the Kept's status
 }
 

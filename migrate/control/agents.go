@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 	"github.com/seed-41165957/crossfade/migrate/tunnel"
 )
@@ -276,7 +277,7 @@ func (s *Server) forget(ctx context.Context, name string, progress progressFunc)
 	if err := s.m.Lost(ctx, name); err != nil {
 		return nil, err
 	}
-	res, err := s.m.Renew(ctx, 2, "nothing moves: agent "+name+" is forgotten", progress)
+	res, err := s.m.Renew(ctx, rules.ForgettingTakes(), "nothing moves: agent "+name+" is forgotten", progress)
 	if err != nil {
 		return nil, err
 	}
