@@ -11,6 +11,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/audit"
 	"github.com/seed-41165957/crossfade/migrate/book"
 )
 
@@ -48,6 +49,9 @@ type Options struct {
 	Recheck time.Duration
 	// Workers copy at the same time, Batch sessions each. Defaults 4 and 200.
 	Workers, Batch int
+	// Told hears each entry of the audit log that this process writes. It must
+	// not block. nil: nobody does.
+	Told func(audit.Entry)
 	// Reason is kept with each step in the record, unless the call's Actor has
 	// one.
 	Reason string
@@ -58,6 +62,7 @@ type Actor struct {
 	Who  string `json:"who,omitempty"`  // a person's login, or "plan"
 	From string `json:"from,omitempty"` // the address of who asked
 	Why  string `json:"why,omitempty"`
+	Goal string `json:"-"` // the same in all that follows from one question
 }
 
 type actorKey struct{}
@@ -80,6 +85,7 @@ func (m *Migration) actor(ctx context.Context) Actor {
 type Migration struct {
 	o     Options
 	named fleet // Options.Agents
+	log   *audit.Log
 
 	mu     sync.Mutex // guards what several agents answer at once
 	once   sync.Once  // guards layer and its error
@@ -103,7 +109,7 @@ func New(o Options) (*Migration, error) {
 	setDefault(&o.Recheck, 200*time.Millisecond)
 	setDefault(&o.Workers, 4)
 	setDefault(&o.Batch, 200)
-	m := &Migration{o: o}
+	m := &Migration{o: o, log: audit.New(o.Book, o.Told)}
 	for _, a := range o.Agents {
 		c, err := agentapi.NewClient(a, o.Client)
 		if err != nil {

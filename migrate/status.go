@@ -33,6 +33,8 @@ type Overview struct {
 	Verified *time.Time  `json:"verified,omitempty"` // when the verification that counts ended
 	// Logouts is how many sessions would be lost if the next stage were entered.
 	Logouts logouts.Estimate `json:"would_be_logouts"`
+	// Why is one line that says what it waits for now.
+	Why string `json:"why"`
 	// Waits says what is waited for, or what the next stage needs.
 	Waits []string `json:"waits"`
 	Last  string   `json:"last,omitempty"` // the last step
@@ -83,6 +85,9 @@ func (m *Migration) Status(ctx context.Context) (Overview, error) {
 	}
 	m.wants(&o, r, replies, d)
 	m.views(ctx, &o, d)
+	if o.Why = "nothing: the next step may be taken"; len(o.Waits) > 0 {
+		o.Why = o.Waits[0]
+	}
 	o.Logouts = m.logouts(ctx, r)
 	if n := len(r.Steps); n > 0 {
 		s := r.Steps[n-1]
