@@ -78,6 +78,7 @@ func (s *Server) serveAgent(ctx context.Context, t *tunnel.Tunnel, hello tunnel.
 	var wg sync.WaitGroup
 	wg.Go(func() { s.listen(ctx, direct) })
 	wg.Go(func() { s.tell(ctx, direct) })
+	wg.Go(func() { s.question(ctx, direct) })
 	s.feed(ctx, direct)
 	wg.Wait()
 	s.log.Info("agent disconnected", "agent", hello.Name)
@@ -233,6 +234,7 @@ func (s *Server) forget(ctx context.Context, name string, progress progressFunc)
 	}
 	s.roster.mu.Unlock()
 	s.gossip.set(agentapi.Dirty{Agent: name, Hashes: []string{}})
+	s.planner.witness.forget(name)
 	if err := s.m.Lost(ctx, name); err != nil {
 		return nil, err
 	}

@@ -95,8 +95,26 @@ func (s *Server) saveGoal(ctx context.Context, g Goal) error {
 // do begins what is asked for, or joins it where it runs already. A rollback
 // overtakes whatever runs.
 func (s *Server) do(ctx context.Context, q Ask) (*job, error) {
+	j, err := s.asked(ctx, q)
+	var no *refusal
+	if errors.As(err, &no) { // what was not refused is in the log by its goal
+		s.m.Noted(migrate.WithActor(ctx, q.Actor), q.Verb, q.Args, err.Error())
+	}
+	return j, err
+}
+
+func (s *Server) asked(ctx context.Context, q Ask) (*job, error) {
+	if q.Verb == "advance" {
+		var err error
+		if q, err = s.advance(ctx, q); err != nil {
+			return nil, err
+		}
+	}
 	if _, ok := verbs[q.Verb]; !ok {
 		return nil, fmt.Errorf("control: no verb %q", q.Verb)
+	}
+	if err := s.stands(ctx, q); err != nil {
+		return nil, err
 	}
 	for {
 		s.mu.Lock()
@@ -156,7 +174,12 @@ func (s *Server) start(lead context.Context, g Goal) *job {
 			s.saveGoal(ctx, g) // it is told in the record; nothing depends on it but forget
 		}
 		for again := time.Now().Add(locksMost); ; {
-			j.result, j.err = verbs[g.Verb](s, migrate.WithActor(ctx, g.Actor), g.Args, j.progress)
+			actor := g.Actor
+			actor.Goal = g.ID
+			j.err = s.m.Audited(migrate.WithActor(ctx, actor), g.Verb, g.Args, func(ctx context.Context) (err error) {
+				j.result, err = verbs[g.Verb](s, ctx, g.Args, j.progress)
+				return err
+			})
 			var no *refusal
 			if !g.Resumed || !errors.As(j.err, &no) || no.Gate != migrate.GateCopier || time.Now().After(again) {
 				break

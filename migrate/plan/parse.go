@@ -168,10 +168,14 @@ func (r *reader) step(n *yaml.Node, limits gates.Limits, back string) Step {
 }
 
 // applies leaves out what says nothing at this step, unless the step names it:
-// before a verification most sessions would be lost, and a copy is no soak.
+// before a verification most sessions would be lost, a copy is no soak, and
+// where all is cut over nobody asks old any more.
 func (s *Step) applies() {
 	if s.Ramp == Mirror || s.Do == Backfill {
 		s.Limits.Logouts, s.Limits.Copied = gates.Off, gates.Off
+	}
+	if s.Ramp == Cutover && s.To == flags.Buckets {
+		s.Limits.Divergence, s.Limits.P99, s.Limits.Logouts = gates.Off, gates.Off, gates.Off
 	}
 	if s.Do != "" {
 		s.Limits.P99, s.Limits.Samples = gates.Off, 0
