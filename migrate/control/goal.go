@@ -41,7 +41,7 @@ const locksMost = 2 * time.Minute
 // firstGoal is the id of the server's own: to publish the first revision.
 const firstGoal = "first"
 
-var errOvertaken = errors.New("control: a rollback was asked for meanwhile")
+var errOvertaken = errors.New("control: something else was asked for meanwhile")
 
 // job is a goal that this server works on.
 type job struct {
@@ -131,9 +131,15 @@ func (s *Server) asked(ctx context.Context, q Ask) (*job, error) {
 		if running {
 			g := j.goal
 			s.mu.Unlock()
-			if g.ID == firstGoal { // nobody asked for it, and it takes a moment
+			if g.ID == firstGoal { // nobody asked for it
+				// Once published it has done what it is for: an agent that died
+				// before it acknowledged is waited for by what is asked now.
+				if data, _ := s.board.now(); data != nil {
+					j.cancel(errOvertaken)
+				}
 				select {
 				case <-j.done:
+				case <-time.After(boardEvery):
 				case <-ctx.Done():
 					return nil, context.Cause(ctx)
 				}
