@@ -46,7 +46,7 @@ type Options struct {
 	// Default 500 ms: with two looks in a row a failed gate holds within some
 	// 1.5 s.
 	Look time.Duration
-	Log      *slog.Logger
+	Log  *slog.Logger
 }
 
 const (

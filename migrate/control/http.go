@@ -69,6 +69,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/explain", s.explain)
 	mux.HandleFunc("POST /v1/plan", s.planned)
 	mux.HandleFunc("POST /v1/do", s.doing)
+	mux.HandleFunc("GET /v1/audit", s.audit)
 	s.planRoutes(mux)
 	// A page in a browser on this host must not move a migration.
 	return http.NewCrossOriginProtection().Handler(mux)

@@ -224,7 +224,10 @@ func TestGateTakesBack(t *testing.T) {
 				t.Errorf("it took %v, wanted at most %v", took, holdMost)
 			}
 			r.fault.Store(nil)
-			r.until("mirror", func() bool { o, err := c.Overview(ctx); return err == nil && o.State == "mirror 100 %" && o.Doing == nil })
+			r.until("mirror", func() bool {
+				o, err := c.Overview(ctx)
+				return err == nil && o.State == "mirror 100 %" && o.Doing == nil
+			})
 			v := r.planned()
 			if v.Held == nil || (v.Held.By == "ada") != held {
 				t.Errorf("held by %+v", v.Held)

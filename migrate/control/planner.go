@@ -44,6 +44,10 @@ type PlanView struct {
 	Ready bool            `json:"ready"`
 	Why   string          `json:"why"`
 	At    time.Time       `json:"at"`
+	// KeepOld is cutover.keep_old; RollbackLeft how long old is still written:
+	// nil before cutover.
+	KeepOld      time.Duration  `json:"keep_old_ns"`
+	RollbackLeft *time.Duration `json:"rollback_window_ns,omitempty"`
 }
 
 // StepView is one step.

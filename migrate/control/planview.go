@@ -16,13 +16,17 @@ import (
 
 // show makes what is shown of a look.
 func (p *planner) show(pl place, done int, vs []gates.Verdict, j *job, at migrate.Reached, now time.Time) *PlanView {
-	v := &PlanView{Name: p.plan.Name, Done: done, Held: pl.Held, Auto: pl.Auto || p.auto, Gates: vs, At: now}
+	v := &PlanView{KeepOld: p.s.o.KeepOld, Name: p.plan.Name, Done: done, Held: pl.Held, Auto: pl.Auto || p.auto, Gates: vs, At: now}
 	for _, s := range p.plan.Steps {
 		back := "hold"
 		if s.Back != "" {
 			back = "rollback " + s.Back
 		}
 		v.Steps = append(v.Steps, StepView{Text: s.String(), Soak: s.Soak, Back: back})
+	}
+	if at.CutoverSince != nil && p.s.o.KeepOld > 0 {
+		left := max(0, time.Until(at.CutoverSince.Add(p.s.o.KeepOld)))
+		v.RollbackLeft = &left
 	}
 	if j == nil && !pl.Since.IsZero() {
 		v.Since = &pl.Since
@@ -66,6 +70,22 @@ func waitsFor(g gates.Verdict) string {
 		return text
 	}
 	return fmt.Sprintf("gate %s: %s", g.Gate, g.Text)
+}
+
+// Cutover tells whether a step moves sessions to where new alone decides.
+func (v *PlanView) Cutover(step int) bool {
+	return strings.HasPrefix(v.Steps[step].Text, "ramp cutover")
+}
+
+// Window says what becomes of the way back at cutover.
+func (v *PlanView) Window() string {
+	switch {
+	case v.KeepOld == 0:
+		return "cutover.keep_old is 0: old is written no more, and going back needs a reverse copy of everything written since"
+	case v.RollbackLeft != nil:
+		return fmt.Sprintf("old is written for %v more, and going back stays cheap for so long", v.RollbackLeft.Round(time.Second))
+	}
+	return fmt.Sprintf("from the first session on old is written for %v more: after that, going back needs a reverse copy", v.KeepOld)
 }
 
 // why is what a job waits for, or does.

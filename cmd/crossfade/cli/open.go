@@ -54,7 +54,7 @@ type mover interface {
 }
 
 var (
-	_ mover = (*migrate.Migration)(nil)
+	_ mover = audited{}
 	_ mover = (*control.Client)(nil)
 )
 
@@ -108,7 +108,7 @@ func (a *app) moves(c *config.Config, b book.Book, s stepFlags) (*migrate.Migrat
 	if err != nil {
 		return nil, nil, err
 	}
-	o.mover = m
+	o.mover = audited{m}
 	return m, o, nil
 }
 

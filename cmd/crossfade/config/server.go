@@ -14,6 +14,10 @@ type Server struct {
 	// Lease is how long after the last sign of life of the server that leads
 	// another one goes on.
 	Lease Duration `yaml:"lease"`
+	// Plan is a file with the way to go; empty: the one that is built in.
+	Plan string `yaml:"plan"`
+	// PlanAuto lets its steps follow by themselves.
+	PlanAuto bool `yaml:"plan_auto"`
 }
 
 // ServerMySQL is a database that keeps the record, for several servers.

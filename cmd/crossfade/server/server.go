@@ -25,6 +25,7 @@ import (
 	"github.com/seed-41165957/crossfade/migrate/book/files"
 	"github.com/seed-41165957/crossfade/migrate/book/mysql"
 	"github.com/seed-41165957/crossfade/migrate/control"
+	"github.com/seed-41165957/crossfade/migrate/plan"
 )
 
 // Options of Run. Migration is needed, without its book.
@@ -52,6 +53,11 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	defer b.Close()
 	o.Migration.Book = b
 	co := control.Options{Name: c.Server.Name, Version: o.Version, Migration: o.Migration, KeepOld: c.Cutover.KeepOld.Std(), Log: o.Log}
+	if co.PlanAuto = c.Server.PlanAuto; c.Server.Plan != "" {
+		if co.Plan, err = plan.Load(c.Server.Plan); err != nil {
+			return fmt.Errorf("server.plan: %w", err)
+		}
+	}
 	if c.Server.TokenFile.Set() {
 		if co.Token, err = c.Server.TokenFile.Read(); err != nil {
 			return err
