@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -23,21 +24,8 @@ shows also that nobody wrote the whole log anew.`,
 		Example: "  crossfade audit\n  crossfade audit --verify",
 		Args:    exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := config.Load(a.config)
+			got, err := a.audited(cmd.Context())
 			if err != nil {
-				return usage(err)
-			}
-			var got control.Audit
-			if len(c.Flags.Server) > 0 {
-				s, err := client(c, stepFlags{})
-				if err != nil {
-					return err
-				}
-				defer s.Close()
-				if got, err = s.Audit(cmd.Context()); err != nil {
-					return err
-				}
-			} else if got, err = control.ReadAudit(cmd.Context(), audit.New(bookfiles.New(c.Flags.File), nil)); err != nil {
 				return err
 			}
 			bad := len(got.Checked.Bad) > 0
@@ -64,6 +52,23 @@ shows also that nobody wrote the whole log anew.`,
 	}
 	cmd.Flags().BoolVar(&verify, "verify", false, "look whether a line was changed or is gone")
 	return cmd
+}
+
+// audited is the log: the servers', or the one beside the flag file.
+func (a *app) audited(ctx context.Context) (got control.Audit, err error) {
+	c, err := config.Load(a.config)
+	if err != nil {
+		return got, usage(err)
+	}
+	if len(c.Flags.Server) == 0 {
+		return control.ReadAudit(ctx, audit.New(bookfiles.New(c.Flags.File), nil))
+	}
+	s, err := client(c, stepFlags{})
+	if err != nil {
+		return got, err
+	}
+	defer s.Close()
+	return s.Audit(ctx)
 }
 
 func (a *app) entry(e audit.Entry) {
