@@ -21,11 +21,13 @@ import (
 	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/audit"
 	"github.com/seed-41165957/crossfade/migrate/book"
 	"github.com/seed-41165957/crossfade/migrate/book/files"
 	"github.com/seed-41165957/crossfade/migrate/book/mysql"
 	"github.com/seed-41165957/crossfade/migrate/control"
 	"github.com/seed-41165957/crossfade/migrate/plan"
+	"github.com/seed-41165957/crossfade/migrate/webhook"
 )
 
 // Options of Run. Migration is needed, without its book.
@@ -63,6 +65,15 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 			return err
 		}
 	}
+	var hooks []*webhook.Hook
+	for _, w := range c.Server.Webhooks {
+		hooks = append(hooks, webhook.New(webhook.Options{URL: w.URL, Secret: w.SecretFile.Read, Verbs: w.Events, Log: o.Log.With("component", "webhook")}))
+	}
+	co.Migration.Told = func(e audit.Entry) {
+		for _, h := range hooks {
+			h.Send(e)
+		}
+	}
 	s, err := control.New(co)
 	if err != nil {
 		return err
@@ -89,6 +100,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	wg.Go(func() { s.Run(run) })
+	for _, h := range hooks {
+		wg.Go(func() { h.Run(run) })
+	}
 	if o.Listening != nil {
 		o.Listening(l.Addr().String())
 	}
