@@ -11,6 +11,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/audit"
 	"github.com/seed-41165957/crossfade/migrate/book"
 )
 
@@ -51,6 +52,9 @@ type Options struct {
 	// Pace of jobs, where the call's context has none (WithPace). Its Workers,
 	// where set, stand in place of Options.Workers.
 	Pace Pace
+	// Told hears each entry of the audit log that this process writes. It must
+	// not block. nil: nobody does.
+	Told func(audit.Entry)
 	// Reason is kept with each step in the record, unless the call's Actor has
 	// one.
 	Reason string
@@ -61,6 +65,7 @@ type Actor struct {
 	Who  string `json:"who,omitempty"`  // a person's login, or "plan"
 	From string `json:"from,omitempty"` // the address of who asked
 	Why  string `json:"why,omitempty"`
+	Goal string `json:"-"` // the same in all that follows from one question
 }
 
 type actorKey struct{}
@@ -83,6 +88,7 @@ func (m *Migration) actor(ctx context.Context) Actor {
 type Migration struct {
 	o     Options
 	named fleet // Options.Agents
+	log   *audit.Log
 
 	mu     sync.Mutex // guards what several agents answer at once
 	once   sync.Once  // guards layer and its error
@@ -106,7 +112,7 @@ func New(o Options) (*Migration, error) {
 	setDefault(&o.Recheck, 200*time.Millisecond)
 	setDefault(&o.Workers, 4)
 	setDefault(&o.Batch, 200)
-	m := &Migration{o: o}
+	m := &Migration{o: o, log: audit.New(o.Book, o.Told)}
 	for _, a := range o.Agents {
 		c, err := agentapi.NewClient(a, o.Client)
 		if err != nil {

@@ -94,6 +94,9 @@ func (m *Migration) catchUp(ctx context.Context, t *teller) error {
 				return err
 			}
 			if wrote {
+				if err := m.Noted(ctx, "catch up", map[string]uint64{"epoch": top.Epoch}, "the stores had a newer revision than the flag file"); err != nil {
+					return err
+				}
 				t.news("caught up", "the flag file had an older revision than the stores: %d is written there now", top.Epoch)
 			}
 		}

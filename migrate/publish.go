@@ -65,6 +65,9 @@ func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definiti
 	}
 	r.published(sum(data))
 	r.Next = data
+	if err := m.foretell(ctx, n.Epoch, text, back); err != nil {
+		return fmt.Errorf("migrate: revision %d: %w", n.Epoch, err)
+	}
 	if err := m.saveRecord(h, r); err != nil {
 		return err
 	}

@@ -47,8 +47,10 @@ type record struct {
 	// CutoverSince is when the first session came to where new alone decides.
 	CutoverSince *time.Time `json:"cutover_since,omitempty"`
 	// Invalid says why what was verified does not count any more.
-	Invalid string     `json:"invalid,omitempty"`
-	Steps   []stepMade `json:"steps"`
+	Invalid string `json:"invalid,omitempty"`
+	// Completed is when the migration was declared over: nothing moves any more.
+	Completed *time.Time `json:"completed,omitempty"`
+	Steps     []stepMade `json:"steps"`
 
 	kept   bool // it was read from the book
 	joined bool // the agents are those of a roster

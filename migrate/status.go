@@ -33,6 +33,11 @@ type Overview struct {
 	Verified *time.Time  `json:"verified,omitempty"` // when the verification that counts ended
 	// Logouts is how many sessions would be lost if the next stage were entered.
 	Logouts logouts.Estimate `json:"would_be_logouts"`
+	// Copies are the counts of the backfill that counts, and of the last
+	// verification.
+	Copies map[string]map[string]int64 `json:"copies,omitempty"`
+	// Why is one line that says what it waits for now.
+	Why string `json:"why"`
 	// Waits says what is waited for, or what the next stage needs.
 	Waits []string `json:"waits"`
 	Last  string   `json:"last,omitempty"` // the last step
@@ -83,6 +88,16 @@ func (m *Migration) Status(ctx context.Context) (Overview, error) {
 	}
 	m.wants(&o, r, replies, d)
 	m.views(ctx, &o, d)
+	if o.Why = "nothing: the next step may be taken"; len(o.Waits) > 0 {
+		o.Why = o.Waits[0]
+	}
+	o.Copies = map[string]map[string]int64{}
+	if r.Backfilled != nil {
+		o.Copies["backfill"] = r.Backfilled.Counts
+	}
+	if r.Looked != nil {
+		o.Copies["verification"] = r.Looked.Counts
+	}
 	o.Logouts = m.logouts(ctx, r)
 	if n := len(r.Steps); n > 0 {
 		s := r.Steps[n-1]

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/epochs"
+	"github.com/seed-41165957/crossfade/darklaunch/evidence"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 )
@@ -44,6 +45,8 @@ type Options struct {
 	Unsupported func() map[string]uint64
 	// Notes is what the agent sees of the notes in the stores. nil: it does not look.
 	Notes func() epochs.Watched
+	// Evidence is what the agent has seen. nil: it keeps none.
+	Evidence func() *evidence.Evidence
 	// Stopping tells that the agent is on its way out. nil: never.
 	Stopping func() bool
 }
@@ -66,6 +69,7 @@ func New(l *darklaunch.Layer, o Options) *Handler {
 	mux.HandleFunc("GET /v1/status", h.status)
 	mux.HandleFunc("GET /v1/divergences", h.divergences)
 	mux.HandleFunc("GET /v1/logouts", h.logouts)
+	mux.HandleFunc("GET /v1/evidence", h.evidence)
 	mux.HandleFunc("GET /v1/marks", h.marks)
 	mux.HandleFunc("POST /v1/observe", h.observe)
 	mux.HandleFunc("GET /v1/observed", h.observed)

@@ -26,6 +26,8 @@ const (
 	Copier = "copier" // who copies, or copied last
 	Roster = "roster" // the agents of the fleet
 	Goal   = "goal"   // what was asked for last, and what came of it
+	Plan   = "plan"   // since when the step of the plan stands, and who holds it
+	Head   = "head"   // how long the log is, and the sum of its last line
 )
 
 // Locks.
@@ -33,6 +35,7 @@ const (
 	Publish = "publish" // held for milliseconds: pages are compared and replaced
 	Copy    = "copy"    // held while a job copies
 	Lead    = "lead"    // held by the server that moves
+	Log     = "log"     // held for milliseconds: a line is chained to the last
 )
 
 // ErrLost is returned by Save and Append when the lock they are made under is

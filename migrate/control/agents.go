@@ -89,6 +89,7 @@ func (s *Server) serveAgent(ctx context.Context, t *tunnel.Tunnel, hello tunnel.
 	var wg sync.WaitGroup
 	wg.Go(func() { s.listen(ctx, direct) })
 	wg.Go(func() { s.tell(ctx, direct) })
+	wg.Go(func() { s.question(ctx, direct) })
 	s.feed(ctx, direct)
 	t.Close()
 	wg.Wait()
@@ -274,6 +275,7 @@ func (s *Server) forget(ctx context.Context, name string, progress progressFunc)
 	}
 	s.roster.mu.Unlock()
 	s.gossip.set(agentapi.Dirty{Agent: name, Hashes: []string{}})
+	s.planner.witness.forget(name)
 	if err := s.m.Lost(ctx, name); err != nil {
 		return nil, err
 	}

@@ -130,6 +130,59 @@ func (c *Client) Forget(ctx context.Context, name string, progress func(migrate.
 	return r, err
 }
 
+// Advanced is what the next step of the plan came to: one of the two is set.
+type Advanced struct {
+	Verb   string          `json:"verb"`
+	Result *migrate.Result `json:"result,omitempty"`
+	Report *migrate.Report `json:"report,omitempty"`
+}
+
+// Advance takes the plan's step number step (from 0), which must be the next.
+func (c *Client) Advance(ctx context.Context, step int, progress func(migrate.Progress)) (a Advanced, err error) {
+	l, err := c.end(ctx, "advance", advanceArgs{step}, progress)
+	if err != nil {
+		return a, err
+	}
+	if a.Verb = l.Verb; a.Verb == "ramp" {
+		return a, json.Unmarshal(l.Result, &a.Result)
+	}
+	return a, json.Unmarshal(l.Result, &a.Report)
+}
+
+// Plan is where the plan stands.
+func (c *Client) Plan(ctx context.Context) (v PlanView, err error) {
+	err = c.any(ctx, http.MethodGet, "planned", nil, &v, nil)
+	return v, err
+}
+
+// Hold stands in the way of each further step, until Release.
+func (c *Client) Hold(ctx context.Context) error { return c.order(ctx, "hold", false) }
+
+// Release ends a hold.
+func (c *Client) Release(ctx context.Context) error { return c.order(ctx, "release", false) }
+
+// Auto lets the steps of the plan follow by themselves, or not.
+func (c *Client) Auto(ctx context.Context, on bool) error { return c.order(ctx, "auto", on) }
+
+func (c *Client) order(ctx context.Context, what string, on bool) error {
+	o := Order{Actor: migrate.Actor{Who: c.o.Who, Why: c.o.Reason}, On: on}
+	var all error
+	for _, addr := range c.o.Servers {
+		var l Line
+		switch err := c.ask(ctx, addr, http.MethodPost, what, o, &l); {
+		case err != nil:
+			all = errors.Join(all, err)
+		case l.Failure == nil:
+			return nil
+		case l.Failure.NotLeader:
+			all = errors.Join(all, fmt.Errorf("server %s: %w", addr, errNotLeading))
+		default:
+			return l.Failure.err()
+		}
+	}
+	return all
+}
+
 // PlanRamp: see migrate.Migration.
 func (c *Client) PlanRamp(ctx context.Context, stage string, buckets int) (migrate.Plan, error) {
 	return c.plan(ctx, "ramp", verbArgs{Stage: stage, Buckets: buckets})
@@ -305,9 +358,17 @@ func (f *Failure) err() error {
 // do asks for a verb, and follows it to its end: also to another server, when
 // the one that led is gone. What was asked for is asked again there, and joined.
 func (c *Client) do(ctx context.Context, verb string, a verbArgs, progress func(migrate.Progress), into any) error {
-	raw, err := json.Marshal(a)
+	l, err := c.end(ctx, verb, a, progress)
 	if err != nil {
 		return err
+	}
+	return json.Unmarshal(l.Result, into)
+}
+
+func (c *Client) end(ctx context.Context, verb string, a any, progress func(migrate.Progress)) (Line, error) {
+	raw, err := json.Marshal(a)
+	if err != nil {
+		return Line{}, err
 	}
 	q := Ask{Verb: verb, Args: raw, Actor: migrate.Actor{Who: c.o.Who, Why: c.o.Reason}}
 	patience := &patience{most: c.o.Wait, tell: progress}
@@ -321,9 +382,9 @@ func (c *Client) do(ctx context.Context, verb string, a verbArgs, progress func(
 			}
 			switch {
 			case ctx.Err() != nil:
-				return context.Cause(ctx)
+				return l, context.Cause(ctx)
 			case patience.over():
-				return patience.waiting()
+				return l, patience.waiting()
 			case err != nil:
 				all = errors.Join(all, err)
 				continue
@@ -331,12 +392,12 @@ func (c *Client) do(ctx context.Context, verb string, a verbArgs, progress func(
 				all = errors.Join(all, fmt.Errorf("server %s: %w", addr, errNotLeading))
 				continue
 			case l.Failure != nil:
-				return l.Failure.err()
+				return l, l.Failure.err()
 			}
-			return json.Unmarshal(l.Result, into)
+			return l, nil
 		}
 		if end := (final{}); errors.As(all, &end) || time.Since(lost) > findMost {
-			return all
+			return Line{}, all
 		}
 		patience.progress(migrate.Progress{Phase: "looking for the server that leads"})
 		sleep(ctx, 300*time.Millisecond)

@@ -16,12 +16,15 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/book"
+	"github.com/seed-41165957/crossfade/migrate/gates"
+	"github.com/seed-41165957/crossfade/migrate/plan"
 )
 
 // Options of a Server. Name and Migration (with its Book) are needed.
@@ -35,7 +38,15 @@ type Options struct {
 	// Watch is how often the fleet is looked at for the metrics. Default 2 s.
 	Watch   time.Duration
 	KeepOld time.Duration // cutover.keep_old
-	Log     *slog.Logger
+	// Plan is the way to go; nil: the one that is built in. PlanAuto: its steps
+	// follow by themselves.
+	Plan     *plan.Plan
+	PlanAuto bool
+	// Look is how often agents are asked for evidence, and the gates looked at.
+	// Default 500 ms: with two looks in a row a failed gate holds within some
+	// 1.5 s.
+	Look time.Duration
+	Log  *slog.Logger
 }
 
 const (
@@ -56,6 +67,7 @@ type Server struct {
 	board   *board
 	gossip  *gossip
 	watcher *migrate.Watcher
+	planner *planner
 
 	wg sync.WaitGroup // connections of agents
 
@@ -77,10 +89,14 @@ func New(o Options) (*Server, error) {
 	if o.Watch == 0 {
 		o.Watch = 2 * time.Second
 	}
+	if o.Look == 0 {
+		o.Look = 500 * time.Millisecond
+	}
 	s := &Server{o: o, b: o.Migration.Book, log: o.Log.With("component", "server")}
 	s.roster = newRoster(s.b)
 	s.board = newBoard(s.b)
 	s.gossip = newGossip()
+	s.planner = newPlanner(s, o.Plan, o.PlanAuto)
 	mo := o.Migration
 	mo.Agents, mo.Roster = nil, s.roster
 	mo.Wait = forever
@@ -103,7 +119,14 @@ func (s *Server) Watched() (migrate.Watched, bool) {
 	if !s.leads() {
 		return migrate.Watched{}, false
 	}
-	return s.watcher.Last()
+	w, ok := s.watcher.Last()
+	if v := s.planner.last(); ok && v != nil {
+		w.Gates = maps.Clone(w.Gates)
+		for _, g := range v.Gates {
+			w.Gates[g.Gate] = map[gates.State]migrate.GateState{gates.Pass: migrate.GateOpen, gates.Fail: migrate.GateShut, gates.Inconclusive: migrate.GateNotSeen}[g.State]
+		}
+	}
+	return w, ok
 }
 
 func (s *Server) leads() bool {
@@ -162,7 +185,7 @@ func (s *Server) leading(ctx context.Context, lock book.Lock) {
 	s.mu.Lock()
 	s.lead, s.lock = lead, lock
 	s.mu.Unlock()
-	<-lead.Done()
+	s.planner.run(lead)
 	s.mu.Lock()
 	j := s.job
 	s.lead = nil

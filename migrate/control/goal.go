@@ -41,7 +41,7 @@ const locksMost = 2 * time.Minute
 // firstGoal is the id of the server's own: to publish the first revision.
 const firstGoal = "first"
 
-var errOvertaken = errors.New("control: a rollback was asked for meanwhile")
+var errOvertaken = errors.New("control: something else was asked for meanwhile")
 
 // job is a goal that this server works on.
 type job struct {
@@ -83,8 +83,26 @@ func (s *Server) saveGoal(ctx context.Context, by book.Lock, g Goal) error {
 // do begins what is asked for, or joins it where it runs already. A rollback
 // overtakes whatever runs.
 func (s *Server) do(ctx context.Context, q Ask) (*job, error) {
+	j, err := s.asked(ctx, q)
+	var no *refusal
+	if errors.As(err, &no) { // what was not refused is in the log by its goal
+		s.m.Noted(migrate.WithActor(ctx, q.Actor), q.Verb, q.Args, err.Error())
+	}
+	return j, err
+}
+
+func (s *Server) asked(ctx context.Context, q Ask) (*job, error) {
+	if q.Verb == "advance" {
+		var err error
+		if q, err = s.advance(ctx, q); err != nil {
+			return nil, err
+		}
+	}
 	if _, ok := verbs[q.Verb]; !ok {
 		return nil, fmt.Errorf("control: no verb %q", q.Verb)
+	}
+	if err := s.stands(ctx, q); err != nil {
+		return nil, err
 	}
 	for {
 		s.mu.Lock()
@@ -101,9 +119,15 @@ func (s *Server) do(ctx context.Context, q Ask) (*job, error) {
 		if running {
 			g := j.goal
 			s.mu.Unlock()
-			if g.ID == firstGoal { // nobody asked for it, and it takes a moment
+			if g.ID == firstGoal { // nobody asked for it
+				// Once published it has done what it is for: an agent that died
+				// before it acknowledged is waited for by what is asked now.
+				if data, _ := s.board.now(); data != nil {
+					j.cancel(errOvertaken)
+				}
 				select {
 				case <-j.done:
+				case <-time.After(boardEvery):
 				case <-ctx.Done():
 					return nil, context.Cause(ctx)
 				}
@@ -144,7 +168,12 @@ func (s *Server) start(lead context.Context, lock book.Lock, g Goal) *job {
 			s.saveGoal(ctx, lock, g) // it is told in the record; nothing depends on it but forget
 		}
 		for again := time.Now().Add(locksMost); ; {
-			j.result, j.err = verbs[g.Verb](s, migrate.WithActor(ctx, g.Actor), g.Args, j.progress)
+			actor := g.Actor
+			actor.Goal = g.ID
+			j.err = s.m.Audited(migrate.WithActor(ctx, actor), g.Verb, g.Args, func(ctx context.Context) (err error) {
+				j.result, err = verbs[g.Verb](s, ctx, g.Args, j.progress)
+				return err
+			})
 			var no *refusal
 			if !g.Resumed || !errors.As(j.err, &no) || no.Gate != migrate.GateCopier || time.Now().After(again) {
 				break

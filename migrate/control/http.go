@@ -26,6 +26,7 @@ type Ask struct {
 // Line is one line of the answer to POST /v1/do: progress, then the end.
 type Line struct {
 	Progress *migrate.Progress `json:"progress,omitempty"`
+	Verb     string            `json:"verb,omitempty"` // what advance came to
 	Result   json.RawMessage   `json:"result,omitempty"`
 	Failure  *Failure          `json:"failure,omitempty"`
 }
@@ -71,6 +72,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/jobs/{name}", s.wish)
 	mux.HandleFunc("POST /v1/plan", s.planned)
 	mux.HandleFunc("POST /v1/do", s.doing)
+	mux.HandleFunc("GET /v1/audit", s.audit)
+	s.planRoutes(mux)
 	// A page in a browser on this host must not move a migration.
 	return http.NewCrossOriginProtection().Handler(mux)
 }
@@ -128,6 +131,7 @@ type Overview struct {
 	Goal    *Goal    `json:"goal,omitempty"` // the last one
 	// Doing is what the goal that is under way is at.
 	Doing *migrate.Progress `json:"doing,omitempty"`
+	Plan  *PlanView         `json:"plan,omitempty"`
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
@@ -151,6 +155,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		o.Doing = &last
 	}
 	s.mu.Unlock()
+	o.Plan, o.Why = s.planner.last(), s.why(o.Overview)
 	answer(w, o)
 }
 
@@ -332,6 +337,7 @@ func (s *Server) doing(w http.ResponseWriter, r *http.Request) {
 			if j.err != nil {
 				l.Failure = failureOf(j.err)
 			} else {
+				l.Verb = j.goal.Verb
 				l.Result, _ = json.Marshal(j.result)
 			}
 			send(l)

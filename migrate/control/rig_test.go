@@ -15,6 +15,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/evidence"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/migrate"
@@ -42,7 +43,9 @@ type rig struct {
 	t        *testing.T
 	old, new *memory.Store
 	hasher   *flags.Hasher
-	book     func() book.Book // of one more server
+	book     func() book.Book             // of one more server
+	change   func(*Options)               // of each server; nil: nothing
+	fault    atomic.Pointer[memory.Fault] // of each call to new; nil: none
 	servers  []*testServer
 	agents   map[string]*testAgent
 }
@@ -53,9 +56,18 @@ func newRig(t *testing.T, servers int, agents ...string) *rig {
 }
 
 func newRigOver(t *testing.T, b func() book.Book, servers int, agents ...string) *rig {
-	r := &rig{t: t, book: b, agents: map[string]*testAgent{}}
+	return newRigWith(t, b, nil, servers, agents...)
+}
+
+func newRigWith(t *testing.T, b func() book.Book, change func(*Options), servers int, agents ...string) *rig {
+	r := &rig{t: t, book: b, change: change, agents: map[string]*testAgent{}}
 	r.old = memory.New(memory.Options{Migration: name})
-	r.new = memory.New(memory.Options{Migration: name})
+	r.new = memory.New(memory.Options{Migration: name, Faults: func(memory.Call) (f memory.Fault) {
+		if p := r.fault.Load(); p != nil {
+			f = *p
+		}
+		return f
+	}})
 	r.hasher, _ = flags.NewHasher(make([]byte, 32))
 	for i := range servers {
 		r.servers = append(r.servers, r.server(fmt.Sprintf("ctl-%d", i+1)))
@@ -69,7 +81,7 @@ func newRigOver(t *testing.T, b func() book.Book, servers int, agents ...string)
 func (r *rig) options() darklaunch.Options {
 	return darklaunch.Options{Migration: name, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: 500 * time.Millisecond,
 		Old: darklaunch.Store{Store: r.old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.new, Timeout: 50 * time.Millisecond},
-		BreakerPeriod: 50 * time.Millisecond}
+		BreakerPeriod: 50 * time.Millisecond, CompareRatio: 0.5, CompareRecheck: 20 * time.Millisecond}
 }
 
 // testServer is one server; kill ends it as a crash does: nothing is told.
@@ -83,8 +95,12 @@ type testServer struct {
 
 func (r *rig) server(n string) *testServer {
 	b := r.book()
-	s, err := New(Options{Name: n, Log: testLog(r.t), Migration: migrate.Options{Migration: name, Book: b, Kinds: phpKinds,
-		Layer: func() (darklaunch.Options, error) { return r.options(), nil }, Grace: 300 * time.Millisecond, Recheck: 20 * time.Millisecond, Batch: 50}})
+	o := Options{Name: n, Log: testLog(r.t), Migration: migrate.Options{Migration: name, Book: b, Kinds: phpKinds,
+		Layer: func() (darklaunch.Options, error) { return r.options(), nil }, Grace: 300 * time.Millisecond, Recheck: 20 * time.Millisecond, Batch: 50}}
+	if r.change != nil {
+		r.change(&o)
+	}
+	s, err := New(o)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -147,7 +163,8 @@ func (r *rig) agentOf(n, dir string, o darklaunch.Options) *testAgent {
 // agentThrough is an agent whose answers pass through something.
 func (r *rig) agentThrough(n, dir string, o darklaunch.Options, through func(http.Handler) http.Handler) *testAgent {
 	a := &testAgent{r: r, name: n, dir: dir, kept: flags.NewKept(flags.KeptOptions{StateDir: dir, Migration: name})}
-	o.Flags, o.StateDir = a.kept, dir
+	seen := evidence.New()
+	o.Flags, o.StateDir, o.Observer = a.kept, dir, seen
 	l, err := darklaunch.New(o)
 	if err != nil {
 		r.t.Fatal(err)
@@ -159,7 +176,7 @@ func (r *rig) agentThrough(n, dir string, o darklaunch.Options, through func(htt
 	var running, joined sync.WaitGroup
 	running.Go(func() { l.Run(run) })
 	h := through(agentapi.New(l, agentapi.Options{Name: n, Version: "v", Flags: a.kept, Kinds: phpKinds, Digest: func(string) string { return "same" },
-		Stopping: a.stopping.Load, Take: func(data []byte) error {
+		Stopping: a.stopping.Load, Evidence: seen.Read, Take: func(data []byte) error {
 			err := a.kept.Take(data, flags.FromServer)
 			a.took.Store(time.Now().UnixNano())
 			return err

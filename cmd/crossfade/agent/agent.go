@@ -23,6 +23,7 @@ import (
 	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/epochs"
+	"github.com/seed-41165957/crossfade/darklaunch/evidence"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/frontends"
 	"github.com/seed-41165957/crossfade/frontends/memcached"
@@ -68,7 +69,8 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	}
 	defer p.Close()
 	lo := p.Options()
-	lo.StateDir, lo.Log, lo.Observer = c.Agent.StateDir, o.Log.With("component", "layer"), o.Metrics
+	seen := evidence.New()
+	lo.StateDir, lo.Log, lo.Observer = c.Agent.StateDir, o.Log.With("component", "layer"), evidence.Both(o.Metrics, seen)
 	notes := watchNotes(c, p)
 	notes.Look(ctx) // first: nobody is served by a flag file that the fleet has left behind
 	if p.File != nil && notes.Unlisted() {
@@ -84,7 +86,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		return err
 	}
 	o.Metrics.Watch(c.Migration, layer, p.Flags)
-	a := &agent{c: c, o: o, parts: p, layer: layer, notes: notes}
+	a := &agent{c: c, o: o, parts: p, layer: layer, notes: notes, seen: seen}
 	if p.File == nil {
 		a.fleet = newFleet(c, &a.o, p.Flags)
 	}
@@ -97,6 +99,7 @@ type agent struct {
 	parts    *parts.Parts
 	layer    *darklaunch.Layer
 	notes    *epochs.Watcher
+	seen     *evidence.Recorder
 	fleet    *fleet // nil: flags come from a file
 	stopping atomic.Bool
 	servers  []*frontends.Server

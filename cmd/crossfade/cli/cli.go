@@ -33,7 +33,7 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, initVerb, agentVerb, serverVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, reapVerb, explainVerb, divergencesVerb,
+	demoVerb, initVerb, agentVerb, serverVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, planVerb, advanceVerb, holdVerb, releaseVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, reapVerb, explainVerb, divergencesVerb, auditVerb, reportVerb,
 	declareDownVerb, recoverVerb,
 }
 
@@ -105,6 +105,10 @@ func (a *app) end(err error) int {
 	if err == nil {
 		return Done
 	}
+	var s shown
+	if errors.As(err, &s) {
+		return s.code
+	}
 	code := codeOf(err)
 	if a.json && errors.Is(err, errNotHeld) {
 		return code // its report is the one document
@@ -119,6 +123,11 @@ func (a *app) end(err error) int {
 	}
 	return code
 }
+
+// shown is an end of which everything is printed already.
+type shown struct{ code int }
+
+func (shown) Error() string { return "see above" }
 
 func codeOf(err error) int {
 	var no *migrate.Refusal

@@ -59,7 +59,7 @@ type mover interface {
 }
 
 var (
-	_ mover = (*migrate.Migration)(nil)
+	_ mover = audited{}
 	_ mover = (*control.Client)(nil)
 )
 
@@ -113,7 +113,7 @@ func (a *app) moves(c *config.Config, b book.Book, s stepFlags) (*migrate.Migrat
 	if err != nil {
 		return nil, nil, err
 	}
-	o.mover = m
+	o.mover = audited{m}
 	return m, o, nil
 }
 

@@ -26,7 +26,7 @@ func statusVerb(a *app) *cobra.Command {
 			}
 			defer m.Close()
 			for {
-				o, err := m.Status(cmd.Context())
+				o, view, err := m.overview(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -34,6 +34,9 @@ func statusVerb(a *app) *cobra.Command {
 					fmt.Fprint(a.out, "\x1b[H\x1b[2J")
 				}
 				a.overview(o)
+				if view != nil && !a.json {
+					a.windowOf(*view)
+				}
 				if !watch {
 					return nil
 				}
@@ -57,6 +60,7 @@ func (a *app) overview(o migrate.Overview) {
 	p := flags.PercentText
 	a.printf("migration %s, revision %d: %s\n", o.Migration, o.Epoch, o.State)
 	a.printf("mirror %s %%   read-new %s %% (settled %s %%)   cutover %s %%\n", p(o.Mirror), p(o.ReadNew), p(min(o.Settled, o.ReadNew)), p(o.Cutover))
+	a.printf("waits for: %s\n", o.Why)
 	if o.Down != "" {
 		a.printf("declared down: %s\n", o.Down)
 	}
@@ -87,7 +91,7 @@ func (a *app) overview(o migrate.Overview) {
 		w.Flush()
 	}
 	if len(o.Waits) > 0 {
-		a.printf("\nwaits for:\n")
+		a.printf("\nalso waits for:\n")
 		for _, w := range o.Waits {
 			a.printf("  - %s\n", w)
 		}

@@ -22,7 +22,7 @@ func TestReference(t *testing.T) {
 	}
 	c := *got
 	// What the file says is needed has no default.
-	c.Migration, c.Agent.Name, c.Sessions, c.Old, c.New, c.Flags.File, c.Server.Name = "", "", nil, Store{}, Store{}, "", ""
+	c.Migration, c.Agent.Name, c.Sessions, c.Old, c.New, c.Flags.File, c.Server.Name, c.Server.Webhooks = "", "", nil, Store{}, Store{}, "", "", nil
 	// An empty list in the file is none in the code.
 	for _, l := range []*[]string{&c.Listen.Memcached, &c.Listen.Redis, &c.Flags.Server, &c.Flags.Agents, &c.Server.MySQL.Hosts} {
 		if len(*l) == 0 {

@@ -1,6 +1,12 @@
 package config
 
-import "time"
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Server is the control plane, where there is one: crossfade server.
 type Server struct {
@@ -14,6 +20,12 @@ type Server struct {
 	// Lease is how long after the last sign of life of the server that leads
 	// another one goes on.
 	Lease Duration `yaml:"lease"`
+	// Plan is a file with the way to go; empty: the one that is built in.
+	Plan string `yaml:"plan"`
+	// PlanAuto lets its steps follow by themselves.
+	PlanAuto bool `yaml:"plan_auto"`
+	// Webhooks are told of what is written to the log.
+	Webhooks []Webhook `yaml:"webhooks"`
 }
 
 // ServerMySQL is a database that keeps the record, for several servers.
@@ -23,6 +35,34 @@ type ServerMySQL struct {
 	User         string     `yaml:"user"`
 	PasswordFile SecretFile `yaml:"password_file"`
 	TLS          MySQLTLS   `yaml:"tls"`
+}
+
+// Webhook is a receiver of the log's entries.
+type Webhook struct {
+	URL        string     `yaml:"url"`
+	SecretFile SecretFile `yaml:"secret_file"`
+	// Events are the verbs whose entries it gets; empty: all.
+	Events []string `yaml:"events"`
+}
+
+// webhookEvents are the verbs of the log.
+var webhookEvents = []string{"revision", "ramp", "rollback", "backfill", "verify", "declare-down", "recover", "observe", "forget", "advance", "advance --auto", "hold", "release", "catch up"}
+
+func (k *checker) webhooks() {
+	for i, w := range k.c.Server.Webhooks {
+		at := fmt.Sprintf("server.webhooks[%d]", i)
+		if u, err := url.Parse(w.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			k.bad(at+".url", "accepted is an address that begins with http:// or https://")
+		}
+		if !w.SecretFile.Set() {
+			k.bad(at+".secret_file", "is missing: accepted is a file with the secret that signs")
+		}
+		for _, e := range w.Events {
+			if !slices.Contains(webhookEvents, e) {
+				k.bad(at+".events", "%q: accepted are %s", e, strings.Join(webhookEvents, ", "))
+			}
+		}
+	}
 }
 
 // On tells whether the record is kept there.
@@ -39,6 +79,7 @@ func (k *checker) server() {
 	if l := s.Lease.Std(); l < time.Second || l > time.Minute {
 		k.bad("server.lease", "%v: accepted are 1s to 1m", s.Lease)
 	}
+	k.webhooks()
 	if m := s.MySQL; m.On() {
 		k.servers("server.mysql.hosts", m.Hosts, true)
 		k.sqlName("server.mysql.database", m.Database, true)

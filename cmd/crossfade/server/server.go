@@ -21,10 +21,13 @@ import (
 	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/audit"
 	"github.com/seed-41165957/crossfade/migrate/book"
 	"github.com/seed-41165957/crossfade/migrate/book/files"
 	"github.com/seed-41165957/crossfade/migrate/book/mysql"
 	"github.com/seed-41165957/crossfade/migrate/control"
+	"github.com/seed-41165957/crossfade/migrate/plan"
+	"github.com/seed-41165957/crossfade/migrate/webhook"
 )
 
 // Options of Run. Migration is needed, without its book.
@@ -52,9 +55,23 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	defer b.Close()
 	o.Migration.Book = b
 	co := control.Options{Name: c.Server.Name, Version: o.Version, Migration: o.Migration, KeepOld: c.Cutover.KeepOld.Std(), Log: o.Log}
+	if co.PlanAuto = c.Server.PlanAuto; c.Server.Plan != "" {
+		if co.Plan, err = plan.Load(c.Server.Plan); err != nil {
+			return fmt.Errorf("server.plan: %w", err)
+		}
+	}
 	if c.Server.TokenFile.Set() {
 		if co.Token, err = c.Server.TokenFile.Read(); err != nil {
 			return err
+		}
+	}
+	var hooks []*webhook.Hook
+	for _, w := range c.Server.Webhooks {
+		hooks = append(hooks, webhook.New(webhook.Options{URL: w.URL, Secret: w.SecretFile.Read, Verbs: w.Events, Log: o.Log.With("component", "webhook")}))
+	}
+	co.Migration.Told = func(e audit.Entry) {
+		for _, h := range hooks {
+			h.Send(e)
 		}
 	}
 	s, err := control.New(co)
@@ -83,6 +100,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	wg.Go(func() { s.Run(run) })
+	for _, h := range hooks {
+		wg.Go(func() { h.Run(run) })
+	}
 	if o.Listening != nil {
 		o.Listening(l.Addr().String())
 	}
