@@ -87,24 +87,31 @@ func (m *Migration) raise(ctx context.Context, old, new *backends.Notes, n epoch
 // rollback went by the stores alone. Agents may obey it already: one epoch has
 // one content.
 func (m *Migration) catchUp(ctx context.Context, t *teller) error {
-	if _, _, ok := m.notes(); ok {
-		if top, found := epochs.Highest(m.epochs(ctx)); found {
-			wrote, err := m.bring(ctx, top)
-			if err != nil {
+	if _, _, ok := m.notes(); !ok {
+		return nil
+	}
+	old, new := m.epochs(ctx)
+	if top, found := epochs.Highest(old, new); found {
+		wrote, err := m.bring(ctx, top)
+		if err != nil {
+			return err
+		}
+		if wrote {
+			if err := m.Noted(ctx, "catch up", map[string]uint64{"epoch": top.Epoch}, "the stores had a newer revision than the flag file"); err != nil {
 				return err
 			}
-			if wrote {
-				if err := m.Noted(ctx, "catch up", map[string]uint64{"epoch": top.Epoch}, "the stores had a newer revision than the flag file"); err != nil {
-					return err
-				}
-				t.news("caught up", "the flag file had an older revision than the stores: %d is written there now", top.Epoch)
-			}
+			t.news("caught up", "the flag file had an older revision than the stores: %d is written there now", top.Epoch)
 		}
+	}
+	stands := func(s epochs.Stand) bool { return s.Found || s.Err == epochs.ErrNone }
+	if stands(old) && stands(new) {
+		return nil // what was about to be published was seen by nobody: the gates are looked at again
 	}
 	return m.finishNext(ctx, t)
 }
 
-// finishNext publishes what the record says comes next.
+// finishNext publishes what the record says comes next, where a store that may
+// have held it has lost its note.
 func (m *Migration) finishNext(ctx context.Context, t *teller) error {
 	ahead := func() (*revision, []byte, error) {
 		cur, err := m.read()

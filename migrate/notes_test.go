@@ -109,7 +109,7 @@ func TestFlagFileFollowsTheStores(t *testing.T) {
 			if err != nil || v.Epoch >= was || !strings.Contains(strings.Join(v.Waits, "; "), "the stores hold revision") {
 				t.Errorf("the status says %v (%v)", v.Waits, err)
 			}
-			res, err := r.m.Ramp(ctx, "mirror", mustRead(t, r).def.Weights.Ramp().Mirror+500, nil)
+			res, err := r.m.Ramp(ctx, "mirror", 3000+int(was)*100, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

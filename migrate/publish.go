@@ -82,5 +82,6 @@ func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definiti
 	if err := m.write(h, book.Flags, data); err != nil {
 		return fmt.Errorf("publish revision %d: %w", n.Epoch, err)
 	}
-	return nil
+	r.Next = nil // an older flag file that comes back is not an unfinished step
+	return m.saveRecord(h, r)
 }
