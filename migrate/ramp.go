@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
@@ -230,6 +231,9 @@ func gateOf(err error) string {
 func (m *Migration) allowed(cur *revision, g goal) error {
 	if d := cur.def.DeclaredDown; d != flags.NoneDown {
 		return refuse(GateDown, "bring it back and run crossfade recover old", "a store is declared down (%v)", d)
+	}
+	if r, err := m.recorded(cur); err == nil && r.Completed != nil && g.cutover < cur.def.Weights[position.Cutover] {
+		return refuse(GateOrder, "make it a migration of its own, under another name, from new to old", "the migration was completed at %s: old was not written since", r.Completed.Format(time.RFC3339))
 	}
 	w := cur.def.Weights
 	beyond := g.fence > 0 || g.readNew > 0 || w[position.Off]+w[position.Mirror] < flags.Buckets

@@ -217,6 +217,18 @@ func (c *Client) Flags(ctx context.Context) (data json.RawMessage, err error) {
 	return data, err
 }
 
+// Complete: see migrate.Migration.
+func (c *Client) Complete(ctx context.Context, progress func(migrate.Progress)) (x migrate.Completion, err error) {
+	err = c.do(ctx, "complete", verbArgs{}, progress, &x)
+	return x, err
+}
+
+// PlanComplete: see migrate.Migration.
+func (c *Client) PlanComplete(ctx context.Context) (x migrate.Completion, err error) {
+	err = c.any(ctx, http.MethodGet, "complete", nil, &x, nil)
+	return x, err
+}
+
 // Bypass: see migrate.Migration.
 func (c *Client) Bypass(ctx context.Context) (b migrate.Bypass, err error) {
 	err = c.any(ctx, http.MethodGet, "bypass", nil, &b, nil)

@@ -67,6 +67,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/divergences", s.divergences)
 	mux.HandleFunc("GET /v1/bypass", s.bypass)
+	mux.HandleFunc("GET /v1/complete", s.complete)
 	mux.HandleFunc("POST /v1/explain", s.explain)
 	mux.HandleFunc("GET /v1/jobs/{name}", s.jobState)
 	mux.HandleFunc("POST /v1/jobs/{name}", s.wish)
@@ -203,6 +204,15 @@ func (s *Server) divergences(w http.ResponseWriter, r *http.Request) {
 		d.Error = err.Error()
 	}
 	answer(w, d)
+}
+
+func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
+	c, err := s.m.PlanComplete(r.Context())
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	answer(w, c)
 }
 
 func (s *Server) bypass(w http.ResponseWriter, r *http.Request) {

@@ -251,9 +251,7 @@ func TestHoldOutlivesTheLeader(t *testing.T) {
 	first := slices.IndexFunc(r.servers, func(s *testServer) bool { return s.leads() })
 	r.servers[first].kill()
 	r.until("the other server to judge", func() bool { return r.planned() != nil })
-	if why := r.planned().Why; why != "held by ada: 'black friday'" {
-		t.Errorf("it waits for %q", why)
-	}
+	r.until("the hold to be told", func() bool { return r.planned().Why == "held by ada: 'black friday'" })
 	before := r.planned().Done
 	time.Sleep(10 * 40 * time.Millisecond)
 	if got := r.planned().Done; got != before {

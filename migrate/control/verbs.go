@@ -41,6 +41,9 @@ func init() { // the map and the functions name each other
 		"ramp": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
 			return s.m.Ramp(ctx, a.Stage, a.Buckets, p)
 		}),
+		"complete": verb(func(s *Server, ctx context.Context, _ verbArgs, p progressFunc) (any, error) {
+			return s.m.Complete(ctx, p)
+		}),
 		"rollback": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
 			return s.m.Rollback(ctx, a.To, p)
 		}),

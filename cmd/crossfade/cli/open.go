@@ -52,6 +52,8 @@ type mover interface {
 	JobState(name string) (migrate.JobState, bool, error)
 	Wish(name, what string) error
 	Bypass(ctx context.Context) (migrate.Bypass, error)
+	PlanComplete(ctx context.Context) (migrate.Completion, error)
+	Complete(ctx context.Context, progress func(migrate.Progress)) (migrate.Completion, error)
 	Status(ctx context.Context) (migrate.Overview, error)
 	Divergences(ctx context.Context) (map[string][]agentapi.Divergence, error)
 	Explain(ctx context.Context, q agentapi.Question) ([]agentapi.Explained, string, error)
