@@ -166,9 +166,15 @@ func killedBackfill(t *testing.T, from string, n int) {
 // checkMoved compares both stores with what must be there.
 func checkMoved(t *testing.T, r *rig, from string, n int, deleted map[int]bool, written map[int]string) {
 	t.Helper()
-	exact := time.Second // each is told as a time left, on a busy machine; backendtest looks closely
+	// What is promised. A moment of one server's clock is told by the other's: what
+	// the quickest of eight answers leaves open of each is within it.
+	exact := 10 * time.Millisecond
 	if from == "memcached" {
-		exact = 2 * time.Second // whole seconds, besides
+		// It tells whole seconds left, rounded up, from a clock that ticks once a
+		// second: each of the two looks (the copy's, and the one here) sees the end
+		// within that second, less what its question was on its way. On a machine
+		// as busy as this that has been a tenth, and cannot be told from outside.
+		exact = time.Second + 300*time.Millisecond
 	}
 	bad := 0
 	fail := func(format string, args ...any) {
