@@ -51,7 +51,7 @@ func (l *Layer) CompareMany(ctx context.Context, refs []kinds.Ref, dir Direction
 		if out[i].Err != nil {
 			continue
 		}
-		out[i].Class = l.classify(&recs[rules.Old][i], &recs[rules.New][i])
+		out[i].Class = l.classify(refs[i], &recs[rules.Old][i], &recs[rules.New][i])
 		if ending(&recs[rules.Old][i]) || ending(&recs[rules.New][i]) {
 			out[i].Class = "" // the clocks of two stores do not end it at one moment
 		}

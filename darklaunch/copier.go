@@ -35,7 +35,8 @@ func (d Direction) target() rules.Side {
 
 // CopyResult is what a copy of one session came to.
 type CopyResult struct {
-	// Class is the difference that was found, as in Divergence; empty: none.
+	// Class is the difference that was found, as in Divergence; empty: none, or
+	// none that means anything: what was written then had other bytes.
 	Class string
 	// Whole is set when the target now holds what the source held.
 	Whole bool
@@ -92,7 +93,7 @@ func (op *operation) copied(dir Direction) CopyResult {
 	if dir == Backward {
 		older, newer = &op.target, &op.got[rules.New]
 	}
-	r.Class = op.l.classify(older, newer)
+	r.Class = op.l.classify(op.ref, older, newer)
 	return r
 }
 

@@ -120,7 +120,7 @@ func (c *copier) copy(ctx context.Context, items []item) (done bool) {
 			c.rep.Regressed++
 		case r.Wrote:
 			c.rep.Copied++
-			c.rep.Differences[r.Class]++
+			c.rep.differ(r.Class)
 		default:
 			c.rep.Same++
 		}
@@ -147,7 +147,7 @@ func (c *copier) retry(ctx context.Context) error {
 				c.again = append(c.again, s)
 			case r.Wrote:
 				c.rep.Copied++
-				c.rep.Differences[r.Class]++
+				c.rep.differ(r.Class)
 			default:
 				c.rep.Same++
 			}

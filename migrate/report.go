@@ -59,6 +59,13 @@ type Left struct {
 // leftMost is how many are named.
 const leftMost = 100
 
+// differ counts a difference; none, where other bytes meant the same.
+func (r *Report) differ(class string) {
+	if class != "" {
+		r.Differences[class]++
+	}
+}
+
 // clone is a copy that shares nothing.
 func (r *Report) clone() Report {
 	c := *r
