@@ -34,6 +34,14 @@ func (c Compared) Same(d Compared) bool {
 	return c.Class == d.Class
 }
 
+// LaterIn tells whether a session that is in both stores ends later in this one:
+// there it was written, or touched, since.
+func (c Compared) LaterIn(s rules.Side) bool {
+	const rounded = time.Second
+	here, there := c.deadlines[s], c.deadlines[s.Other()]
+	return !here.IsZero() && !there.IsZero() && here.Sub(there) > rounded
+}
+
 // CompareMany looks at sessions and changes nothing: the copy's target first,
 // then its source, in one round trip each where the stores can. A difference
 // that is seen once may be a write under way.

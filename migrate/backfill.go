@@ -173,5 +173,5 @@ func (c *copier) leave(list []suspect) {
 }
 
 func (c *copier) run() *run {
-	return &run{Epoch: c.rep.Epoch, Began: c.rep.Began, Ended: c.rep.Ended.Round(time.Millisecond), Agents: c.began, Counts: c.rep.counts()}
+	return &run{Epoch: c.rep.Epoch, Began: c.rep.Began, Ended: c.rep.Ended.Round(time.Millisecond), Agents: c.began, Counts: c.rep.counts(), Sample: c.rep.Sample}
 }

@@ -79,7 +79,7 @@ func (c *Client) Backfill(ctx context.Context, progress func(migrate.Progress)) 
 
 // Verify: see migrate.Migration.
 func (c *Client) Verify(ctx context.Context, progress func(migrate.Progress)) (r migrate.Report, err error) {
-	err = c.do(ctx, "verify", verbArgs{Pace: &c.o.Pace}, progress, &r)
+	err = c.do(ctx, "verify", verbArgs{Pace: &c.o.Pace, Sample: migrate.SampleOf(ctx)}, progress, &r)
 	return r, err
 }
 

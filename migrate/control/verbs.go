@@ -19,6 +19,7 @@ type verbArgs struct {
 	Name    string        `json:"name,omitempty"`
 	Seconds float64       `json:"seconds,omitempty"`
 	Pace    *migrate.Pace `json:"pace,omitempty"`
+	Sample  float64       `json:"sample,omitempty"` // of a verification; 0: all
 }
 
 // verbs are what a server does for whoever asks. Each may be begun again after
@@ -44,11 +45,11 @@ func init() { // the map and the functions name each other
 		"rollback": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
 			return s.m.Rollback(ctx, a.To, p)
 		}),
-		"backfill": verb(func(s *Server, ctx context.Context, _ verbArgs, p progressFunc) (any, error) {
-			return s.m.Backfill(ctx, p)
+		"backfill": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			return s.m.Backfill(a.paced(ctx), p)
 		}),
-		"verify": verb(func(s *Server, ctx context.Context, _ verbArgs, p progressFunc) (any, error) {
-			return s.m.Verify(ctx, p)
+		"verify": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			return s.m.Verify(migrate.WithSample(a.paced(ctx), a.Sample), p)
 		}),
 		"declare-down": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
 			return s.m.DeclareDown(ctx, a.Store, p)
