@@ -17,6 +17,7 @@ type Compared struct {
 	Class string
 	Err   error   // no id is in it
 	Found [2]bool // by rules.Side
+	Bytes [2]int  // of the data
 
 	sums      [2]uint64
 	deadlines [2]time.Time
@@ -64,7 +65,7 @@ func (l *Layer) CompareMany(ctx context.Context, refs []kinds.Ref, dir Direction
 			out[i].Class = "" // the clocks of two stores do not end it at one moment
 		}
 		for s := range recs {
-			out[i].Found[s] = recs[s][i].Found
+			out[i].Found[s], out[i].Bytes[s] = recs[s][i].Found, len(recs[s][i].Data)
 			out[i].sums[s], out[i].deadlines[s] = l.sum(&recs[s][i]), recs[s][i].Deadline
 		}
 	}

@@ -48,6 +48,9 @@ type CopyResult struct {
 	// Evicted is set when new holds a session that an evicting old has no more:
 	// no evidence that it was deleted, so it stays.
 	Evicted bool
+	// Was is what the guard saw in the target, and Now what the source held, of
+	// one that was copied alone and wrote.
+	Was, Now backends.Record
 	// Err is why it is not whole. No id is in it.
 	Err error
 }
@@ -65,7 +68,11 @@ func (l *Layer) CopyOne(ctx context.Context, ref kinds.Ref, dir Direction) CopyR
 	}
 	defer op.era.release()
 	op.run()
-	return op.copied(dir)
+	r := op.copied(dir)
+	if r.Wrote {
+		r.Was, r.Now = op.target, op.got[dir.target().Other()]
+	}
+	return r
 }
 
 func (l *Layer) newCopy(ref kinds.Ref, dir Direction) (*operation, error) {

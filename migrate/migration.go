@@ -51,6 +51,9 @@ type Options struct {
 	// Pace of jobs, where the call's context has none (WithPace). Its Workers,
 	// where set, stand in place of Options.Workers.
 	Pace Pace
+	// UndoDir is where repairs keep what they replace: files with session data,
+	// 0600. Empty: each repair must name its file.
+	UndoDir string
 	// Reason is kept with each step in the record, unless the call's Actor has
 	// one.
 	Reason string

@@ -83,6 +83,22 @@ func (c *Client) Verify(ctx context.Context, progress func(migrate.Progress)) (r
 	return r, err
 }
 
+// Repair: see migrate.Migration. The undo log lies on the server's host.
+func (c *Client) Repair(ctx context.Context, o migrate.RepairOptions, progress func(migrate.Progress)) (r migrate.RepairReport, err error) {
+	if o.Undo != "" {
+		return r, errors.New("control: the undo log is the server's: leave the file out")
+	}
+	err = c.do(ctx, "repair", verbArgs{Pace: &c.o.Pace, Repair: &o}, progress, &r)
+	return r, err
+}
+
+// UndoRepair: see migrate.Migration; name is that of a file in the server's
+// agent.state_dir.
+func (c *Client) UndoRepair(ctx context.Context, name string, progress func(migrate.Progress)) (r migrate.UndoReport, err error) {
+	err = c.do(ctx, "repair-undo", verbArgs{Name: name}, progress, &r)
+	return r, err
+}
+
 // DeclareDown: see migrate.Migration.
 func (c *Client) DeclareDown(ctx context.Context, store string, progress func(migrate.Progress)) (r migrate.Result, err error) {
 	err = c.do(ctx, "declare-down", verbArgs{Store: store}, progress, &r)
