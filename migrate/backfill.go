@@ -38,7 +38,6 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 		err = c.retry(run)
 	}
 	err = c.end(ctx, err)
-	c.job.end(err == nil && c.rep.Unresolved == 0, &c.rep)
 	if err != nil {
 		return c.rep, err
 	}

@@ -109,7 +109,8 @@ func (c *copier) begin(ctx context.Context) error {
 }
 
 // end waits until nothing that the job sent can arrive any more, and closes it.
-// An error says that the job proves nothing.
+// An error says that the job proves nothing. The job's page is written before the
+// lease is given back: without it nothing is written.
 func (c *copier) end(ctx context.Context, err error) error {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.m.copyMost()+5*time.Second)
 	defer cancel()
@@ -127,8 +128,13 @@ func (c *copier) end(ctx context.Context, err error) error {
 	if err == nil {
 		err = c.alive(ctx)
 	}
-	c.lease.release(settled)
 	c.rep.Ended = time.Now().UTC()
+	if c.job != nil {
+		// What a backfill could not copy is tried again from its place; a
+		// verification that left something begins anew.
+		c.job.end(err == nil && (c.job.name != JobBackfill || c.rep.Unresolved == 0), &c.rep)
+	}
+	c.lease.release(settled)
 	return err
 }
 

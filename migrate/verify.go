@@ -47,7 +47,6 @@ func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report
 		c.rep.Differ = &differ
 	}
 	err = c.end(ctx, err)
-	c.job.end(err == nil, &c.rep)
 	if err != nil {
 		return c.rep, err
 	}
