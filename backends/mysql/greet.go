@@ -107,7 +107,7 @@ func (h *host) greet(kind poolKind, dialled func(*socket)) (*conn, error) {
 // askTries and askDoubt bound how often a new connection asks for the time: on a
 // busy machine one answer may take as long as a copy may be off.
 const (
-	askTries = 8
+	askTries = 64
 	askDoubt = 2 * time.Millisecond // of which one is nowMs's own
 )
 

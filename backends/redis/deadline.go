@@ -68,7 +68,7 @@ func (n *node) noted(t *goredis.TimeCmd, sent time.Time) (time.Time, error) {
 // meetTries and meetDoubt bound how often a new connection asks for the time: on
 // a busy machine one answer may take as long as a copy may be off.
 const (
-	meetTries = 8
+	meetTries = 64
 	meetDoubt = time.Millisecond
 )
 
