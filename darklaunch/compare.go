@@ -139,7 +139,11 @@ func (l *Layer) compareOne(ctx context.Context, c comparison) {
 	if err != nil {
 		return
 	}
-	class := l.classify(&older, &newer)
+	class := l.classify(c.ref, &older, &newer)
+	if class == "" && older.Found && newer.Found && !bytes.Equal(older.Data, newer.Data) {
+		l.obs.Comparison("match") // other bytes, one meaning
+		return
+	}
 	if class == "" || l.busy(c.hash, c.ref) {
 		l.obs.Comparison("race")
 		return
@@ -245,7 +249,11 @@ func (l *Layer) busy(h flags.Hash, ref kinds.Ref) bool {
 }
 
 // classify names the difference between two records; empty: none.
-func (l *Layer) classify(older, newer *backends.Record) string {
+func (l *Layer) classify(ref kinds.Ref, older, newer *backends.Record) string {
+	same, oldFlags, newFlags := false, older.Flags, newer.Flags
+	if older.Found && newer.Found {
+		same, oldFlags, newFlags = means(ref, &older.Session, &newer.Session)
+	}
 	switch {
 	case !older.Found && !newer.Found:
 		return ""
@@ -256,13 +264,13 @@ func (l *Layer) classify(older, newer *backends.Record) string {
 	case !older.Found:
 		return "missing_old"
 	case older.Lagging && !l.later(&older.Session, &newer.Session):
-		if bytes.Equal(older.Data, newer.Data) {
+		if same {
 			return ""
 		}
 		return "old_regressed"
-	case !bytes.Equal(older.Data, newer.Data):
+	case !same:
 		return "value"
-	case l.flagsDiffer(older.Flags, newer.Flags):
+	case l.flagsDiffer(oldFlags, newFlags):
 		return "flags"
 	case deadlinesDiffer(&older.Session, &newer.Session):
 		return "expiry"
@@ -270,7 +278,7 @@ func (l *Layer) classify(older, newer *backends.Record) string {
 	return ""
 }
 
-// equal tells whether a copy has nothing to do.
+// equal tells whether a copy has nothing to do: it goes by the bytes.
 func (l *Layer) equal(a, b *backends.Session) bool {
 	return bytes.Equal(a.Data, b.Data) && !l.flagsDiffer(a.Flags, b.Flags) && !deadlinesDiffer(a, b)
 }

@@ -17,6 +17,7 @@ type Compared struct {
 	Class string
 	Err   error   // no id is in it
 	Found [2]bool // by rules.Side
+	Bytes [2]int  // of the data
 
 	sums      [2]uint64
 	deadlines [2]time.Time
@@ -32,6 +33,14 @@ func (c Compared) Same(d Compared) bool {
 		}
 	}
 	return c.Class == d.Class
+}
+
+// LaterIn tells whether a session that is in both stores ends later in this one:
+// there it was written, or touched, since.
+func (c Compared) LaterIn(s rules.Side) bool {
+	const rounded = time.Second
+	here, there := c.deadlines[s], c.deadlines[s.Other()]
+	return !here.IsZero() && !there.IsZero() && here.Sub(there) > rounded
 }
 
 // CompareMany looks at sessions and changes nothing: the copy's target first,
@@ -51,12 +60,12 @@ func (l *Layer) CompareMany(ctx context.Context, refs []kinds.Ref, dir Direction
 		if out[i].Err != nil {
 			continue
 		}
-		out[i].Class = l.classify(&recs[rules.Old][i], &recs[rules.New][i])
+		out[i].Class = l.classify(refs[i], &recs[rules.Old][i], &recs[rules.New][i])
 		if ending(&recs[rules.Old][i]) || ending(&recs[rules.New][i]) {
 			out[i].Class = "" // the clocks of two stores do not end it at one moment
 		}
 		for s := range recs {
-			out[i].Found[s] = recs[s][i].Found
+			out[i].Found[s], out[i].Bytes[s] = recs[s][i].Found, len(recs[s][i].Data)
 			out[i].sums[s], out[i].deadlines[s] = l.sum(&recs[s][i]), recs[s][i].Deadline
 		}
 	}

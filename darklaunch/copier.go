@@ -35,7 +35,8 @@ func (d Direction) target() rules.Side {
 
 // CopyResult is what a copy of one session came to.
 type CopyResult struct {
-	// Class is the difference that was found, as in Divergence; empty: none.
+	// Class is the difference that was found, as in Divergence; empty: none, or
+	// none that means anything: what was written then had other bytes.
 	Class string
 	// Whole is set when the target now holds what the source held.
 	Whole bool
@@ -47,6 +48,9 @@ type CopyResult struct {
 	// Evicted is set when new holds a session that an evicting old has no more:
 	// no evidence that it was deleted, so it stays.
 	Evicted bool
+	// Was is what the guard saw in the target, and Now what the source held, of
+	// one that was copied alone and wrote.
+	Was, Now backends.Record
 	// Err is why it is not whole. No id is in it.
 	Err error
 }
@@ -64,7 +68,11 @@ func (l *Layer) CopyOne(ctx context.Context, ref kinds.Ref, dir Direction) CopyR
 	}
 	defer op.era.release()
 	op.run()
-	return op.copied(dir)
+	r := op.copied(dir)
+	if r.Wrote {
+		r.Was, r.Now = op.target, op.got[dir.target().Other()]
+	}
+	return r
 }
 
 func (l *Layer) newCopy(ref kinds.Ref, dir Direction) (*operation, error) {
@@ -92,7 +100,7 @@ func (op *operation) copied(dir Direction) CopyResult {
 	if dir == Backward {
 		older, newer = &op.target, &op.got[rules.New]
 	}
-	r.Class = op.l.classify(older, newer)
+	r.Class = op.l.classify(op.ref, older, newer)
 	return r
 }
 

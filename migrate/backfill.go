@@ -38,7 +38,6 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 		err = c.retry(run)
 	}
 	err = c.end(ctx, err)
-	c.job.end(err == nil && c.rep.Unresolved == 0, &c.rep)
 	if err != nil {
 		return c.rep, err
 	}
@@ -120,7 +119,7 @@ func (c *copier) copy(ctx context.Context, items []item) (done bool) {
 			c.rep.Regressed++
 		case r.Wrote:
 			c.rep.Copied++
-			c.rep.Differences[r.Class]++
+			c.rep.differ(r.Class)
 		default:
 			c.rep.Same++
 		}
@@ -147,7 +146,7 @@ func (c *copier) retry(ctx context.Context) error {
 				c.again = append(c.again, s)
 			case r.Wrote:
 				c.rep.Copied++
-				c.rep.Differences[r.Class]++
+				c.rep.differ(r.Class)
 			default:
 				c.rep.Same++
 			}
@@ -173,5 +172,5 @@ func (c *copier) leave(list []suspect) {
 }
 
 func (c *copier) run() *run {
-	return &run{Epoch: c.rep.Epoch, Began: c.rep.Began, Ended: c.rep.Ended.Round(time.Millisecond), Agents: c.began, Counts: c.rep.counts()}
+	return &run{Epoch: c.rep.Epoch, Began: c.rep.Began, Ended: c.rep.Ended.Round(time.Millisecond), Agents: c.began, Counts: c.rep.counts(), Sample: c.rep.Sample}
 }

@@ -16,16 +16,17 @@ import (
 
 // copier is one job that copies: a backfill, a verification, a reverse copy.
 type copier struct {
-	m     *Migration
-	t     *teller
-	cur   *revision
-	dir   darklaunch.Direction
-	lease *lease
-	o     darklaunch.Options
-	layer *darklaunch.Layer
-	began map[string]string // the agents: address and start id
-	names map[string]string // of the agents, by address
-	dirty map[string]uint64 // of each, its AllDirtied
+	m      *Migration
+	t      *teller
+	cur    *revision
+	dir    darklaunch.Direction
+	lease  *lease
+	o      darklaunch.Options
+	layer  *darklaunch.Layer
+	before before            // what was the same before it began
+	began  map[string]string // the agents: address and start id
+	names  map[string]string // of the agents, by address
+	dirty  map[string]uint64 // of each, its AllDirtied
 	// cleanFrom is the life before each agent's, where that ended cleanly.
 	cleanFrom map[string]string
 	job       *job // nil: it cannot go on where it was
@@ -70,7 +71,7 @@ func (m *Migration) job(ctx context.Context, name string, cur *revision, dir dar
 	}
 	c := &copier{m: m, t: t, cur: cur, dir: dir, lease: l, o: o, began: map[string]string{}, cleanFrom: map[string]string{}, names: map[string]string{}, dirty: map[string]uint64{},
 		suspected: map[flags.Hash]bool{}, given: map[flags.Hash]bool{}, pace: newPace(m.paceOf(ctx)), start: time.Now()}
-	c.rep = Report{Job: name, Epoch: cur.def.Epoch, Began: time.Now().UTC(), Differences: map[string]int64{}}
+	c.rep = Report{Sample: SampleOf(ctx), Job: name, Epoch: cur.def.Epoch, Began: time.Now().UTC(), Differences: map[string]int64{}}
 	if err := c.begin(ctx); err != nil {
 		l.release(true)
 		return nil, err
@@ -108,7 +109,8 @@ func (c *copier) begin(ctx context.Context) error {
 }
 
 // end waits until nothing that the job sent can arrive any more, and closes it.
-// An error says that the job proves nothing.
+// An error says that the job proves nothing. The job's page is written before the
+// lease is given back: without it nothing is written.
 func (c *copier) end(ctx context.Context, err error) error {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.m.copyMost()+5*time.Second)
 	defer cancel()
@@ -126,8 +128,13 @@ func (c *copier) end(ctx context.Context, err error) error {
 	if err == nil {
 		err = c.alive(ctx)
 	}
-	c.lease.release(settled)
 	c.rep.Ended = time.Now().UTC()
+	if c.job != nil {
+		// What a backfill could not copy is tried again from its place; a
+		// verification that left something begins anew.
+		c.job.end(err == nil && (c.job.name != JobBackfill || c.rep.Unresolved == 0), &c.rep)
+	}
+	c.lease.release(settled)
 	return err
 }
 

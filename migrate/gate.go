@@ -118,6 +118,9 @@ func (r *record) verified(replies []reply) *Refusal {
 		if r.Invalid != "" {
 			return refuse(GateVerified, do, "no verification counts: %s", r.Invalid)
 		}
+		if l := r.Looked; l != nil && l.Sample > 0 {
+			return refuse(GateVerified, "run crossfade verify without --sample", "the last verification looked at %.3g %% of the sessions: only one of all of them opens read-new", 100*l.Sample)
+		}
 		return refuse(GateVerified, do, "no verification has begun since all sessions are fenced")
 	}
 	if why := r.Verified.counts(replies, r.joined); why != "" {

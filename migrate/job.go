@@ -126,6 +126,8 @@ func (c *copier) resume(name string) (why string, err error) {
 	case !found || was.Ended || was.Version != pageVersion || was.Phase == "" && was.Place == "":
 	case was.Flags != c.cur.digest():
 		why = "the flags have changed since"
+	case was.Report.Sample != c.rep.Sample:
+		why = "the last run looked at another share of the sessions"
 	case was.Place == "" && was.Phase != phaseTarget && (name != jobReverse || was.Phase == phaseCopy):
 		why = "the last run came to no place to go on from (memcached and session files give none)"
 	case !c.sameLives(&was):

@@ -166,9 +166,16 @@ func killedBackfill(t *testing.T, from string, n int) {
 // checkMoved compares both stores with what must be there.
 func checkMoved(t *testing.T, r *rig, from string, n int, deleted map[int]bool, written map[int]string) {
 	t.Helper()
-	exact := time.Second // each is told as a time left, on a busy machine; backendtest looks closely
+	// What is promised, and what the bounds of two clocks leave open that each
+	// process finds for itself: with thirty processes waiting for two cores a
+	// bound of 30 ms was seen, with four none above a millisecond.
+	exact := 10*time.Millisecond + 30*time.Millisecond
 	if from == "memcached" {
-		exact = 2 * time.Second // whole seconds, besides
+		// It tells whole seconds left, rounded up, from a clock that ticks once a
+		// second: each of the two looks (the copy's, and the one here) sees the end
+		// within that second, less what its question was on its way. For the look
+		// here that is measured; for the copy's, 300 ms are let pass.
+		exact = time.Second + 300*time.Millisecond
 	}
 	bad := 0
 	fail := func(format string, args ...any) {
@@ -185,11 +192,16 @@ func checkMoved(t *testing.T, r *rig, from string, n int, deleted map[int]bool, 
 			ks[0], ks[1] = append(ks[0], ref(speedName(k)).OldKey()), append(ks[1], ref(speedName(k)).NewKey())
 		}
 		var recs [2][]backends.Record
+		asked := time.Now()
 		for s := range recs {
 			var err error
 			if recs[s], err = r.real[s].(backends.BatchReader).ReadMany(ctx, ks[s]); err != nil {
 				t.Fatal(err)
 			}
+		}
+		exact := exact
+		if from == "memcached" {
+			exact += time.Since(asked)
 		}
 		for k := range recs[0] {
 			a, b, id := &recs[0][k], &recs[1][k], i+k

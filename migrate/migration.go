@@ -55,6 +55,9 @@ type Options struct {
 	// Told hears each entry of the audit log that this process writes. It must
 	// not block. nil: nobody does.
 	Told func(audit.Entry)
+	// UndoDir is where repairs keep what they replace: files with session data,
+	// 0600. Empty: each repair must name its file.
+	UndoDir string
 	// Reason is kept with each step in the record, unless the call's Actor has
 	// one.
 	Reason string

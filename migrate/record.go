@@ -76,6 +76,8 @@ type run struct {
 	// Agents that had acknowledged before it began: address and start id.
 	Agents map[string]string `json:"agents"`
 	Counts map[string]int64  `json:"counts"`
+	// Sample is the share that it looked at; 0: all.
+	Sample float64 `json:"sample,omitempty"`
 }
 
 // stepMade is one revision that was published, with what was said of it before.

@@ -42,7 +42,15 @@ type Report struct {
 	// Differences that were confirmed by a second look, by class. All were
 	// corrected, but for the unresolved.
 	Differences map[string]int64 `json:"differences"`
-	Rounds      int              `json:"rounds,omitempty"`
+	// Causes are those differences, and the unresolved that kept changing, by
+	// class and cause (CauseBeforeMirror and so on).
+	Causes map[string]map[string]int64 `json:"causes,omitempty"`
+	// Sample is the share of the sessions that a verification looked at; 0: all.
+	// Differ is then the share that differs, Apart how many were left aside.
+	Sample float64 `json:"sample,omitempty"`
+	Differ *Share  `json:"differ,omitempty"`
+	Apart  int64   `json:"apart,omitempty"`
+	Rounds int     `json:"rounds,omitempty"`
 	// HostsLeft are the agents on whose hosts it has to be run too.
 	HostsLeft  []string `json:"hosts_left,omitempty"`
 	Unresolved int64    `json:"unresolved"`
@@ -59,9 +67,28 @@ type Left struct {
 // leftMost is how many are named.
 const leftMost = 100
 
+// differing is how many sessions were found to differ for good.
+func (r *Report) differing() (n int64) {
+	for _, d := range r.Differences {
+		n += d
+	}
+	return min(n+r.Unresolved, r.Sessions)
+}
+
+// differ counts a difference; none, where other bytes meant the same.
+func (r *Report) differ(class string) {
+	if class != "" {
+		r.Differences[class]++
+	}
+}
+
 // clone is a copy that shares nothing.
 func (r *Report) clone() Report {
 	c := *r
+	c.Causes = make(map[string]map[string]int64, len(r.Causes))
+	for class, by := range r.Causes {
+		c.Causes[class] = maps.Clone(by)
+	}
 	c.Differences, c.HostsLeft, c.Left = maps.Clone(r.Differences), slices.Clone(r.HostsLeft), slices.Clone(r.Left)
 	return c
 }

@@ -32,7 +32,6 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 		err = m.dirtyBack(run, t)
 	}
 	err = c.end(ctx, err)
-	c.job.end(err == nil, &c.rep)
 	if err != nil {
 		return c.rep, err
 	}

@@ -163,7 +163,7 @@ func (c *copier) scanOnce(ctx context.Context, sc backends.Scanner, from func(st
 // sort counts names by what they are, and gives the sessions that are copied.
 func (c *copier) sort(names []string, from func(string) (kinds.Ref, bool)) []item {
 	items := make([]item, 0, len(names))
-	var locks, own, others, skipped int64
+	var locks, own, others, skipped, apart int64
 	for _, name := range names {
 		ref, ok := from(name)
 		switch {
@@ -182,6 +182,10 @@ func (c *copier) sort(names []string, from func(string) (kinds.Ref, bool)) []ite
 			skipped++
 			continue
 		}
+		if !sampled(hash, c.rep.Sample) {
+			apart++
+			continue
+		}
 		items = append(items, item{ref, hash})
 	}
 	c.mu.Lock()
@@ -191,6 +195,7 @@ func (c *copier) sort(names []string, from func(string) (kinds.Ref, bool)) []ite
 	c.rep.Own += own
 	c.rep.Others += others
 	c.rep.Skipped += skipped
+	c.rep.Apart += apart
 	return items
 }
 

@@ -161,7 +161,7 @@ func (m *Migration) logouts(ctx context.Context, r *record) logouts.Estimate {
 		return nil
 	})
 	var v logouts.Verification
-	if l := r.Looked; l != nil {
+	if l := r.Looked; l != nil && l.Sample == 0 {
 		v = logouts.Verification{Began: l.Began, Ended: l.Ended, Unresolved: l.Counts["unresolved"]}
 	}
 	e := logouts.Of(logouts.Merge(samples...), v, time.Now())

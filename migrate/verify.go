@@ -16,7 +16,8 @@ const verifyRounds = 20
 // differs is looked at again a moment later, and a difference that is still the
 // same is counted and corrected by a guarded copy, until a look finds nothing.
 // All sessions must be fenced, or further. When nothing is left it writes down
-// that the migration is verified, and tells the agents.
+// that the migration is verified, and tells the agents; one that looked at a
+// sample alone (WithSample) says how many may differ, and opens nothing.
 func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report, error) {
 	t := tell(progress)
 	cur, err := m.read()
@@ -36,12 +37,16 @@ func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report
 	if err != nil {
 		return Report{}, err
 	}
+	c.before = m.sameBefore(cur)
 	run, err := c.open(ctx, JobVerify)
 	if err == nil {
 		err = c.verify(run)
 	}
+	if c.rep.Sample > 0 {
+		differ := shareOf(c.rep.differing(), c.rep.Sessions)
+		c.rep.Differ = &differ
+	}
 	err = c.end(ctx, err)
-	c.job.end(err == nil, &c.rep)
 	if err != nil {
 		return c.rep, err
 	}
@@ -50,6 +55,9 @@ func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report
 	}
 	if c.rep.Unresolved > 0 {
 		return c.rep, &Unfinished{Job: "verification", Report: c.rep}
+	}
+	if c.rep.Sample > 0 {
+		return c.rep, nil
 	}
 	_, err = m.change(ctx, func(now *revision, r *record) error {
 		if now.digest() != cur.digest() {
@@ -65,6 +73,15 @@ func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report
 		return c.rep, err
 	}
 	return c.rep, c.passed(ctx)
+}
+
+// sameBefore is what counts as the same before a verification of this revision.
+func (m *Migration) sameBefore(cur *revision) before {
+	r, err := m.recorded(cur)
+	if err != nil {
+		return before{} // it is read again where it matters
+	}
+	return before{backfilled: r.Backfilled != nil, verified: r.Verified != nil}
 }
 
 // notBehind refuses to copy from an old that lacks writes.
@@ -107,6 +124,9 @@ func (c *copier) settle(ctx context.Context) error {
 		if c.rep.Rounds > verifyRounds {
 			for _, s := range c.again {
 				c.given[s.hash] = true
+				if s.err == nil {
+					c.rep.caused(s.seen.Class, CauseConcurrent)
+				}
 			}
 			c.leave(c.again)
 			c.again = nil
@@ -195,6 +215,7 @@ func (c *copier) correct(ctx context.Context, list []suspect) {
 		s := list[i]
 		if s.found && !r.Evicted {
 			c.rep.Differences[s.seen.Class]++
+			c.rep.caused(s.seen.Class, c.before.cause(&s.seen, c.o.Old.Evicts))
 		}
 		switch {
 		case r.Err != nil:

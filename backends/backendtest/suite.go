@@ -85,7 +85,7 @@ func Run(t *testing.T, open func(t *testing.T) backends.Store, opts Options) {
 	}
 	promises := slices.Concat(sessionCases, callCases, dataCases, deadlineCases, touchCases, addCases, guardCases,
 		conflictCases, reviveCases, lateCases, batchCases, tombstoneCases, markCases, lockCases, scanCases, resumeCases, healthCases, noteCases)
-	faults := slices.Concat(goneCases, stallCases, noteFaults)
+	faults := slices.Concat(goneCases, stallCases, momentCases, noteFaults)
 	for name := range opts.Deviations {
 		if !slices.ContainsFunc(slices.Concat(promises, faults), func(c testCase) bool { return c.name == name }) {
 			t.Errorf("a deviation is declared for %q, and there is no such subtest", name)

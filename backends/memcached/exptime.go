@@ -43,8 +43,9 @@ func lifetime(ttl time.Duration, now time.Time) int64 {
 	return exptime(now.Add(max(ttl, time.Millisecond)), now)
 }
 
-// deadlineOf is the deadline of a session that the server says lives for left
-// more seconds. The session really ends up to one second later; what exptime
+// deadlineOf is the deadline of a session of which the server said, when it was
+// asked at now or after, that it lives for left more seconds: what the answer took
+// on its way makes it no later. The session really ends up to one second later; what exptime
 // added for the tick is taken off again, so that the deadline that a client
 // asked for is met within one second, whether it was stored by us (never
 // early) or by the client itself (never late).

@@ -29,7 +29,7 @@ func (s *Store) Guard(ctx context.Context, k backends.Key, notAfter time.Time) (
 		if err := s.exec(ctx, c); err != nil {
 			return nil, err
 		}
-		g, err := s.guard(k, c)
+		g, err := s.guard(k, c, now)
 		c.free()
 		if err != nil {
 			return nil, err
@@ -43,7 +43,7 @@ func (s *Store) Guard(ctx context.Context, k backends.Key, notAfter time.Time) (
 }
 
 // guard makes the guard out of the answers; nil if the claim vanished between.
-func (s *Store) guard(k backends.Key, c *call) (*guard, error) {
+func (s *Store) guard(k backends.Key, c *call, asked time.Time) (*guard, error) {
 	add, get, look := &c.ans[0], &c.ans[1], &c.ans[2]
 	if add.err != nil {
 		return nil, add.err
@@ -66,7 +66,7 @@ func (s *Store) guard(k backends.Key, c *call) (*guard, error) {
 	// Somebody else's claim serves as well: nothing has stood here since its
 	// token. But it is not ours to give back.
 	g.claim = st == claimed && add.status == stOK
-	sess, found, err := sessionOf(k, get)
+	sess, found, err := sessionOf(k, get, asked)
 	sess.Key = k
 	g.record = backends.Record{Session: sess, Found: found, Gone: g.buried && !found}
 	return g, err

@@ -41,14 +41,15 @@ func stateOf(a *answer) (state, error) {
 	return absent, a.err
 }
 
-// sessionOf makes the session of k out of the answer to a vGet.
-func sessionOf(k backends.Key, a *answer) (backends.Session, bool, error) {
+// sessionOf makes the session of k out of the answer to a vGet that was asked
+// at the time asked.
+func sessionOf(k backends.Key, a *answer, asked time.Time) (backends.Session, bool, error) {
 	st, err := stateOf(a)
 	if st != present {
 		return backends.Session{}, false, err
 	}
 	s := backends.Session{Key: k, Data: a.data, Flags: a.flags}
-	s.Deadline, s.DeadlineUnknown = deadlineOf(a.left, time.Now())
+	s.Deadline, s.DeadlineUnknown = deadlineOf(a.left, asked)
 	return s, true, nil
 }
 
@@ -57,12 +58,13 @@ func (s *Store) Get(ctx context.Context, k backends.Key) (backends.Session, bool
 	if err := backends.CheckKey(k); err != nil {
 		return backends.Session{}, false, err
 	}
+	asked := time.Now()
 	c := newCall().add(command{verb: vGet, key: k.Name})
 	if err := s.exec(ctx, c); err != nil {
 		return backends.Session{}, false, err
 	}
 	defer c.free()
-	return sessionOf(k, &c.ans[0])
+	return sessionOf(k, &c.ans[0], asked)
 }
 
 // Read implements backends.Reader.
@@ -97,6 +99,7 @@ func (s *Store) ReadMany(ctx context.Context, ks []backends.Key) ([]backends.Rec
 }
 
 func (s *Store) readSome(ctx context.Context, ks []backends.Key, rs []backends.Record) error {
+	asked := time.Now()
 	c := newCall()
 	for _, k := range ks {
 		c.add(command{verb: vGet, key: k.Name})
@@ -110,7 +113,7 @@ func (s *Store) readSome(ctx context.Context, ks []backends.Key, rs []backends.R
 	}
 	var missing []int
 	for i, k := range ks {
-		sess, found, err := sessionOf(k, &c.ans[i])
+		sess, found, err := sessionOf(k, &c.ans[i], asked)
 		if err != nil {
 			c.free()
 			return err

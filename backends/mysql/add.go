@@ -13,7 +13,7 @@ func (s *Store) Add(ctx context.Context, sess backends.Session) (bool, error) {
 	if err := s.enterData(ctx, sess); err != nil {
 		return false, err
 	}
-	if life(sess.Deadline) == lifePast {
+	if past(sess.Deadline) {
 		return s.absent(ctx, sess.Key)
 	}
 	_, err := s.change(ctx, "add", false, func(c *conn) (string, []any, error) { return s.add(c, sess) })
@@ -54,7 +54,7 @@ func (s *Store) AddUndo(ctx context.Context, sess backends.Session) (bool, backe
 	if err := s.enterData(ctx, sess); err != nil {
 		return false, nil, err
 	}
-	if life(sess.Deadline) == lifePast {
+	if past(sess.Deadline) {
 		stored, err := s.absent(ctx, sess.Key)
 		if !stored {
 			return false, nil, err

@@ -76,24 +76,8 @@ const (
 	neverDate    = "'9999-12-31'"
 )
 
-// Lives of a session as the statements take them: ms from now.
-const (
-	lifeNever = 0
-	lifePast  = -1
-)
-
-// life is the time to a deadline in ms, rounded up so that a session never
-// ends early; lifeNever without a deadline, lifePast where it has passed.
-func life(deadline time.Time) int64 {
-	if deadline.IsZero() {
-		return lifeNever
-	}
-	left := time.Until(deadline)
-	if left <= 0 {
-		return lifePast
-	}
-	return ttlMillis(left)
-}
+// past tells whether a session with this deadline is missing at once.
+func past(deadline time.Time) bool { return !deadline.IsZero() && !deadline.After(time.Now()) }
 
 // ttlMillis is a time to live in ms, rounded up, at least 1.
 func ttlMillis(ttl time.Duration) int64 {
@@ -143,17 +127,20 @@ func (e expiry) live() string {
 	return "(" + e.never() + " OR " + e.at() + " > " + nowMs + ")"
 }
 
-// left is the time that a live row has left, in ms, or NULL.
-func (e expiry) left() string {
+// ends is when a live row ends, in ms since 1970 by the server's clock, or NULL.
+func (e expiry) ends() string {
 	if e.isDate() {
-		return "IF(" + e.never() + ", NULL, TIMESTAMPDIFF(MICROSECOND, NOW(3), " + e.col + ") DIV 1000)"
+		return "IF(" + e.never() + ", NULL, " + nowMs + " + TIMESTAMPDIFF(MICROSECOND, NOW(3), " + e.col + ") DIV 1000)"
 	}
-	return "IF(" + e.never() + ", NULL, " + e.at() + " - " + nowMs + ")"
+	return "IF(" + e.never() + ", NULL, " + e.at() + ")"
 }
 
-// value is what is stored for a life in ms; lifePast gives a time that is over.
-func (e expiry) value(life int64) string {
-	if life == lifeNever {
+// value is what is stored for a deadline: a moment of the server's clock,
+// whenever it comes to run the statement. It is rounded up, so that a session
+// never ends early. One that is past gives a time that is over.
+func (t table) value(deadline time.Time) string {
+	e := t.expiry
+	if deadline.IsZero() {
 		switch {
 		case e.isDate():
 			return neverDate
@@ -162,18 +149,24 @@ func (e expiry) value(life int64) string {
 		}
 		return neverSeconds
 	}
-	if life < 0 {
-		life = -1000
+	end := nowMs + " - 1000"
+	if !past(deadline) {
+		there := t.clock.There(deadline)
+		ms := there.UnixMilli()
+		if there.Nanosecond()%1e6 > 0 {
+			ms++
+		}
+		end = fmt.Sprint(ms)
 	}
 	switch e.kind {
 	case UnixMillis:
-		return fmt.Sprintf("%s + %d", nowMs, life)
-	case DateTimeMs:
-		return fmt.Sprintf("NOW(3) + INTERVAL %d MICROSECOND", 1000*life)
+		return end
+	case DateTimeMs: // a date is of the session's time zone, so it is made from the server's
+		return fmt.Sprintf("NOW(3) + INTERVAL 1000 * (%s - %s) MICROSECOND", end, nowMs)
 	case DateTime:
-		return fmt.Sprintf("NOW(0) + INTERVAL CEIL((%d + MICROSECOND(NOW(3)) / 1000) / 1000) SECOND", life)
+		return fmt.Sprintf("NOW(0) + INTERVAL CEIL((%s - %s + MICROSECOND(NOW(3)) / 1000) / 1000) SECOND", end, nowMs)
 	}
-	return fmt.Sprintf("(%s + %d) DIV 1000", nowMs, life+999)
+	return fmt.Sprintf("(%s + 999) DIV 1000", end)
 }
 
 // stamp makes the assignments that give a row its new deadline, and differ from
@@ -194,10 +187,9 @@ func (e expiry) stamp(was, now string) string {
 	return fmt.Sprintf("%[1]s = IF(%[1]s <=> %[2]s, %[3]s, %[2]s)", e.col, was, more)
 }
 
-// deadline is the time that a row with so much left ends, now being when the
-// answer came.
-func deadline(s *backends.Session, left any, now time.Time) {
-	if ms, ok := integer(left); ok {
-		s.Deadline = now.Add(time.Duration(ms) * time.Millisecond).UTC()
+// deadline notes when a row ends of which ends said so.
+func (c *conn) deadline(s *backends.Session, ends any) {
+	if ms, ok := integer(ends); ok {
+		s.Deadline = c.clock.Here(time.UnixMilli(ms)).UTC()
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	sqldriver "github.com/go-sql-driver/mysql"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/clock"
 )
 
 // conn is one connection as statements see it. Its calls have no deadline: the
@@ -21,6 +23,14 @@ type conn struct {
 	server server
 	app    table // with what is known of its columns
 	own    table
+	clock  *clock.Clock // the host's
+}
+
+// noted hands what nowMs has answered to the clock; sent is when it was asked.
+func (c *conn) noted(now any, sent time.Time) {
+	if ms, ok := integer(now); ok {
+		c.clock.Note(time.UnixMilli(ms), time.Millisecond, sent, time.Now())
+	}
 }
 
 // tableOf is where the session of a key lies.

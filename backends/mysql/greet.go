@@ -83,11 +83,15 @@ func (h *host) greet(kind poolKind, dialled func(*socket)) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{drv: drv, app: h.store.appTable(), own: h.store.ownTable()}
+	c := &conn{drv: drv, app: h.store.appTable(), own: h.store.ownTable(), clock: &h.clock}
+	c.app.clock, c.own.clock = c.clock, c.clock
 	if err := c.introduce(); err == nil {
 		err = c.prepare(h.store.opts, kind)
 		if err == nil && kind != forControl {
 			err = h.columns(c)
+		}
+		if err == nil {
+			err = c.ask()
 		}
 		if err == nil {
 			return c, nil
@@ -98,6 +102,28 @@ func (h *host) greet(kind poolKind, dialled func(*socket)) (*conn, error) {
 		drv.Close()
 		return nil, err
 	}
+}
+
+// askTries and askDoubt bound how often a new connection asks for the time: on a
+// busy machine one answer may take as long as a copy may be off.
+const (
+	askTries = 64
+	askDoubt = 2 * time.Millisecond // of which one is nowMs's own
+)
+
+// ask bounds the server's clock.
+func (c *conn) ask() error {
+	for range askTries {
+		if doubt, ok := c.clock.Doubt(); ok && doubt <= askDoubt {
+			return nil
+		}
+		sent := time.Now()
+		err := c.query(func(v []driver.Value) error { c.noted(v[0], sent); return nil }, "SELECT "+nowMs)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var errNotPrimary = errors.New("backends/mysql: connect: the node is in no primary component or gives its data to another")
@@ -124,15 +150,17 @@ func (c *conn) introduce() error {
 	// The clock and the uptime of ONE statement: their difference is the start,
 	// to the second, even where the clock was set since.
 	status := map[string]string{}
+	sent := time.Now()
 	err = c.query(func(v []driver.Value) error {
 		status[strings.ToUpper(text(v[0]))] = text(v[1])
 		now, _ := integer(v[2])
 		c.id, _ = integer(v[3])
+		c.noted(v[4], sent)
 		if up, err := strconv.ParseInt(text(v[1]), 10, 64); err == nil && strings.EqualFold(text(v[0]), "UPTIME") {
 			c.server.start = strconv.FormatInt(now-up, 10)
 		}
 		return nil
-	}, "SELECT VARIABLE_NAME, VARIABLE_VALUE, UNIX_TIMESTAMP(), CONNECTION_ID() FROM "+schema+".global_status WHERE VARIABLE_NAME IN"+
+	}, "SELECT VARIABLE_NAME, VARIABLE_VALUE, UNIX_TIMESTAMP(), CONNECTION_ID(), "+nowMs+" FROM "+schema+".global_status WHERE VARIABLE_NAME IN"+
 		" ('UPTIME', 'WSREP_READY', 'WSREP_CLUSTER_STATUS', 'WSREP_LOCAL_STATE', 'WSREP_INCOMING_ADDRESSES', 'WSREP_LOCAL_INDEX')")
 	if err != nil {
 		return err

@@ -172,7 +172,7 @@ func (g *guard) swap(ctx context.Context, op string, ss []backends.Session, revi
 					continue
 				}
 				here = append(here, sess)
-				if life(sess.Deadline) == lifePast {
+				if past(sess.Deadline) {
 					over = append(over, sess)
 				}
 			}

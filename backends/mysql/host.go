@@ -13,6 +13,7 @@ import (
 	sqldriver "github.com/go-sql-driver/mysql"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/clock"
 )
 
 // host is one of the addresses, with its connections.
@@ -22,6 +23,7 @@ type host struct {
 	config *sqldriver.Config
 	pools  [poolKinds]*pool
 	id     atomic.Pointer[idColumn] // nil until it was found fit
+	clock  clock.Clock              // the server's: deadlines are written and read by it
 }
 
 // idColumn is what is known of the id column.

@@ -83,7 +83,7 @@ func ofGone(n int) string {
 	return "`kind` = '" + rowGone + "' AND `member` = '' AND `name`" + in(n)
 }
 
-// records looks at sessions and tombstones in one statement. buried is set
+// records looks at sessions, tombstones and the clock in one statement. buried is set
 // where a tombstone stands, also beside a session.
 func (s *Store) records(c *conn, ks []backends.Key) (recs []backends.Record, buried []bool, err error) {
 	gs, err := c.groups(ks)
@@ -92,11 +92,11 @@ func (s *Store) records(c *conn, ks []backends.Key) (recs []backends.Record, bur
 	}
 	stmt, args := "", []any{}
 	for _, g := range gs {
-		stmt += "SELECT 's', " + g.t.id + ", " + g.t.data + ", " + g.t.flagsOrZero() + ", " + g.t.expiry.left() + " FROM " + g.t.name +
+		stmt += "SELECT 's', " + g.t.id + ", " + g.t.data + ", " + g.t.flagsOrZero() + ", " + g.t.expiry.ends() + " FROM " + g.t.name +
 			" WHERE " + g.t.where(len(g.args)) + " AND " + g.t.expiry.live() + " UNION ALL "
 		args = append(args, g.args...)
 	}
-	stmt += "SELECT 'g', `name`, '', 0, 0 FROM " + c.own.name + " WHERE " + ofGone(len(ks)) + " AND `expires_ms` > " + nowMs
+	stmt += "SELECT 'n', '', '', 0, " + nowMs + " UNION ALL SELECT 'g', `name`, '', 0, 0 FROM " + c.own.name + " WHERE " + ofGone(len(ks)) + " AND `expires_ms` > " + nowMs
 	args = append(args, s.goneArgs(ks)...)
 	recs, buried = make([]backends.Record, len(ks)), make([]bool, len(ks))
 	at, graves := make(map[string]int, len(ks)), make(map[string]int, len(ks))
@@ -104,12 +104,13 @@ func (s *Store) records(c *conn, ks []backends.Key) (recs []backends.Record, bur
 		recs[i].Key = k
 		at[k.Name], graves[s.gone(k)] = i, i
 	}
-	now := time.Time{}
+	sent := time.Now()
 	err = c.query(func(v []driver.Value) error {
-		if now.IsZero() {
-			now = time.Now()
-		}
-		if text(v[0]) == "g" {
+		switch text(v[0]) {
+		case "n":
+			c.noted(v[4], sent)
+			return nil
+		case "g":
 			if i, ok := graves[text(v[1])]; ok {
 				buried[i] = true
 			}
@@ -123,7 +124,7 @@ func (s *Store) records(c *conn, ks []backends.Key) (recs []backends.Record, bur
 		r.Found, r.Data = true, append([]byte{}, v[2].([]byte)...)
 		flags, _ := integer(v[3])
 		r.Flags = uint32(flags)
-		deadline(&r.Session, v[4], now)
+		c.deadline(&r.Session, v[4])
 		return nil
 	}, stmt, args...)
 	for i := range recs {

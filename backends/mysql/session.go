@@ -47,9 +47,9 @@ func (s *Store) Get(ctx context.Context, k backends.Key) (backends.Session, bool
 			a.s.Data = append([]byte{}, v[0].([]byte)...)
 			flags, _ := integer(v[1])
 			a.s.Flags = uint32(flags)
-			deadline(&a.s, v[2], time.Now())
+			c.deadline(&a.s, v[2])
 			return nil
-		}, "SELECT "+t.data+", "+t.flagsOrZero()+", "+t.expiry.left()+" FROM "+t.name+" WHERE "+t.where(1)+" AND "+t.expiry.live(), key)
+		}, "SELECT "+t.data+", "+t.flagsOrZero()+", "+t.expiry.ends()+" FROM "+t.name+" WHERE "+t.where(1)+" AND "+t.expiry.live(), key)
 		if err == nil {
 			got <- a
 		}
@@ -92,7 +92,7 @@ func (s *Store) Set(ctx context.Context, sess backends.Session) error {
 	if err := s.enterData(ctx, sess); err != nil {
 		return err
 	}
-	if life(sess.Deadline) == lifePast {
+	if past(sess.Deadline) {
 		_, err := s.remove(ctx, "set", sess.Key)
 		return err
 	}
@@ -129,13 +129,13 @@ func (s *Store) Touch(ctx context.Context, k backends.Key, deadline time.Time) (
 	if err := s.enterChange(ctx, k); err != nil {
 		return false, err
 	}
-	if life(deadline) == lifePast {
+	if past(deadline) {
 		return s.remove(ctx, "touch", k)
 	}
 	n, err := s.change(ctx, "touch", true, func(c *conn) (string, []any, error) {
 		t := c.tableOf(k)
 		key, err := t.key(k)
-		return "UPDATE " + t.name + " SET " + t.expiry.stamp(t.expiry.value(life(deadline)), nowSeconds) +
+		return "UPDATE " + t.name + " SET " + t.expiry.stamp(t.value(deadline), nowSeconds) +
 			" WHERE " + t.where(1) + " AND " + t.expiry.live(), []any{key}, err
 	})
 	return err == nil && n[0] > 0, err

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/clock"
 )
 
 // table is the SQL about one table with sessions in it: the application's, or
@@ -19,6 +20,7 @@ type table struct {
 	text   bool     // id is a character column, not a binary one
 	maxID  int      // bytes, or characters; 0: not known
 	unique string   // quoted: the index of the ids; empty: not known
+	clock  *clock.Clock
 }
 
 // The kinds of rows in our own table.
@@ -138,7 +140,7 @@ func (t table) insert(ss []backends.Session) (string, []any, error) {
 		if t.expiry.time != "" {
 			b.WriteString(", " + nowSeconds)
 		}
-		b.WriteString(", " + t.expiry.value(life(sess.Deadline)) + ")")
+		b.WriteString(", " + t.value(sess.Deadline) + ")")
 	}
 	return b.String(), args, nil
 }

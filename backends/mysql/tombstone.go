@@ -42,7 +42,7 @@ func (s *Store) Revive(ctx context.Context, sess backends.Session) error {
 	_, err := s.change(ctx, "revive", false, func(c *conn) (string, []any, error) {
 		t := c.tableOf(sess.Key)
 		gone := []byte(s.gone(sess.Key))
-		if life(sess.Deadline) == lifePast {
+		if past(sess.Deadline) {
 			key, err := t.key(sess.Key)
 			return c.dropGone() + "; " + t.removeLive(), []any{gone, key}, err
 		}

@@ -14,7 +14,7 @@ func ACLRule(migration string, prefixes []string) string {
 		words = append(words, "~"+globEscaper.Replace(p)+"*")
 	}
 	words = append(words,
-		"+get", "+mget", "+set", "+del", "+exists", "+pttl", "+pexpire", "+persist", "+sadd", "+srem", "+smembers",
+		"+get", "+mget", "+set", "+del", "+exists", "+pttl", "+pexpire", "+pexpireat", "+persist", "+sadd", "+srem", "+smembers",
 		"+watch", "+unwatch", "+multi", "+exec", "+eval", "+evalsha", "+script|load", "+time", "+scan", "+dbsize",
 		"+ping", "+select", "+info", "+role", "+client|id", "+client|kill",
 		"+asking", "+cluster|slots", "+cluster|nodes", "+cluster|info")

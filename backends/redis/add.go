@@ -14,11 +14,10 @@ func (s *Store) Add(ctx context.Context, sess backends.Session) (bool, error) {
 	if err := s.enterData(ctx, sess); err != nil {
 		return false, err
 	}
-	px := life(sess.Deadline)
-	if px == lifePast {
+	if past(sess.Deadline) {
 		return s.absent(ctx, sess.Key)
 	}
-	n, err := s.script(ctx, "add", scriptAdd, s.kin(sess.Key), s.sessionArgs(nil, sess)...)
+	n, err := s.write(ctx, "add", scriptAdd, s.kin(sess.Key), sess)
 	return n > 0, err
 }
 
@@ -41,8 +40,7 @@ func (s *Store) AddUndo(ctx context.Context, sess backends.Session) (bool, backe
 	if err := s.enterData(ctx, sess); err != nil {
 		return false, nil, err
 	}
-	px := life(sess.Deadline)
-	if px == lifePast {
+	if past(sess.Deadline) {
 		stored, err := s.absent(ctx, sess.Key)
 		if !stored {
 			return false, nil, err
@@ -72,9 +70,9 @@ func (n *node) addUndo(ctx context.Context, sess backends.Session, ask bool) (*u
 	}
 	var stored, same bool
 	usable, err := l.do(ctx, "add", false, func(conn *goredis.Conn) (err error) {
-		stored, same, err = n.store.addAndWatch(conn, sess, false)
+		stored, same, err = n.addAndWatch(conn, sess, false)
 		if goredis.HasErrorPrefix(err, "NOSCRIPT") { // it was not run: see script.run
-			stored, same, err = n.store.addAndWatch(conn, sess, true)
+			stored, same, err = n.addAndWatch(conn, sess, true)
 		}
 		return err
 	})
@@ -90,9 +88,10 @@ func (n *node) addUndo(ctx context.Context, sess backends.Session, ask bool) (*u
 }
 
 // addAndWatch adds, and tells whether what stands there afterwards is the same.
-func (s *Store) addAndWatch(conn *goredis.Conn, sess backends.Session, inFull bool) (stored, same bool, err error) {
+func (n *node) addAndWatch(conn *goredis.Conn, sess backends.Session, inFull bool) (stored, same bool, err error) {
 	ctx := context.Background()
-	keys, args := s.kin(sess.Key), s.sessionArgs(nil, sess)
+	s := n.store
+	keys, args := s.kin(sess.Key), n.sessionArgs(nil, sess)
 	pipe := conn.Pipeline()
 	pipe.Do(ctx, "unwatch") // of whoever had the line before
 	var add *goredis.Cmd
@@ -110,12 +109,12 @@ func (s *Store) addAndWatch(conn *goredis.Conn, sess backends.Session, inFull bo
 	if err := exec(ctx, pipe); err != nil {
 		return false, false, err
 	}
-	n, err := add.Int64()
+	did, err := add.Int64()
 	if err != nil {
 		return false, false, err
 	}
 	data, err := get.Bytes()
-	return n > 0, err == nil && bytes.Equal(data, sess.Data), nil
+	return did > 0, err == nil && bytes.Equal(data, sess.Data), nil
 }
 
 // undo is used by one goroutine.

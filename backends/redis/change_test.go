@@ -179,7 +179,7 @@ func TestOneCommandEach(t *testing.T) {
 		{"set", func(k backends.Key) error { return s.Set(ctx, session(k.Name, "x")) }},
 		{"get", func(k backends.Key) error { _, _, err := s.Get(ctx, k); return err }},
 		{"del", func(k backends.Key) error { _, err := s.Delete(ctx, k); return err }},
-		{"pexpire", func(k backends.Key) error { _, err := s.Touch(ctx, k, time.Now().Add(time.Hour)); return err }},
+		{"pexpireat", func(k backends.Key) error { _, err := s.Touch(ctx, k, time.Now().Add(time.Hour)); return err }},
 		{"set", func(k backends.Key) error { _, err := s.Lock(ctx, k, "v", time.Minute); return err }},
 		{"evalsha", func(k backends.Key) error { _, err := s.Unlock(ctx, k, "v"); return err }},
 		{"evalsha", func(k backends.Key) error { _, err := s.Add(ctx, session(k.Name, "x")); return err }},

@@ -41,11 +41,11 @@ func (s *Store) written(k backends.Key) []string {
 	return []string{k.Name}
 }
 
-// sessionArgs is what the scripts take of a session: data, life and, with
+// sessionArgs is what the scripts take of a session: data, end and, with
 // KeepFlags, what to keep beside it.
-func (s *Store) sessionArgs(args []any, sess backends.Session) []any {
-	args = append(args, sess.Data, life(sess.Deadline))
-	if s.opts.KeepFlags {
+func (n *node) sessionArgs(args []any, sess backends.Session) []any {
+	args = append(args, sess.Data, n.end(sess.Deadline))
+	if n.store.opts.KeepFlags {
 		args = append(args, formatFlags(sess))
 	}
 	return args

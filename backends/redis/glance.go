@@ -41,7 +41,7 @@ func (s *Store) glance(pipe goredis.Pipeliner, ks []backends.Key) glance {
 
 // records asks for what the glance does not say. What changes between the two
 // is watched: nothing is written then.
-func (g glance) records(conn *goredis.Conn) (recs []backends.Record, buried bool, err error) {
+func (g glance) records(n *node, conn *goredis.Conn) (recs []backends.Record, buried bool, err error) {
 	data, err := g.data.Result()
 	here, err2 := g.here.Result()
 	gone, err3 := g.gone.Result()
@@ -58,14 +58,20 @@ func (g glance) records(conn *goredis.Conn) (recs []backends.Record, buried bool
 		}
 	}
 	ctx := context.Background()
+	sent := time.Now()
 	pipe := conn.Pipeline()
+	clock := pipe.Time(ctx)
 	if len(found) != int(here) {
 		// MGET gives nil for what is no string, where GET says so.
 		looks := g.store.look(pipe, g.keys)
 		if err := exec(ctx, pipe); err != nil {
 			return nil, false, err
 		}
-		return records(looks, time.Now())
+		now, err := n.noted(clock, sent)
+		if err != nil {
+			return nil, false, err
+		}
+		return n.records(looks, now)
 	}
 	ttls, graves := make([]*goredis.Cmd, len(data)), make([]*goredis.IntCmd, len(data))
 	for _, i := range found {
@@ -76,21 +82,24 @@ func (g glance) records(conn *goredis.Conn) (recs []backends.Record, buried bool
 			graves[i] = pipe.Exists(ctx, g.store.gone(g.keys[i]))
 		}
 	}
-	if pipe.Len() > 0 {
+	var now time.Time // the server's
+	if pipe.Len() > 1 {
 		if err := exec(ctx, pipe); err != nil {
 			return nil, false, err
 		}
+		if now, err = n.noted(clock, sent); err != nil {
+			return nil, false, err
+		}
 	}
-	now := time.Now()
 	recs = make([]backends.Record, len(data))
 	for i := range data {
 		grave := false
 		if gone > 0 {
-			n, err := graves[i].Result()
+			stone, err := graves[i].Result()
 			if err != nil {
 				return nil, false, err
 			}
-			grave = n > 0
+			grave = stone > 0
 			buried = buried || grave
 		}
 		text, ok := data[i].(string)
@@ -100,7 +109,7 @@ func (g glance) records(conn *goredis.Conn) (recs []backends.Record, buried bool
 				return nil, false, err
 			}
 		}
-		recs[i] = record(g.keys[i], ok, []byte(text), ttl, grave, now)
+		recs[i] = n.record(g.keys[i], ok, []byte(text), ttl, grave, now)
 		if recs[i].Found && g.flags != nil {
 			kept, _ := g.flags.Val()[i].(string)
 			recs[i].Flags = parseFlags(kept, g.keys[i], recs[i].Data)

@@ -86,6 +86,7 @@ func (n *node) guard(ctx context.Context, op string, ks []backends.Key, notAfter
 	g := &guard{pool: n.guards, line: l}
 	usable, err := l.do(ctx, op, true, func(conn *goredis.Conn) error {
 		bg := context.Background()
+		sent := time.Now()
 		pipe := conn.Pipeline()
 		pipe.Do(bg, "unwatch") // of whoever had the line before
 		watch := make([]any, 0, 1+3*len(ks))
@@ -110,18 +111,17 @@ func (n *node) guard(ctx context.Context, op string, ks []backends.Key, notAfter
 		if err := watched.Err(); err != nil {
 			return err
 		}
-		server, err := clock.Result()
+		server, err := n.noted(clock, sent)
 		if err != nil {
 			return err
 		}
 		// The server judges the end by its own clock. What the answer took to
 		// arrive makes the end earlier, never later.
-		now := time.Now()
-		g.notAfter = server.Add(notAfter.Sub(now)).UnixMilli()
+		g.notAfter = server.Add(time.Until(notAfter)).UnixMilli()
 		if len(ks) == 1 {
-			g.recs, g.grave, err = records(looks, now)
+			g.recs, g.grave, err = n.records(looks, server)
 		} else {
-			g.recs, g.grave, err = all.records(conn)
+			g.recs, g.grave, err = all.records(n, conn)
 		}
 		return err
 	})
@@ -168,7 +168,7 @@ func (g *guard) swap(ctx context.Context, op string, sc *script, ss []backends.S
 		} else {
 			keys = append(keys, st.kin(sess.Key)...)
 		}
-		args = st.sessionArgs(args, sess)
+		args = g.pool.node.sessionArgs(args, sess)
 	}
 	if sc == scriptSwap && g.grave {
 		return backends.ErrConflict

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
 )
@@ -74,11 +75,14 @@ func sum(all []backends.Health) backends.Health {
 
 // health asks one server.
 func (n *node) health(ctx context.Context) (backends.Health, error) {
+	sent := time.Now()
 	pipe := n.control.Pipeline()
+	clock := pipe.Time(ctx)
 	server, stats, memory := pipe.Info(ctx, "server"), pipe.Info(ctx, "stats"), pipe.Info(ctx, "memory")
 	if _, err := pipe.Exec(ctx); err != nil { // any: each answer is needed
 		return backends.Health{}, n.store.read(ctx, "health", err)
 	}
+	n.noted(clock, sent) // it is asked each second: the clock stays known
 	known := n.static.Load()
 	if id := infoField(server.Val(), "run_id"); known == nil || known.runID != id {
 		// Cloned: a field would keep the whole answer in memory.

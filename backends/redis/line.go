@@ -147,6 +147,9 @@ func (l *line) handshake() error {
 		l.id = unnamed + l.sock.Load().LocalAddr().String()
 	}
 	l.runID = infoField(info.Val(), "run_id")
+	if err := l.pool.node.meet(l.conn, infoField(info.Val(), "redis_version")); err != nil {
+		return err
+	}
 	l.used = time.Now()
 	return nil
 }

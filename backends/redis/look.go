@@ -35,13 +35,19 @@ func (s *Store) readMany(ctx context.Context, op string, ks []backends.Key) ([]b
 		return nil, err
 	}
 	var recs []backends.Record
-	err := s.view(ctx, op, ks[0].Name, func(c goredis.Cmdable) (err error) {
+	err := s.viewOn(ctx, op, ks[0].Name, func(n *node, c goredis.Cmdable) error {
+		sent := time.Now()
 		pipe := c.TxPipeline()
+		clock := pipe.Time(ctx)
 		looks := s.look(pipe, ks)
 		if err := exec(ctx, pipe); err != nil {
 			return err
 		}
-		recs, _, err = records(looks, time.Now())
+		server, err := n.noted(clock, sent)
+		if err != nil {
+			return err
+		}
+		recs, _, err = n.records(looks, server)
 		return err
 	})
 	if err != nil {
@@ -72,9 +78,9 @@ type look struct {
 	flags *goredis.StringCmd // nil without KeepFlags
 }
 
-// record reads the answers; now is when they came. buried is set where a
-// tombstone stands, also beside a session.
-func (l look) record(now time.Time) (r backends.Record, buried bool, err error) {
+// record reads the answers; now is when they were given, by the server's clock.
+// buried is set where a tombstone stands, also beside a session.
+func (l look) record(n *node, now time.Time) (r backends.Record, buried bool, err error) {
 	gone, err := l.gone.Result()
 	if err != nil {
 		return r, false, err
@@ -93,18 +99,18 @@ func (l look) record(now time.Time) (r backends.Record, buried bool, err error) 
 			return r, false, err
 		}
 	}
-	r = record(l.key, found, data, ttl, gone > 0, now)
+	r = n.record(l.key, found, data, ttl, gone > 0, now)
 	if r.Found && l.flags != nil {
 		r.Flags = parseFlags(kept, l.key, data)
 	}
 	return r, gone > 0, nil
 }
 
-func records(looks []look, now time.Time) (recs []backends.Record, buried bool, err error) {
+func (n *node) records(looks []look, now time.Time) (recs []backends.Record, buried bool, err error) {
 	recs = make([]backends.Record, len(looks))
 	for i := range looks {
 		var b bool
-		if recs[i], b, err = looks[i].record(now); err != nil {
+		if recs[i], b, err = looks[i].record(n, now); err != nil {
 			return nil, false, err
 		}
 		buried = buried || b
@@ -114,7 +120,7 @@ func records(looks []look, now time.Time) (recs []backends.Record, buried bool, 
 
 // record puts together what was read. PTTL says -2 where there is no key, and
 // -1 for one that never ends (commands/pttl).
-func record(k backends.Key, found bool, data []byte, ttl int64, gone bool, now time.Time) backends.Record {
+func (n *node) record(k backends.Key, found bool, data []byte, ttl int64, gone bool, now time.Time) backends.Record {
 	r := backends.Record{Session: backends.Session{Key: k}}
 	if !found || ttl == -2 {
 		r.Gone = gone
@@ -125,7 +131,7 @@ func record(k backends.Key, found bool, data []byte, ttl int64, gone bool, now t
 		r.Data = []byte{}
 	}
 	if ttl >= 0 {
-		r.Deadline = now.Add(time.Duration(ttl) * time.Millisecond).UTC()
+		r.Deadline = n.deadline(now, ttl)
 	}
 	return r
 }
@@ -171,6 +177,8 @@ func (s *Store) readApart(ctx context.Context, ks []backends.Key) ([]backends.Re
 // which it has no answer.
 func (s *Store) readOn(ctx context.Context, n *node, ks []backends.Key, group []int, recs []backends.Record) (failed []int) {
 	pipe := n.reads.Pipeline()
+	sent := time.Now()
+	clock := pipe.Time(ctx)
 	pipe.ScriptLoad(ctx, scriptLook.text) // the pipeline is one packet: it is there for the rest
 	cmds := make([]*goredis.Cmd, len(group))
 	for i, g := range group {
@@ -179,7 +187,10 @@ func (s *Store) readOn(ctx context.Context, n *node, ks []backends.Key, group []
 	if err := exec(ctx, pipe); err != nil {
 		return group
 	}
-	now := time.Now()
+	now, err := n.noted(clock, sent)
+	if err != nil {
+		return group
+	}
 	for i, g := range group {
 		answer, err := cmds[i].Slice()
 		if err != nil || len(answer) != 4 {
@@ -190,7 +201,7 @@ func (s *Store) readOn(ctx context.Context, n *node, ks []backends.Key, group []
 		ttl, _ := answer[1].(int64)
 		gone, _ := answer[2].(int64)
 		kept, _ := answer[3].(string)
-		recs[g] = record(ks[g], found, []byte(text), ttl, gone > 0, now)
+		recs[g] = n.record(ks[g], found, []byte(text), ttl, gone > 0, now)
 		if recs[g].Found && s.opts.KeepFlags {
 			recs[g].Flags = parseFlags(kept, ks[g], recs[g].Data)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/clock"
 )
 
 // node is one server, and our connections to it.
@@ -25,6 +26,8 @@ type node struct {
 	undos   *pool
 	retired atomic.Bool
 	static  atomic.Pointer[static]
+	clock   clock.Clock // the server's: deadlines are sent and read by it
+	moments atomic.Bool // SET takes PXAT (6.2)
 }
 
 // newNode makes the pools; nothing is dialled. share is among how many servers

@@ -96,7 +96,7 @@ func (n *node) policy(ctx context.Context) (Finding, error) {
 // probes are commands in the forms in which a Store sends them, k a key.
 func probes(k string) [][]any {
 	return [][]any{
-		{"get", k}, {"mget", k}, {"set", k, "", "px", 1}, {"del", k}, {"exists", k}, {"pttl", k}, {"pexpire", k, 1}, {"persist", k},
+		{"get", k}, {"mget", k}, {"set", k, "", "px", 1}, {"del", k}, {"exists", k}, {"pttl", k}, {"pexpire", k, 1}, {"pexpireat", k, 1}, {"persist", k},
 		{"sadd", k, "x"}, {"srem", k, "x"}, {"smembers", k}, {"eval", "return 1", 1, k}, {"evalsha", strings.Repeat("0", 40), 1, k},
 	}
 }

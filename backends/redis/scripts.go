@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/seed-41165957/crossfade/backends"
 )
 
 // script is a Lua script that the server keeps; each line loads them all.
@@ -34,11 +36,23 @@ func (sc *script) run(conn *goredis.Conn, keys []string, args ...any) *goredis.C
 }
 
 // put is what the scripts write a session with: its name, that of its flags
-// (nil without KeepFlags), data, life and flags (” for none). Lives (life): 0
-// is never, -1 is past.
+// (nil without KeepFlags), data, end and flags (” for none). Ends (node.end): 0
+// is never, -1 is past, any other a moment in ms of the server's clock. PXAT
+// would say the same, but not to a Redis before 6.2; what the two ways differ in
+// is at most the millisecond that has begun.
 const put = `
-local function put(k, f, data, px, flags)
-  local n = tonumber(px)
+local now
+local function put(k, f, data, at, flags)
+  local n = tonumber(at)
+  if n > 0 then
+    if not now then
+      local t = redis.call('TIME')
+      now = t[1] * 1000 + math.floor(t[2] / 1000)
+    end
+    n = n - now
+    if n <= 0 then n = -1 end
+  end
+  local px = string.format('%.0f', n)
   if n < 0 then redis.call('DEL', k)
   elseif n == 0 then redis.call('SET', k, data)
   else redis.call('SET', k, data, 'PX', px) end
@@ -73,17 +87,17 @@ return 1`)
 	// scriptTouch moves the deadline of a session and its flags (KEYS: these
 	// two), or removes both.
 	scriptTouch = newScript(`
-local px, n = tonumber(ARGV[1])
-if px < 0 then
+local at, n = tonumber(ARGV[1])
+if at < 0 then
   n = redis.call('DEL', KEYS[1])
   redis.call('DEL', KEYS[2])
-elseif px == 0 then
+elseif at == 0 then
   n = redis.call('EXISTS', KEYS[1])
   redis.call('PERSIST', KEYS[1])
   redis.call('PERSIST', KEYS[2])
 else
-  n = redis.call('PEXPIRE', KEYS[1], ARGV[1])
-  redis.call('PEXPIRE', KEYS[2], ARGV[1])
+  n = redis.call('PEXPIREAT', KEYS[1], ARGV[1])
+  redis.call('PEXPIREAT', KEYS[2], ARGV[1])
 end
 return n`)
 
@@ -121,7 +135,7 @@ elseif was == -2 or (was >= 0 and was < ttl) then redis.call('PEXPIRE', KEYS[1],
 return 1`)
 
 	// scriptSwap writes sessions (KEYS: each and, with KeepFlags, its flags; ARGV
-	// 2: how many keys that is; from 3: data, life and, with KeepFlags, flags of
+	// 2: how many keys that is; from 3: data, end and, with KeepFlags, flags of
 	// each) unless it is late. It runs between MULTI and EXEC, whose WATCH says
 	// that nothing was modified, and that no tombstone has come.
 	scriptSwap = newScript(put + late + `
@@ -134,7 +148,7 @@ end
 return 1`)
 
 	// scriptGuardRevive is scriptRevive under the same conditions (ARGV from 2:
-	// data, life, flags), except that the tombstone is cleared: WATCH says that it
+	// data, end, flags), except that the tombstone is cleared: WATCH says that it
 	// is the one that stood when the guard was made.
 	scriptGuardRevive = newScript(put + late + `
 put(KEYS[1], KEYS[3], ARGV[2], ARGV[3], ARGV[4])
@@ -151,9 +165,18 @@ return 1`)
 
 // script runs a script that answers a number.
 func (s *Store) script(ctx context.Context, op string, sc *script, keys []string, args ...any) (int64, error) {
+	return s.scriptOn(ctx, op, sc, keys, func(*node) []any { return args })
+}
+
+// write runs a script that writes one session and answers a number.
+func (s *Store) write(ctx context.Context, op string, sc *script, keys []string, sess backends.Session) (int64, error) {
+	return s.scriptOn(ctx, op, sc, keys, func(n *node) []any { return n.sessionArgs(nil, sess) })
+}
+
+func (s *Store) scriptOn(ctx context.Context, op string, sc *script, keys []string, args func(*node) []any) (int64, error) {
 	var cmd *goredis.Cmd
-	err := s.change(ctx, op, keys[0], func(conn *goredis.Conn) error {
-		c := sc.run(conn, keys, args...)
+	err := s.changeOn(ctx, op, keys[0], func(n *node, conn *goredis.Conn) error {
+		c := sc.run(conn, keys, args(n)...)
 		cmd = c
 		return c.Err()
 	})

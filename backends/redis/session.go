@@ -49,19 +49,16 @@ func (s *Store) Set(ctx context.Context, sess backends.Session) error {
 		return err
 	}
 	if s.opts.KeepFlags {
-		_, err := s.script(ctx, "set", scriptSet, []string{sess.Key.Name, s.flagsKey(sess.Key)}, s.sessionArgs(nil, sess)...)
+		_, err := s.write(ctx, "set", scriptSet, []string{sess.Key.Name, s.flagsKey(sess.Key)}, sess)
 		return err
 	}
-	px := life(sess.Deadline)
-	return s.change(ctx, "set", sess.Key.Name, func(conn *goredis.Conn) error {
+	return s.changeOn(ctx, "set", sess.Key.Name, func(n *node, conn *goredis.Conn) error {
 		bg := context.Background()
-		switch px {
-		case lifePast:
+		end := n.end(sess.Deadline)
+		if end == endPast {
 			return conn.Process(bg, goredis.NewIntCmd(bg, "del", sess.Key.Name))
-		case lifeNever:
-			return conn.Process(bg, goredis.NewStatusCmd(bg, "set", sess.Key.Name, sess.Data))
 		}
-		return conn.Process(bg, goredis.NewStatusCmd(bg, "set", sess.Key.Name, sess.Data, "px", px))
+		return conn.Process(bg, goredis.NewStatusCmd(bg, n.setArgs(sess.Key.Name, sess.Data, end)...))
 	})
 }
 
@@ -71,7 +68,7 @@ func (s *Store) Delete(ctx context.Context, k backends.Key) (bool, error) {
 		return false, err
 	}
 	if s.opts.KeepFlags {
-		n, err := s.script(ctx, "delete", scriptTouch, []string{k.Name, s.flagsKey(k)}, lifePast)
+		n, err := s.script(ctx, "delete", scriptTouch, []string{k.Name, s.flagsKey(k)}, endPast)
 		return n > 0, err
 	}
 	return s.count(ctx, "delete", k.Name, "del", k.Name)
@@ -82,26 +79,28 @@ func (s *Store) Touch(ctx context.Context, k backends.Key, deadline time.Time) (
 	if err := s.enterSession(ctx, k); err != nil {
 		return false, err
 	}
-	px := life(deadline)
 	if s.opts.KeepFlags {
-		n, err := s.script(ctx, "touch", scriptTouch, []string{k.Name, s.flagsKey(k)}, px)
+		n, err := s.scriptOn(ctx, "touch", scriptTouch, []string{k.Name, s.flagsKey(k)}, func(n *node) []any { return []any{n.end(deadline)} })
 		return n > 0, err
 	}
-	switch px {
-	case lifePast:
+	switch {
+	case past(deadline):
 		return s.count(ctx, "touch", k.Name, "del", k.Name)
-	case lifeNever:
+	case deadline.IsZero():
 		return s.persist(ctx, k)
-	default:
-		return s.count(ctx, "touch", k.Name, "pexpire", k.Name, px)
 	}
+	return s.countOn(ctx, "touch", k.Name, func(n *node) []any { return []any{"pexpireat", k.Name, n.end(deadline)} })
 }
 
 // count runs a command that answers how many keys it has changed.
 func (s *Store) count(ctx context.Context, op, name string, args ...any) (bool, error) {
+	return s.countOn(ctx, op, name, func(*node) []any { return args })
+}
+
+func (s *Store) countOn(ctx context.Context, op, name string, args func(*node) []any) (bool, error) {
 	var cmd *goredis.IntCmd // of the last try
-	err := s.change(ctx, op, name, func(conn *goredis.Conn) error {
-		c := goredis.NewIntCmd(context.Background(), args...)
+	err := s.changeOn(ctx, op, name, func(n *node, conn *goredis.Conn) error {
+		c := goredis.NewIntCmd(context.Background(), args(n)...)
 		cmd = c
 		return conn.Process(context.Background(), c)
 	})

@@ -12,9 +12,10 @@
 // caller leaves and the connection stays, parked, until the late answer was
 // read; Settle ends the doubt earlier.
 //
-// Deadlines are sent as a time from now (PX), so the two clocks need not
-// agree; Read finds them again within the round trip. Get does not ask for
-// them. Client flags are kept with Options.KeepFlags, else read as zero.
+// Deadlines are sent as moments of the server's own clock, which each connection
+// and each look asks for (package clock): the two clocks need not agree, and what
+// a call waits moves no deadline. Before 6.2, without PXAT, a plain SET sends the
+// time left when it is written. Get does not ask for deadlines. Client flags are kept with Options.KeepFlags, else read as zero.
 //
 // A read whose context is cancelled, rather than past its deadline, returns at
 // the deadline, or after Options.ReadTimeout: go-redis does not hear of it. A
@@ -128,30 +129,6 @@ func (s *Store) enterData(ctx context.Context, sess backends.Session) error {
 }
 
 func (s *Store) gone(k backends.Key) string { return backends.GoneKey(s.opts.Migration, k).Name }
-
-// Lives of a session as the commands and scripts take them.
-const (
-	lifeNever = 0
-	lifePast  = -1
-)
-
-// life is the time to a deadline in ms, rounded up so that a session never
-// ends early; lifeNever without a deadline, lifePast where it has passed.
-// (Redis refuses PX 0, and a client may take it for "never".)
-func life(deadline time.Time) int64 {
-	if deadline.IsZero() {
-		return lifeNever
-	}
-	now := time.Now()
-	if !deadline.After(now) {
-		return lifePast
-	}
-	ms := deadline.UnixMilli() - now.UnixMilli()
-	if now.Nanosecond()%1e6 < deadline.Nanosecond()%1e6 {
-		ms++
-	}
-	return max(ms, 1)
-}
 
 // ttlMillis is a time to live in ms, rounded up, at least 1.
 func ttlMillis(ttl time.Duration) int64 {

@@ -21,6 +21,6 @@ func (s *Store) Revive(ctx context.Context, sess backends.Session) error {
 	if err := s.enterData(ctx, sess); err != nil {
 		return err
 	}
-	_, err := s.script(ctx, "revive", scriptRevive, s.kin(sess.Key), s.sessionArgs(nil, sess)...)
+	_, err := s.write(ctx, "revive", scriptRevive, s.kin(sess.Key), sess)
 	return err
 }

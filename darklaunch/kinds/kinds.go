@@ -29,9 +29,11 @@ type Kind struct {
 	Locks []string
 	// NewKey and NewLock are the names in new. Empty: as in old.
 	NewKey, NewLock string
-	// Format is how the data is compared: bytes, php, php_serialize,
-	// php_binary, igbinary or json. Empty is bytes.
+	// Format is how the data is compared: one of alike.Formats. Empty is bytes.
 	Format string
+	// Ignore are paths in the data that do not count when it is compared
+	// (alike.Same); none where Format is bytes.
+	Ignore []string
 	// Route says what a ring of servers hashes: RouteID or RouteName. Empty is
 	// RouteID.
 	Route string
@@ -59,6 +61,3 @@ const (
 // DefaultLockTTL is php-memcached's and phpredis's own longest wait, and what
 // RULES.md counts with.
 const DefaultLockTTL = 30 * time.Second
-
-// Formats are the formats that are known.
-var Formats = []string{"bytes", "php", "php_serialize", "php_binary", "igbinary", "json"}

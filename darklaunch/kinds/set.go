@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/alike"
 )
 
 // Set is all the kinds of a migration, compiled. It is immutable and safe for
@@ -96,8 +97,8 @@ func (c *compiler) bad(kind int, field string, item int, format string, args ...
 
 func (c *compiler) kind(i int, cfg Kind) {
 	k := &kind{Kind: cfg}
-	k.Keys, k.Locks = slices.Clone(cfg.Keys), slices.Clone(cfg.Locks)
-	k.Format, k.Route, k.LockTTL = cmp.Or(k.Format, "bytes"), cmp.Or(k.Route, RouteID), cmp.Or(k.LockTTL, DefaultLockTTL)
+	k.Keys, k.Locks, k.Ignore = slices.Clone(cfg.Keys), slices.Clone(cfg.Locks), slices.Clone(cfg.Ignore)
+	k.Format, k.Route, k.LockTTL = cmp.Or(k.Format, alike.Bytes), cmp.Or(k.Route, RouteID), cmp.Or(k.LockTTL, DefaultLockTTL)
 	if !kindName.MatchString(k.Name) {
 		c.bad(i, "name", 0, "%q: accepted are 1 to 32 of a-z, 0-9, _ and -", k.Name)
 	}
@@ -106,8 +107,16 @@ func (c *compiler) kind(i int, cfg Kind) {
 			c.bad(i, "name", 0, "%q stands twice: accepted is a name of its own", k.Name)
 		}
 	}
-	if !slices.Contains(Formats, k.Format) {
-		c.bad(i, "format", 0, "%q: accepted are %s", k.Format, strings.Join(Formats, ", "))
+	if !slices.Contains(alike.Formats, k.Format) {
+		c.bad(i, "format", 0, "%q: accepted are %s", k.Format, strings.Join(alike.Formats, ", "))
+	}
+	for n, path := range k.Ignore {
+		if err := alike.CheckPath(path); err != nil {
+			c.bad(i, "ignore", n, "%v", err)
+		}
+	}
+	if len(k.Ignore) > 0 && k.Format == alike.Bytes {
+		c.bad(i, "ignore", 0, "stands beside format: bytes, which has no paths: accepted are %s", strings.Join(alike.Formats[1:], ", "))
 	}
 	if k.Route != RouteID && k.Route != RouteName {
 		c.bad(i, "route", 0, "%q: accepted are %s and %s", k.Route, RouteID, RouteName)
@@ -214,7 +223,7 @@ func (s *Set) Kinds() []Kind {
 	out := make([]Kind, len(s.kinds))
 	for i, k := range s.kinds {
 		out[i] = k.Kind
-		out[i].Keys, out[i].Locks = slices.Clone(k.Keys), slices.Clone(k.Locks)
+		out[i].Keys, out[i].Locks, out[i].Ignore = slices.Clone(k.Keys), slices.Clone(k.Locks), slices.Clone(k.Ignore)
 	}
 	return out
 }

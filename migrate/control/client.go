@@ -79,7 +79,23 @@ func (c *Client) Backfill(ctx context.Context, progress func(migrate.Progress)) 
 
 // Verify: see migrate.Migration.
 func (c *Client) Verify(ctx context.Context, progress func(migrate.Progress)) (r migrate.Report, err error) {
-	err = c.do(ctx, "verify", verbArgs{Pace: &c.o.Pace}, progress, &r)
+	err = c.do(ctx, "verify", verbArgs{Pace: &c.o.Pace, Sample: migrate.SampleOf(ctx)}, progress, &r)
+	return r, err
+}
+
+// Repair: see migrate.Migration. The undo log lies on the server's host.
+func (c *Client) Repair(ctx context.Context, o migrate.RepairOptions, progress func(migrate.Progress)) (r migrate.RepairReport, err error) {
+	if o.Undo != "" {
+		return r, errors.New("control: the undo log is the server's: leave the file out")
+	}
+	err = c.do(ctx, "repair", verbArgs{Pace: &c.o.Pace, Repair: &o}, progress, &r)
+	return r, err
+}
+
+// UndoRepair: see migrate.Migration; name is that of a file in the server's
+// agent.state_dir.
+func (c *Client) UndoRepair(ctx context.Context, name string, progress func(migrate.Progress)) (r migrate.UndoReport, err error) {
+	err = c.do(ctx, "repair-undo", verbArgs{Name: name}, progress, &r)
 	return r, err
 }
 

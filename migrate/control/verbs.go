@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
@@ -12,13 +13,15 @@ import (
 
 // verbArgs are the arguments of all verbs.
 type verbArgs struct {
-	Stage   string        `json:"stage,omitempty"`
-	Buckets int           `json:"buckets,omitempty"`
-	To      string        `json:"to,omitempty"`
-	Store   string        `json:"store,omitempty"`
-	Name    string        `json:"name,omitempty"`
-	Seconds float64       `json:"seconds,omitempty"`
-	Pace    *migrate.Pace `json:"pace,omitempty"`
+	Stage   string                 `json:"stage,omitempty"`
+	Buckets int                    `json:"buckets,omitempty"`
+	To      string                 `json:"to,omitempty"`
+	Store   string                 `json:"store,omitempty"`
+	Name    string                 `json:"name,omitempty"`
+	Seconds float64                `json:"seconds,omitempty"`
+	Pace    *migrate.Pace          `json:"pace,omitempty"`
+	Sample  float64                `json:"sample,omitempty"` // of a verification; 0: all
+	Repair  *migrate.RepairOptions `json:"repair,omitempty"`
 }
 
 // verbs are what a server does for whoever asks. Each may be begun again after
@@ -47,11 +50,24 @@ func init() { // the map and the functions name each other
 		"rollback": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
 			return s.m.Rollback(ctx, a.To, p)
 		}),
-		"backfill": verb(func(s *Server, ctx context.Context, _ verbArgs, p progressFunc) (any, error) {
-			return s.m.Backfill(ctx, p)
+		"backfill": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			return s.m.Backfill(a.paced(ctx), p)
 		}),
-		"verify": verb(func(s *Server, ctx context.Context, _ verbArgs, p progressFunc) (any, error) {
-			return s.m.Verify(ctx, p)
+		"verify": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			return s.m.Verify(migrate.WithSample(a.paced(ctx), a.Sample), p)
+		}),
+		"repair": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			var o migrate.RepairOptions
+			if a.Repair != nil {
+				o = *a.Repair
+			}
+			return s.m.Repair(a.paced(ctx), o, p)
+		}),
+		"repair-undo": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			if a.Name == "" || a.Name != filepath.Base(a.Name) {
+				return nil, fmt.Errorf("control: %q is no name of an undo log: accepted is that of a file in the server's agent.state_dir, without a path", a.Name)
+			}
+			return s.m.UndoRepair(ctx, a.Name, p)
 		}),
 		"declare-down": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
 			return s.m.DeclareDown(ctx, a.Store, p)

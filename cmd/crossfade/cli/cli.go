@@ -33,7 +33,7 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, initVerb, agentVerb, serverVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, planVerb, advanceVerb, holdVerb, releaseVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, reapVerb, explainVerb, divergencesVerb, auditVerb, reportVerb, completeVerb,
+	demoVerb, initVerb, agentVerb, serverVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, planVerb, advanceVerb, holdVerb, releaseVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, repairVerb, reapVerb, explainVerb, divergencesVerb, auditVerb, reportVerb, completeVerb,
 	declareDownVerb, recoverVerb,
 }
 
@@ -43,6 +43,7 @@ type app struct {
 	out, err io.Writer
 	config   string
 	json     bool
+	bar      *bar // nil: no terminal
 }
 
 // Run runs one command and gives its exit code.
@@ -102,6 +103,7 @@ func exactly(n int, accepted string) cobra.PositionalArgs {
 
 // end prints an error and gives the exit code.
 func (a *app) end(err error) int {
+	a.bar.end()
 	if err == nil {
 		return Done
 	}
@@ -174,6 +176,7 @@ func failure(err error, code int) any {
 
 // print writes v as JSON.
 func (a *app) print(v any) {
+	a.bar.end()
 	e := json.NewEncoder(a.out)
 	e.SetIndent("", "  ")
 	e.Encode(v)
@@ -182,6 +185,7 @@ func (a *app) print(v any) {
 // printf writes for a person; nothing with --json.
 func (a *app) printf(format string, args ...any) {
 	if !a.json {
+		a.bar.end()
 		fmt.Fprintf(a.out, format, args...)
 	}
 }

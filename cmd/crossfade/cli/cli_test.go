@@ -35,7 +35,15 @@ type host struct {
 }
 
 func newHost(t *testing.T) *host {
+	return newHostOn(t, `{memcached: {servers: ["127.0.0.1:1"]}}`, `{redis: {addrs: ["127.0.0.1:1"]}}`, memory.New(memory.Options{}), memory.New(memory.Options{}))
+}
+
+// newHostOn has a configuration that names old and new, and an agent over them.
+func newHostOn(t *testing.T, oldText, newText string, older, newer backends.Store) *host {
 	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "state"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	h := &host{t: t, config: filepath.Join(dir, "crossfade.yaml")}
 	hasher, err := flags.LoadOrCreateKey(filepath.Join(dir, "hash.key"))
 	if err != nil {
@@ -52,10 +60,10 @@ sessions:
   - name: php
     keys: ["memc.sess.key.{id: [A-Za-z0-9,-]+}"]
     new_key: "PHPREDIS_SESSION:{id}"
-old: {memcached: {servers: ["127.0.0.1:1"]}}
-new: {redis: {addrs: ["127.0.0.1:1"]}}
+old: %s
+new: %s
 flags: {file: %q, agents: [%q]}
-`, filepath.Join(dir, "hash.key"), filepath.Join(dir, "state"), filepath.Join(dir, "flags.json"), addr)
+`, filepath.Join(dir, "hash.key"), filepath.Join(dir, "state"), oldText, newText, filepath.Join(dir, "flags.json"), addr)
 	if err := os.WriteFile(h.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +76,7 @@ flags: {file: %q, agents: [%q]}
 		t.Fatal(err)
 	}
 	h.layer, err = darklaunch.New(darklaunch.Options{Migration: "m", Kinds: set, Flags: src, Hasher: hasher,
-		Old: darklaunch.Store{Store: memory.New(memory.Options{})}, New: darklaunch.Store{Store: memory.New(memory.Options{})}})
+		Old: darklaunch.Store{Store: older}, New: darklaunch.Store{Store: newer}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,8 @@ type mover interface {
 	PlanRollback(ctx context.Context, to string) (migrate.Plan, error)
 	Backfill(ctx context.Context, progress func(migrate.Progress)) (migrate.Report, error)
 	Verify(ctx context.Context, progress func(migrate.Progress)) (migrate.Report, error)
+	Repair(ctx context.Context, o migrate.RepairOptions, progress func(migrate.Progress)) (migrate.RepairReport, error)
+	UndoRepair(ctx context.Context, path string, progress func(migrate.Progress)) (migrate.UndoReport, error)
 	DeclareDown(ctx context.Context, store string, progress func(migrate.Progress)) (migrate.Result, error)
 	Recover(ctx context.Context, store string, progress func(migrate.Progress)) (migrate.Result, error)
 	Observe(ctx context.Context, long time.Duration, progress func(migrate.Progress)) (migrate.Observation, error)
@@ -183,7 +185,7 @@ func (o *opened) options(c *config.Config) (opt migrate.Options, err error) {
 	if err != nil {
 		return opt, err
 	}
-	opt = migrate.Options{Migration: c.Migration, Kinds: set, KeepOld: c.Cutover.KeepOld > 0,
+	opt = migrate.Options{Migration: c.Migration, UndoDir: c.Agent.StateDir, Kinds: set, KeepOld: c.Cutover.KeepOld > 0,
 		Digest: func(bucketing string) string { return c.Digest(bucketing, hasher.Digest(), parts.Version()) },
 		Layer: func() (darklaunch.Options, error) {
 			l := darklaunch.Options{Migration: c.Migration, Kinds: set, Hasher: hasher, CopyTimeout: c.Timeouts.Copy.Std(),

@@ -52,6 +52,7 @@ type Session struct {
 	NewKey  string   `yaml:"new_key"`
 	NewLock string   `yaml:"new_lock"`
 	Format  string   `yaml:"format"`
+	Ignore  []string `yaml:"ignore"`
 	Route   string   `yaml:"route"`
 	MaxAge  Duration `yaml:"max_age"`
 	LockTTL Duration `yaml:"lock_ttl"`

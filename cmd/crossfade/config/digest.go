@@ -23,7 +23,7 @@ func (c *Config) Digest(bucketing, keyDigest, version string) string {
 		Bucketing          string
 		KeyDigest, Version string
 		ClientFlags        bool // kept in Redis: parts.OpenStore
-	}{2, c.Migration, old, new, normal(c.Sessions), bucketing, keyDigest, version, len(c.Listen.Memcached) > 0})
+	}{3, c.Migration, old, new, normal(c.Sessions), bucketing, keyDigest, version, len(c.Listen.Memcached) > 0})
 	if err != nil {
 		panic("config: digest: " + err.Error()) // plain data: cannot fail
 	}

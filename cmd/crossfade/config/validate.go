@@ -30,7 +30,7 @@ func (c *Config) Kinds() []kinds.Kind {
 	out := make([]kinds.Kind, len(c.Sessions))
 	for i, s := range c.Sessions {
 		out[i] = kinds.Kind{Name: s.Name, Keys: s.Keys, Locks: s.Locks, NewKey: s.NewKey, NewLock: s.NewLock,
-			Format: s.Format, Route: s.Route, MaxAge: s.MaxAge.Std(), LockTTL: s.LockTTL.Std(), Flags: s.Flags}
+			Format: s.Format, Ignore: s.Ignore, Route: s.Route, MaxAge: s.MaxAge.Std(), LockTTL: s.LockTTL.Std(), Flags: s.Flags}
 	}
 	return out
 }
@@ -168,7 +168,7 @@ func (k *checker) kinds() {
 	}
 	for _, p := range pe.Problems {
 		path := fmt.Sprintf("sessions[%d].%s", p.Kind, p.Field)
-		if p.Field == "keys" || p.Field == "locks" {
+		if p.Field == "keys" || p.Field == "locks" || p.Field == "ignore" {
 			path += fmt.Sprintf("[%d]", p.Item)
 		}
 		if len(k.c.Sessions) == 0 {

@@ -1,0 +1,99 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// Ends of a session as the scripts take them; any other is a moment of the
+// server's clock, in ms since 1970.
+const (
+	endNever = 0
+	endPast  = -1
+)
+
+// past tells whether a session with this deadline is missing at once.
+func past(deadline time.Time) bool { return !deadline.IsZero() && !deadline.After(time.Now()) }
+
+// end is a deadline by the server's clock, rounded up so that a session never
+// ends early; endNever without one, endPast where it has passed. (Redis refuses
+// a time that is not positive, and a client may take 0 for "never".)
+func (n *node) end(deadline time.Time) int64 {
+	switch {
+	case deadline.IsZero():
+		return endNever
+	case past(deadline):
+		return endPast
+	}
+	there := n.clock.There(deadline)
+	ms := there.UnixMilli()
+	if there.Nanosecond()%1e6 > 0 {
+		ms++
+	}
+	return max(ms, 1)
+}
+
+// setArgs is a plain SET of a session that ends at a moment that end gave, not
+// endPast. Before 6.2 there is no PXAT: then it is the time left until then,
+// taken now, on the line.
+func (n *node) setArgs(name string, data []byte, end int64) []any {
+	switch {
+	case end == endNever:
+		return []any{"set", name, data}
+	case n.moments.Load():
+		return []any{"set", name, data, "pxat", end}
+	}
+	return []any{"set", name, data, "px", max(end-n.clock.There(time.Now()).UnixMilli(), 1)}
+}
+
+// deadline is when a session ends of which the server said, at its time now,
+// that it has ttl ms left.
+func (n *node) deadline(now time.Time, ttl int64) time.Time {
+	return n.clock.Here(time.UnixMilli(now.UnixMilli() + ttl)).UTC()
+}
+
+// noted hands what TIME has answered to the clock; sent is when it was asked.
+func (n *node) noted(t *goredis.TimeCmd, sent time.Time) (time.Time, error) {
+	now, err := t.Result()
+	if err == nil {
+		n.clock.Note(now, time.Microsecond, sent, time.Now())
+	}
+	return now, err
+}
+
+// meetTries and meetDoubt bound how often a new connection asks for the time: on
+// a busy machine one answer may take as long as a copy may be off.
+const (
+	meetTries = 64
+	meetDoubt = time.Millisecond
+)
+
+// meet learns of a server what sending deadlines needs, on a new connection. Lone
+// questions bound its clock better than one among others.
+func (n *node) meet(conn *goredis.Conn, version string) error {
+	n.moments.Store(takesMoments(version))
+	for range meetTries {
+		if doubt, ok := n.clock.Doubt(); ok && doubt <= meetDoubt {
+			return nil
+		}
+		sent := time.Now()
+		if _, err := n.noted(conn.Time(context.Background()), sent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takesMoments tells whether a server of this version has SET … PXAT; one that
+// does not say is taken not to.
+func takesMoments(version string) bool {
+	major, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, err := strconv.Atoi(major)
+	b, err2 := strconv.Atoi(minor)
+	return err == nil && err2 == nil && (a > 6 || a == 6 && b >= 2)
+}

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/backends/memcached"
+	"github.com/seed-41165957/crossfade/backends/redis"
+	"github.com/seed-41165957/crossfade/migrate"
+)
+
+// TestJobVerbs is a real run on real servers: a backfill is held, looked at,
+// released and cancelled from other processes, then runs to its end; a
+// verification, one of a sample, a repair and its undo follow.
+func TestJobVerbs(t *testing.T) {
+	ctx := t.Context()
+	mc, err := localserver.Memcached(ctx, localserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rd, err := localserver.Redis(ctx, localserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	older, newer := memcached.New(mc.Addr(), memcached.Options{Migration: "m"}), redis.New(redis.Options{Addr: rd.Addr(), Migration: "m", KeepFlags: false})
+	t.Cleanup(func() { older.Close(); newer.Close(); mc.Stop(); rd.Stop() })
+	h := newHostOn(t, fmt.Sprintf(`{memcached: {servers: [%q]}}`, mc.Addr()), fmt.Sprintf(`{redis: {addrs: [%q]}}`, rd.Addr()), older, newer)
+	const n = 2000
+	ends := time.Now().Add(time.Hour)
+	for i := range n {
+		if err := older.Set(ctx, backends.Session{Key: backends.Key{Name: fmt.Sprintf("memc.sess.key.s%d", i)}, Data: []byte("data"), Deadline: ends}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(code int, text string, args ...string) string {
+		t.Helper()
+		got, out, errOut := h.run("", args...)
+		if got != code || !strings.Contains(out+errOut, text) {
+			t.Fatalf("crossfade %s: exit code %d, want %d and %q:\n%s%s", strings.Join(args, " "), got, code, text, out, errOut)
+		}
+		return out
+	}
+	want(Failed, "no backfill has been run yet", "backfill", "status")
+	want(Refused, "no backfill is running", "backfill", "hold")
+	want(Usage, "not negative", "backfill", "--rate", "-1")
+	want(Usage, "accepted is a percentage", "verify", "--sample", "5")
+	want(Done, "", "ramp", "mirror", "100")
+	state := func() (s migrate.JobState) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(want(Done, "", "backfill", "status", "--json")), &s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	until := func(what string, ok func(migrate.JobState) bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); !ok(state()); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("not %s: %+v", what, state())
+			}
+		}
+	}
+	type ended struct {
+		code int
+		text string
+	}
+	run := func(args ...string) chan ended {
+		c := make(chan ended, 1)
+		go func() {
+			code, out, errOut := h.run("", args...)
+			c <- ended{code, out + errOut}
+		}()
+		return c
+	}
+	first := run("backfill", "start", "--rate", "300", "--workers", "1", "--full-speed")
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if _, out, _ := h.run("", "backfill", "status", "--json"); strings.Contains(out, `"done": `) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the backfill does not begin")
+		}
+	}
+	until("copying", func(s migrate.JobState) bool { return s.Live() && s.Progress.Done > 0 })
+	want(Refused, "backfill is running", "verify")
+	want(Done, "", "backfill", "hold")
+	until("held", func(s migrate.JobState) bool { return s.Held })
+	want(Done, "held, at", "backfill", "status")
+	time.Sleep(600 * time.Millisecond) // what workers had in hand
+	at := state().Progress.Done
+	time.Sleep(700 * time.Millisecond)
+	if s := state(); s.Progress.Done != at || at == 0 || at >= n {
+		t.Errorf("held at %d, then at %d of %d", at, s.Progress.Done, n)
+	}
+	want(Done, "", "backfill", "release")
+	until("going on", func(s migrate.JobState) bool { return s.Progress.Done > at })
+	if s := state(); s.Progress.Rate > 600 {
+		t.Errorf("%.0f sessions a second, --rate says 300", s.Progress.Rate)
+	}
+	want(Done, "", "backfill", "cancel")
+	if e := <-first; e.code != Failed || !strings.Contains(e.text, "cancelled") {
+		t.Errorf("cancelled: exit code %d:\n%s", e.code, e.text)
+	}
+	want(Done, "2000 sessions", "backfill", "start")
+	want(Done, "ended", "backfill", "status")
+	want(Done, "It opens no gate", "verify", "--sample", "20%")
+	want(Refused, "run crossfade verify without --sample", "ramp", "read-new", "1")
+	want(Done, "2000 the same", "verify", "start")
+	if err := newer.Set(ctx, backends.Session{Key: backends.Key{Name: "PHPREDIS_SESSION:s1"}, Data: []byte("stale"), Deadline: ends}); err != nil {
+		t.Fatal(err)
+	}
+	want(Done, "value: 1: overwritten", "repair")
+	want(Usage, "without --yes", "repair", "--undo", "x")
+	out := want(Done, "repaired: 1 written", "repair", "--yes")
+	_, file, _ := strings.Cut(strings.TrimSpace(out), "repair undo ")
+	want(Done, "1 of 1 sessions", "repair", "undo", file)
+	want(Refused, "a repair was taken back", "ramp", "read-new", "1")
+	want(Done, "value: 1", "verify")
+}
+
+// TestBar: one line a phase on a terminal, drawn again; what is printed after it
+// begins a line of its own.
+func TestBar(t *testing.T) {
+	var out bytes.Buffer
+	b := &bar{out: &out}
+	b.draw(migrate.Progress{Phase: "backfill", Done: 0, Total: 400})
+	b.draw(migrate.Progress{Phase: "backfill", Done: 100, Total: 400, Rate: 50, ETA: 6 * time.Second})
+	b.draw(migrate.Progress{Phase: "waiting"})
+	b.draw(migrate.Progress{Phase: "verify", Done: 500, Total: 400})
+	b.end()
+	b.end()
+	want := "\r[------------------------] backfill: 0 of 400 (0 %)\x1b[K" +
+		"\r[######------------------] backfill: 100 of 400 (25 %), 50 a second, 6s left\x1b[K\n" +
+		"\rwaiting\x1b[K\n" +
+		"\r[########################] verify: 500 of 400 (125 %)\x1b[K\n"
+	if out.String() != want {
+		t.Errorf("got\n%q, want\n%q", out.String(), want)
+	}
+	a := &app{in: nil, out: &out, err: &out}
+	a.progress()
+	if a.bar != nil || isTerminal(&out) {
+		t.Error("a buffer is no terminal")
+	}
+	(&bar{}).end()
+	(*bar)(nil).end()
+}
