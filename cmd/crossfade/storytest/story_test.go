@@ -45,7 +45,7 @@ func TestStory(t *testing.T) {
 		}
 		return list
 	}
-	for _, x := range some("a Galera node is killed and back", "one agent is cut off from new") {
+	for _, x := range some("a Galera node is killed and back") {
 		s.suffer(at, x)
 	}
 	at = "read-new"
