@@ -127,10 +127,6 @@ func primaryDies(s *story) {
 	dead, next := s.stores.redis.Data[i], s.stores.redis.Data[1-i]
 	s.stores.who.is("replica", next.Pid())
 	before := s.failovers()
-	// The replica connects anew, so that the proxy knows whose connection it is.
-	s.stores.data[i].reset("")
-	s.stores.data[i].heal("")
-	s.stores.follows(dead, next)
 	s.stores.data[i].stall("replica")
 	time.Sleep(1500 * time.Millisecond)
 	s.must(dead.Kill())

@@ -13,15 +13,18 @@ import (
 // so that the way of one agent can be broken and that of others not.
 type proxy struct {
 	at      string
-	who     func(client net.Conn) string
+	who     *who
 	workers sync.WaitGroup
 
 	mu    sync.Mutex          // guards what follows
 	l     net.Listener        // nil: connections are refused
 	to    string              // the server
-	ways  map[string]*way     // by agent; "" is everybody else
-	conns map[net.Conn]string // of clients
+	ways  map[string]*way     // that are broken, by agent
+	conns map[net.Conn]string // of clients: whose, where that was looked up
 }
+
+// nobody has looked yet whose connection it is.
+const nobody = "?"
 
 // way is what an agent's connections meet.
 type way struct {
@@ -29,7 +32,7 @@ type way struct {
 	stall chan struct{} // not nil: nothing passes until it is closed
 }
 
-func newProxy(t testing.TB, to string, who func(net.Conn) string) *proxy {
+func newProxy(t testing.TB, to string, who *who) *proxy {
 	t.Helper()
 	p := &proxy{at: port(t), to: to, who: who, ways: map[string]*way{}, conns: map[net.Conn]string{}}
 	p.listen(t)
@@ -95,13 +98,45 @@ func (w *way) heal() {
 	}
 }
 
+// way is an agent's from now on. The caller holds mu.
 func (p *proxy) way(agent string) *way {
 	w := p.ways[agent]
 	if w == nil {
 		w = &way{}
 		p.ways[agent] = w
+		p.look()
 	}
 	return w
+}
+
+// look finds out whose the connections are. The caller holds mu.
+func (p *proxy) look() {
+	var of []net.Conn
+	for c, agent := range p.conns {
+		if agent == nobody {
+			of = append(of, c)
+		}
+	}
+	for i, name := range p.who.opened(of) {
+		p.conns[of[i]] = name
+	}
+}
+
+// met is the way that a client's connection meets; nil: an open one.
+func (p *proxy) met(client net.Conn) *way {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.ways) == 0 {
+		return nil
+	}
+	if p.conns[client] == nobody {
+		p.look()
+	}
+	if w := p.ways[p.conns[client]]; w != nil {
+		c := *w
+		return &c
+	}
+	return nil
 }
 
 // stall lets nothing of an agent pass, and keeps its connections open; what was
@@ -129,7 +164,10 @@ func (p *proxy) reset(agent string) {
 func (p *proxy) heal(agent string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.way(agent).heal()
+	if w := p.ways[agent]; w != nil {
+		w.heal()
+		delete(p.ways, agent)
+	}
 }
 
 // lead points it at another server, as a name whose address changes does. Open
@@ -155,17 +193,16 @@ func abort(c net.Conn) {
 
 func (p *proxy) serve(client net.Conn) {
 	defer client.Close()
-	agent := p.who(client)
 	p.mu.Lock()
-	to, reset := p.to, p.way(agent).reset
-	p.conns[client] = agent
+	to := p.to
+	p.conns[client] = nobody
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
 		delete(p.conns, client)
 		p.mu.Unlock()
 	}()
-	if reset {
+	if w := p.met(client); w != nil && w.reset {
 		abort(client)
 		return
 	}
@@ -176,21 +213,18 @@ func (p *proxy) serve(client net.Conn) {
 	}
 	defer server.Close()
 	var answers sync.WaitGroup
-	answers.Go(func() { p.pass(client, server, agent); client.Close() })
-	p.pass(server, client, agent)
+	answers.Go(func() { p.pass(client, server, client); client.Close() })
+	p.pass(server, client, client)
 	server.Close()
 	answers.Wait()
 }
 
-func (p *proxy) pass(to io.Writer, from io.Reader, agent string) {
+func (p *proxy) pass(to io.Writer, from io.Reader, client net.Conn) {
 	b := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(b)
-		p.mu.Lock()
-		stall := p.way(agent).stall
-		p.mu.Unlock()
-		if stall != nil {
-			<-stall
+		if w := p.met(client); w != nil && w.stall != nil {
+			<-w.stall
 		}
 		if _, e := to.Write(b[:n]); err != nil || e != nil {
 			return

@@ -56,12 +56,12 @@ func newStores(t testing.TB, nodes int, sentinel bool) *stores {
 	if t.Failed() {
 		t.FailNow()
 	}
-	s.cache = newProxy(t, s.mc.Addr(), s.who.opened)
+	s.cache = newProxy(t, s.mc.Addr(), &s.who)
 	for _, n := range s.galera.Nodes {
-		s.rows = append(s.rows, newProxy(t, n.Addr(), s.who.opened))
+		s.rows = append(s.rows, newProxy(t, n.Addr(), &s.who))
 	}
 	for _, d := range s.redis.Data {
-		s.data = append(s.data, newProxy(t, d.Addr(), s.who.opened))
+		s.data = append(s.data, newProxy(t, d.Addr(), &s.who))
 	}
 	if sentinel {
 		s.announce()
@@ -71,7 +71,7 @@ func newStores(t testing.TB, nodes int, sentinel bool) *stores {
 		for _, w := range s.redis.Sentinels {
 			s.ask(w, "SENTINEL", "REMOVE", localserver.Master)
 		}
-		s.named = newProxy(t, s.redis.Data[0].Addr(), s.who.opened)
+		s.named = newProxy(t, s.redis.Data[0].Addr(), &s.who)
 	}
 	return s
 }

@@ -2,7 +2,6 @@ package storytest
 
 import (
 	"bufio"
-	"fmt"
 	"net"
 	"os"
 	"strconv"
@@ -12,7 +11,8 @@ import (
 
 // who tells which of the processes it knows has opened a connection: the kernel
 // lists a socket's ports with its inode (proc(5), /proc/net/tcp), and a
-// process's descriptors name theirs.
+// process's descriptors name theirs. A look takes milliseconds: it is taken only
+// when somebody's way is broken.
 type who struct {
 	mu   sync.Mutex
 	pids map[string]int // guarded by mu
@@ -27,39 +27,42 @@ func (w *who) is(name string, pid int) {
 	w.pids[name] = pid
 }
 
-// opened gives the name; empty: none of those known.
-func (w *who) opened(c net.Conn) string {
-	inode := inodeOf(c.RemoteAddr().(*net.TCPAddr).Port, c.LocalAddr().(*net.TCPAddr).Port)
-	if inode == "" {
-		return ""
+// opened gives a name for each connection; empty: none of those known.
+func (w *who) opened(conns []net.Conn) []string {
+	names := make([]string, len(conns))
+	if len(conns) == 0 {
+		return names
 	}
+	owner := map[string]string{} // by inode
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	for name, pid := range w.pids {
 		dir := "/proc/" + strconv.Itoa(pid) + "/fd"
 		fds, _ := os.ReadDir(dir)
 		for _, fd := range fds {
-			if to, err := os.Readlink(dir + "/" + fd.Name()); err == nil && to == "socket:["+inode+"]" {
-				return name
+			if to, err := os.Readlink(dir + "/" + fd.Name()); err == nil && strings.HasPrefix(to, "socket:[") {
+				owner[strings.TrimSuffix(strings.TrimPrefix(to, "socket:["), "]")] = name
 			}
 		}
 	}
-	return ""
-}
-
-// inodeOf is of the socket that is bound to the first port and connected to the
-// second.
-func inodeOf(local, remote int) string {
-	f, err := os.Open("/proc/net/tcp")
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	from, to := fmt.Sprintf(":%04X", local), fmt.Sprintf(":%04X", remote)
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if v := strings.Fields(s.Text()); len(v) > 9 && strings.HasSuffix(v[1], from) && strings.HasSuffix(v[2], to) {
-			return v[9]
+	w.mu.Unlock()
+	inodes := map[[2]int]string{} // by the socket's own port and its peer's
+	if f, err := os.Open("/proc/net/tcp"); err == nil {
+		defer f.Close()
+		for s := bufio.NewScanner(f); s.Scan(); {
+			if v := strings.Fields(s.Text()); len(v) > 9 {
+				inodes[[2]int{portOf(v[1]), portOf(v[2])}] = v[9]
+			}
 		}
 	}
-	return ""
+	for i, c := range conns {
+		names[i] = owner[inodes[[2]int{c.RemoteAddr().(*net.TCPAddr).Port, c.LocalAddr().(*net.TCPAddr).Port}]]
+	}
+	return names
+}
+
+// portOf reads 0100007F:1F90.
+func portOf(s string) int {
+	_, hex, _ := strings.Cut(s, ":")
+	n, _ := strconv.ParseInt(hex, 16, 32)
+	return int(n)
 }
