@@ -82,21 +82,73 @@ func (m *Migration) raise(ctx context.Context, old, new *backends.Notes, n epoch
 	return err
 }
 
-// catchUp brings the flag file to what stands in the stores: a publisher died
-// between the two, or a rollback went by the stores alone. Agents obey it already.
+// catchUp brings the flag file to what stands in the stores, or to what the
+// record says was about to be published: a publisher died in between, or a
+// rollback went by the stores alone. Agents may obey it already: one epoch has
+// one content.
 func (m *Migration) catchUp(ctx context.Context, t *teller) error {
-	if _, _, ok := m.notes(); !ok {
-		return nil
+	if _, _, ok := m.notes(); ok {
+		if top, found := epochs.Highest(m.epochs(ctx)); found {
+			wrote, err := m.bring(ctx, top)
+			if err != nil {
+				return err
+			}
+			if wrote {
+				t.news("caught up", "the flag file had an older revision than the stores: %d is written there now", top.Epoch)
+			}
+		}
 	}
-	top, found := epochs.Highest(m.epochs(ctx))
-	if !found {
-		return nil
+	return m.finishNext(ctx, t)
+}
+
+// finishNext publishes what the record says comes next.
+func (m *Migration) finishNext(ctx context.Context, t *teller) error {
+	ahead := func() (*revision, []byte, error) {
+		cur, err := m.read()
+		if err != nil {
+			return nil, nil, err
+		}
+		r, err := m.recorded(cur)
+		if err != nil || r.Next == nil {
+			return nil, nil, err
+		}
+		snap, err := flags.Parse(r.Next)
+		if err != nil || snap.Epoch() != cur.def.Epoch+1 || cur.snap != nil && cur.snap.Next(snap) != nil {
+			return nil, nil, nil // it was published, or the flags were changed by something else
+		}
+		data, err := snap.Definition().MarshalFlagd()
+		return &revision{data: data, snap: snap, def: snap.Definition()}, data, err
 	}
-	wrote, err := m.bring(ctx, top)
-	if wrote {
-		t.news("caught up", "the flag file had an older revision than the stores: %d is written there now", top.Epoch)
+	if n, _, err := ahead(); n == nil || err != nil {
+		return err
 	}
-	return err
+	h, err := m.publisher(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.Release()
+	n, data, err := ahead() // who held the lock has perhaps just published it
+	if n == nil || err != nil {
+		return err
+	}
+	if err := m.raiseEpoch(ctx, n.def.Epoch, data, t); err != nil {
+		return err
+	}
+	if err := m.write(h, book.Flags, data); err != nil {
+		return err
+	}
+	t.news("caught up", "revision %d was about to be published when its publisher ended: it is published now", n.def.Epoch)
+	return nil
+}
+
+// Announce writes the epoch in both stores once more, with the roster as it is
+// now: an agent that is new finds itself in it. It is best effort, as raising is.
+func (m *Migration) Announce(ctx context.Context) error {
+	cur, err := m.read()
+	if err != nil || cur.data == nil {
+		return err
+	}
+	return m.raiseEpoch(ctx, cur.def.Epoch, cur.data, tell(nil))
 }
 
 // bring writes a note's revision to the flag file, if that has an older one.

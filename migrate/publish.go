@@ -64,6 +64,7 @@ func (m *Migration) publish(ctx context.Context, cur *revision, n flags.Definiti
 		r.published(cur.digest())
 	}
 	r.published(sum(data))
+	r.Next = data
 	if err := m.saveRecord(h, r); err != nil {
 		return err
 	}

@@ -41,6 +41,9 @@ type record struct {
 	Hosts  map[string]*hostRuns `json:"hosts,omitempty"`
 	Purged bool                 `json:"purged,omitempty"`
 	Roamed bool                 `json:"roamed,omitempty"`
+	// Next is the revision that is being published, whole: it is written before
+	// anybody can have seen it. Whoever comes after a crash publishes the same.
+	Next json.RawMessage `json:"next,omitempty"`
 	// CutoverSince is when the first session came to where new alone decides.
 	CutoverSince *time.Time `json:"cutover_since,omitempty"`
 	// Invalid says why what was verified does not count any more.

@@ -59,6 +59,7 @@ func (s *Store) open(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("memcached: connect: %w", err)
 	}
+	nc = s.dialed.Track(nc)
 	if t, ok := ctx.Deadline(); ok {
 		nc.SetDeadline(t)
 	}

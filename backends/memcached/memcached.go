@@ -60,14 +60,15 @@ type Options struct {
 
 // Store is one memcached server. It is safe for concurrent use.
 type Store struct {
-	opts  Options
-	pool  *pool
-	slots *slots
-	admin admin
-	facts atomic.Pointer[facts] // of the last greeting
-	old   atomic.Bool           // the server has no meta commands
-	scans atomic.Int32          // connections that list keys
-	done  atomic.Bool           // closed
+	opts   Options
+	pool   *pool
+	slots  *slots
+	admin  admin
+	facts  atomic.Pointer[facts] // of the last greeting
+	old    atomic.Bool           // the server has no meta commands
+	scans  atomic.Int32          // connections that list keys
+	dialed backends.Dialed
+	done   atomic.Bool // closed
 }
 
 var (

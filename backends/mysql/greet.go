@@ -71,7 +71,7 @@ func (h *host) greet(kind poolKind, dialled func(*socket)) (*conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := &socket{Conn: nc}
+		s := &socket{Conn: h.store.dialed.Track(nc)}
 		dialled(s)
 		return s, nil
 	}

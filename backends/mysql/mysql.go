@@ -161,6 +161,7 @@ type Store struct {
 	looking  atomic.Bool  // for another host
 	lastLook atomic.Int64 // unix ns
 	lastSwep atomic.Int64 // unix ns: see sweep
+	dialed   backends.Dialed
 
 	mu     sync.Mutex
 	closed bool           // guarded by mu

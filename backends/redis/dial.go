@@ -66,14 +66,18 @@ func (s *Store) tlsFor(network, addr string) *tls.Config {
 	return c
 }
 
-// dial makes a connection for a line.
+// dial makes every connection.
 func (s *Store) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.DialTimeout)
 	defer cancel()
 	d := net.Dialer{KeepAlive: 15 * time.Second}
 	c, err := d.DialContext(ctx, network, addr)
-	if err != nil || s.opts.TLS == nil {
-		return c, err
+	if err != nil {
+		return nil, err
+	}
+	c = s.dialed.Track(c)
+	if s.opts.TLS == nil {
+		return c, nil
 	}
 	secure := tls.Client(c, s.tlsFor(network, addr))
 	if err := secure.HandshakeContext(ctx); err != nil {

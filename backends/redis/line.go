@@ -66,7 +66,6 @@ func (p *pool) openLine(ctx context.Context) (*line, error) {
 		quit: make(chan struct{}),
 	}
 	opts := p.node.clientOptions(1)
-	opts.TLSConfig = nil                         // our dialler's
 	opts.ReadTimeout, opts.WriteTimeout = -1, -1 // the deadline is the caller's
 	opts.ConnMaxIdleTime, opts.ConnMaxLifetime = -1, -1
 	opts.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {

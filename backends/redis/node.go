@@ -77,7 +77,7 @@ func (s *Store) connection(addr string) *goredis.Options {
 		MaxRetries:    -1,
 		DialTimeout:   s.opts.DialTimeout,
 		DialerRetries: 1,
-		TLSConfig:     s.tlsFor(network, addr),
+		Dialer:        s.dial, // which speaks TLS
 		// The defaults of 32 KiB are for other payloads than sessions.
 		ReadBufferSize:  8 << 10,
 		WriteBufferSize: 8 << 10,

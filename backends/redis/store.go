@@ -39,6 +39,7 @@ import (
 
 // Store is a session store on Redis.
 type Store struct {
+	dialed backends.Dialed
 	opts   Options
 	layout layout
 	only   *node // set where there is one server and always the same

@@ -62,8 +62,9 @@ type Watcher struct {
 	seq   uint64
 	top   *Note // the highest that was seen
 
-	mu  sync.Mutex // guards was
-	was Watched
+	mu       sync.Mutex // guards what follows
+	was      Watched
+	unlisted bool
 }
 
 // NewWatcher makes a watcher. It starts nothing and calls no store.
@@ -125,15 +126,29 @@ func (w *Watcher) failed(old, new error) {
 	w.was.NewFailed += fault(new)
 }
 
+// Unlisted tells whether the newest note has a roster without this agent. One
+// that does not serve yet then waits for a server, which adds it.
+func (w *Watcher) Unlisted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unlisted
+}
+
 // obey gives the note to the Kept: a roster that does not name this agent, or a
 // revision that was missed while there is one, says that the fleet waits for it
-// no longer.
+// no longer. A note of the revision that is served here says nothing: its server
+// has added the agent since.
 func (w *Watcher) obey() {
-	k, cur := w.o.Kept, w.o.Kept.Current()
+	k, cur, named := w.o.Kept, w.o.Kept.Current(), w.top.Names(w.o.Name)
+	w.mu.Lock()
+	w.unlisted = !named
+	w.mu.Unlock()
 	switch {
 	case cur != nil && w.top.Epoch < cur.Epoch(): // one that was lost, and an older one came back
 		return
-	case !w.top.Names(w.o.Name):
+	case cur != nil && w.top.Epoch == cur.Epoch() && !named, cur == nil && !named:
+		return
+	case !named:
 		k.Stop(fmt.Sprintf("the roster of revision %d does not name agent %s", w.top.Epoch, w.o.Name))
 		return
 	case w.top.Agents != nil && cur != nil && w.top.Epoch > cur.Epoch()+1:

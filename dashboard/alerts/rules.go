@@ -66,5 +66,5 @@ var rules = []Rule{
 		"After that a rollback needs a reverse copy of everything. Decide now."},
 	{"CrossfadeUnwatched", `max by (migration) (crossfade_epoch) unless on (migration) max by (migration) (crossfade_agents)`, 5 * time.Minute, Warning,
 		"nobody watches the fleet of {{ $labels.migration }}",
-		"The first agent of flags.agents is down, or flags.agents is empty: would-be logouts, agents and gates are not known."},
+		"No server leads, or, without servers, the first agent of flags.agents is down: would-be logouts, agents and gates are not known."},
 }

@@ -23,8 +23,8 @@ rename ours.
 	b.WriteString(`
 ## The fleet
 
-Only the agent whose admin address is the first of ` + "`flags.agents`" + ` exports these, about all of them, so that a sum over agents counts them
-once: it asks the others every 15 s, for at most 10 s. When it is down they are missing, and nothing else is: the data path does not need
+Only the server that leads (at its own port) exports these, or, without servers, the agent whose admin address is the first of ` + "`flags.agents`" + `, about all of them, so that a sum over agents counts them
+once: it asks the agents every 2 s (an agent: every 15 s), for at most 10 s. When it is down they are missing, and nothing else is: the data path does not need
 them. What the record beside the flag file says (verifications, cutover's beginning) is known only where that agent can read the record;
 where it cannot, it says unknown rather than guess.
 `)

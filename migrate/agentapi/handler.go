@@ -76,6 +76,7 @@ func New(l *darklaunch.Layer, o Options) *Handler {
 	mux.HandleFunc("POST /v1/restored", func(w http.ResponseWriter, _ *http.Request) { l.Restored(); answer(w, struct{}{}) })
 	mux.HandleFunc("POST /v1/copy-back-dirty", h.copyBack)
 	mux.HandleFunc("POST /v1/explain", h.explain)
+	mux.HandleFunc("GET /v1/peers", h.peers)
 	mux.HandleFunc("GET /v1/dirty", h.dirty)
 	mux.HandleFunc("POST /v1/told", h.told)
 	if o.Take != nil {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 	"github.com/seed-41165957/crossfade/migrate/tunnel"
 )
@@ -64,11 +65,20 @@ func (s *Server) serveAgent(ctx context.Context, t *tunnel.Tunnel, hello tunnel.
 	if st.Migration != "" && st.Migration != s.o.Migration.Migration {
 		return fmt.Errorf("it serves migration %q", st.Migration)
 	}
+	if why := s.leftBehind(ctx, hello.Name, &st); why != "" {
+		return errors.New(why)
+	}
 	if other := s.twin(ctx, hello.Name, st.Start); other {
 		return errors.New("another agent that runs now has this name: give each its own agent.name")
 	}
-	if err := s.signOn(ctx, hello, st.Start); err != nil {
+	added, err := s.signOn(ctx, hello, st.Start)
+	if err != nil {
 		return err
+	}
+	if added {
+		if err := s.m.Announce(ctx); err != nil {
+			s.log.Warn("the stores do not name a new agent yet", "agent", hello.Name, "error", err)
+		}
 	}
 	if !s.roster.connected(hello.Name, t) {
 		return nil
@@ -79,9 +89,31 @@ func (s *Server) serveAgent(ctx context.Context, t *tunnel.Tunnel, hello tunnel.
 	wg.Go(func() { s.listen(ctx, direct) })
 	wg.Go(func() { s.tell(ctx, direct) })
 	s.feed(ctx, direct)
+	t.Close()
 	wg.Wait()
 	s.log.Info("agent disconnected", "agent", hello.Name)
 	return nil
+}
+
+// leftBehind says why an agent that serves may not join: the fleet went on
+// without it, and whoever waited for it now would wait for ever.
+func (s *Server) leftBehind(ctx context.Context, name string, st *agentapi.Status) string {
+	if st.Stopped != "" {
+		return "it has stopped: start it anew"
+	}
+	p, err := s.roster.load(ctx)
+	if err != nil || st.Epoch == 0 {
+		return ""
+	}
+	if _, member := p.Agents[name]; member {
+		return ""
+	}
+	data, _ := s.board.now()
+	snap, err := flags.Parse(data)
+	if err != nil || snap.Epoch() <= st.Epoch+1 {
+		return ""
+	}
+	return fmt.Sprintf("it serves revision %d, and the fleet has gone on to %d without it: start it anew", st.Epoch, snap.Epoch())
 }
 
 // twin tells whether another life under this name answers here.
@@ -99,23 +131,24 @@ func (s *Server) twin(ctx context.Context, name, start string) bool {
 }
 
 // signOn adds an agent to the roster before it is given anything.
-func (s *Server) signOn(ctx context.Context, hello tunnel.Hello, start string) error {
+func (s *Server) signOn(ctx context.Context, hello tunnel.Hello, start string) (added bool, err error) {
 	p, err := s.roster.load(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if m, ok := p.Agents[hello.Name]; ok && m.Start == start && m.Away == nil && m.Version == hello.Version {
-		return nil
+		return false, nil
 	}
-	return s.roster.change(ctx, func(p *members) error {
+	err = s.roster.change(ctx, func(p *members) error {
 		m, ok := p.Agents[hello.Name]
-		if !ok {
+		if added = !ok; added {
 			m.Joined = time.Now().UTC()
 		}
 		m.Name, m.Version, m.Start, m.Away = hello.Name, hello.Version, start, nil
 		p.Agents[hello.Name] = m
 		return nil
 	})
+	return added, err
 }
 
 // feed gives an agent each revision, until ctx ends.
@@ -124,6 +157,10 @@ func (s *Server) feed(ctx context.Context, c *agentapi.Client) {
 	for ctx.Err() == nil {
 		data, changed := s.board.now()
 		if data != nil {
+			if p, err := s.roster.load(ctx); err == nil && p.Agents[c.Addr()].Name == "" {
+				s.log.Warn("an agent was forgotten, and runs", "agent", c.Addr())
+				return
+			}
 			if err := c.Take(ctx, data); err != nil {
 				if text := err.Error(); text != said && ctx.Err() == nil {
 					said = text
@@ -208,6 +245,9 @@ func unfinished(st *agentapi.Status) string {
 // forget takes an agent off that will never come back. It goes on only when it
 // cannot serve any more, should it run after all.
 func (s *Server) forget(ctx context.Context, name string, progress progressFunc) (any, error) {
+	if st, err := s.roster.client(name).Status(ctx); err == nil && st.Stopped == "" {
+		return nil, &refusal{Gate: "agents", Found: fmt.Sprintf("agent %s answers", name), Do: "stop it: it signs off by itself"}
+	}
 	err := s.roster.change(ctx, func(p *members) error {
 		if _, ok := p.Agents[name]; !ok {
 			return &refusal{Gate: "agents", Found: fmt.Sprintf("no agent %q is in the roster", name), Do: "see crossfade agents list"}

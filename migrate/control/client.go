@@ -164,6 +164,12 @@ func (c *Client) Flags(ctx context.Context) (data json.RawMessage, err error) {
 	return data, err
 }
 
+// Bypass: see migrate.Migration.
+func (c *Client) Bypass(ctx context.Context) (b migrate.Bypass, err error) {
+	err = c.any(ctx, http.MethodGet, "bypass", nil, &b, nil)
+	return b, err
+}
+
 // Divergences: see migrate.Migration.
 func (c *Client) Divergences(ctx context.Context) (map[string][]agentapi.Divergence, error) {
 	var d Divergences

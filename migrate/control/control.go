@@ -61,6 +61,7 @@ type Server struct {
 
 	mu   sync.Mutex      // guards what follows
 	lead context.Context // nil: another server leads
+	lock book.Lock       // under which it leads
 	job  *job            // the last goal that was begun here
 	base context.Context // of Run; nil before
 }
@@ -154,12 +155,12 @@ func (s *Server) leading(ctx context.Context, lock book.Lock) {
 		}
 	}()
 	s.log.Info("leading", "server", s.o.Name)
-	if err := s.begin(lead); err != nil && lead.Err() == nil {
+	if err := s.begin(lead, lock); err != nil && lead.Err() == nil {
 		s.log.Error("the migration cannot be led", "error", err)
 		return
 	}
 	s.mu.Lock()
-	s.lead = lead
+	s.lead, s.lock = lead, lock
 	s.mu.Unlock()
 	<-lead.Done()
 	s.mu.Lock()
@@ -176,7 +177,7 @@ var errDeposed = errors.New("control: another server leads now: ask it")
 
 // begin sees to it that there is a revision, and goes on with what the last
 // server left.
-func (s *Server) begin(ctx context.Context) error {
+func (s *Server) begin(ctx context.Context, lock book.Lock) error {
 	data, err := s.b.Load(ctx, book.Flags)
 	if err != nil {
 		return err
@@ -191,13 +192,13 @@ func (s *Server) begin(ctx context.Context) error {
 	case g != nil && g.Ended == nil:
 		s.log.Info("going on with what was asked for", "verb", g.Verb, "goal", g.ID)
 		g.Resumed = true
-		s.start(ctx, *g)
+		s.start(ctx, lock, *g)
 	case data == nil: // agents need a revision to serve by
 		first := Goal{ID: firstGoal, Verb: "ramp", Args: json.RawMessage(`{"stage":"mirror"}`), Actor: migrate.Actor{Who: "server " + s.o.Name, Why: "the first revision"}, Asked: time.Now().UTC()}
-		if err := s.saveGoal(ctx, first); err != nil {
+		if err := s.saveGoal(ctx, lock, first); err != nil {
 			return err
 		}
-		s.start(ctx, first)
+		s.start(ctx, lock, first)
 	}
 	return nil
 }

@@ -2,11 +2,13 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -157,6 +159,40 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// TestForgottenElsewhere: an agent that only the other server reaches is
+// forgotten, and runs. It either is in the roster again, and steps wait for it, or
+// gets nothing more.
+func TestForgottenElsewhere(t *testing.T) {
+	r := newRig(t, 2, "web-1")
+	all := r.servers
+	lead := 0
+	r.until("a server to lead", func() bool {
+		for i, s := range all {
+			if s.leads() {
+				lead = i
+				return true
+			}
+		}
+		return false
+	})
+	r.servers = []*testServer{all[1-lead]}
+	web2 := r.agent("web-2", t.TempDir())
+	r.servers = all
+	r.ready(r.agents["web-1"], web2)
+	r.until("both in the roster", func() bool { return len(r.names()) == 2 })
+	epoch := web2.kept.Current().Epoch()
+	_, err := r.client(func(o *ClientOptions) { o.Wait = 2 * time.Second }).Forget(t.Context(), "web-2", nil)
+	listed := slices.Contains(r.names(), "web-2")
+	var w *migrate.Waiting
+	switch now := web2.kept.Current().Epoch(); {
+	case listed && !errors.As(err, &w):
+		t.Errorf("it is in the roster again, out of the leader's reach, and nobody waits for it: %v", err)
+	case !listed && (err != nil || now > epoch):
+		t.Errorf("it is in no roster, and went from revision %d to %d: %v", epoch, now, err)
+	}
+	t.Logf("in the roster again: %v, revision %d", listed, epoch)
+}
+
 // TestHundredAgents: a change reaches every agent of a large fleet within a
 // second of its publication.
 func TestHundredAgents(t *testing.T) {
@@ -288,6 +324,48 @@ func TestRollbackOvertakes(t *testing.T) {
 		t.Fatalf("rollback: %+v, %v", res, err)
 	}
 	<-done
+}
+
+// TestOlderAgent: an agent of the version before, which does not know the newer
+// questions and answers with fields that this one does not know, is moved as any.
+func TestOlderAgent(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.agentThrough("web-1", t.TempDir(), r.options(), func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			switch q.URL.Path {
+			case "/v1/status":
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, q)
+				var fields map[string]any
+				if err := json.Unmarshal(rec.Body.Bytes(), &fields); err != nil {
+					t.Error(err)
+				}
+				for _, newer := range []string{"notes", "stopped", "tombstones", "bypassed"} {
+					delete(fields, newer)
+				}
+				fields["of_another_version"] = map[string]any{"x": 1}
+				json.NewEncoder(w).Encode(fields)
+			case "/v1/flags", "/v1/barrier", "/v1/verified", "/v1/marks":
+				h.ServeHTTP(w, q)
+			default:
+				http.NotFound(w, q)
+			}
+		})
+	})
+	r.ready(a)
+	r.fill(20)
+	r.ramp("mirror", 100)
+	c := r.client()
+	if _, err := c.Backfill(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Verify(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	r.ramp("read-new", 100)
+	if o, err := c.Overview(t.Context()); err != nil || o.ReadNew != 10_000 || !o.Agents[0].Acknowledged {
+		t.Errorf("status: %+v, %v", o, err)
+	}
 }
 
 // TestToken: without it nothing is told and nothing moves, and it is not shown.

@@ -70,26 +70,14 @@ func (s *Server) loadGoal(ctx context.Context) (*Goal, error) {
 	return g, nil
 }
 
-// saveGoal writes under the publisher's lock: a server that was deposed and does
-// not know it must not undo its successor's.
-func (s *Server) saveGoal(ctx context.Context, g Goal) error {
+// saveGoal writes under the leader's own lock: a server that was deposed and does
+// not know it writes nothing.
+func (s *Server) saveGoal(ctx context.Context, by book.Lock, g Goal) error {
 	data, err := json.MarshalIndent(g, "", "  ")
 	if err != nil {
 		return err
 	}
-	for {
-		lock, err := s.b.TryLock(ctx, book.Publish)
-		if err != nil {
-			return err
-		}
-		if lock != nil {
-			defer lock.Release()
-			return s.b.Save(ctx, lock, book.Goal, append(data, '\n'))
-		}
-		if sleep(ctx, 10*time.Millisecond); ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-	}
+	return s.b.Save(ctx, by, book.Goal, append(data, '\n'))
 }
 
 // do begins what is asked for, or joins it where it runs already. A rollback
@@ -100,7 +88,7 @@ func (s *Server) do(ctx context.Context, q Ask) (*job, error) {
 	}
 	for {
 		s.mu.Lock()
-		lead, j := s.lead, s.job
+		lead, lock, j := s.lead, s.lock, s.job
 		if lead == nil {
 			s.mu.Unlock()
 			return nil, errNotLeading
@@ -134,18 +122,18 @@ func (s *Server) do(ctx context.Context, q Ask) (*job, error) {
 			continue
 		}
 		g := Goal{ID: rand.Text()[:10], Verb: q.Verb, Args: q.Args, Actor: q.Actor, Asked: time.Now().UTC()}
-		if err := s.saveGoal(lead, g); err != nil {
+		if err := s.saveGoal(lead, lock, g); err != nil {
 			s.mu.Unlock()
 			return nil, err
 		}
-		j = s.start(lead, g)
+		j = s.start(lead, lock, g)
 		s.mu.Unlock()
 		return j, nil
 	}
 }
 
 // start works on a goal. s.mu is held.
-func (s *Server) start(lead context.Context, g Goal) *job {
+func (s *Server) start(lead context.Context, lock book.Lock, g Goal) *job {
 	ctx, cancel := context.WithCancelCause(lead)
 	j := &job{goal: g, cancel: cancel, done: make(chan struct{}), changed: make(chan struct{})}
 	s.job = j
@@ -153,7 +141,7 @@ func (s *Server) start(lead context.Context, g Goal) *job {
 		defer close(j.done)
 		defer cancel(nil)
 		if g.Resumed {
-			s.saveGoal(ctx, g) // it is told in the record; nothing depends on it but forget
+			s.saveGoal(ctx, lock, g) // it is told in the record; nothing depends on it but forget
 		}
 		for again := time.Now().Add(locksMost); ; {
 			j.result, j.err = verbs[g.Verb](s, migrate.WithActor(ctx, g.Actor), g.Args, j.progress)
@@ -175,7 +163,7 @@ func (s *Server) start(lead context.Context, g Goal) *job {
 		if j.err != nil {
 			g.Outcome = j.err.Error()
 		}
-		if err := s.saveGoal(lead, g); err != nil {
+		if err := s.saveGoal(lead, lock, g); err != nil {
 			s.log.Error("what came of a goal cannot be written down", "verb", g.Verb, "error", err)
 		}
 		s.board.look(lead)

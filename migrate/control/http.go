@@ -65,6 +65,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/flags", s.flags)
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/divergences", s.divergences)
+	mux.HandleFunc("GET /v1/bypass", s.bypass)
 	mux.HandleFunc("POST /v1/explain", s.explain)
 	mux.HandleFunc("GET /v1/jobs/{name}", s.jobState)
 	mux.HandleFunc("POST /v1/jobs/{name}", s.wish)
@@ -199,6 +200,15 @@ func (s *Server) divergences(w http.ResponseWriter, r *http.Request) {
 	answer(w, d)
 }
 
+func (s *Server) bypass(w http.ResponseWriter, r *http.Request) {
+	b, err := s.m.Bypass(r.Context())
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	answer(w, b)
+}
+
 // Explained is the answer to POST /v1/explain.
 type Explained struct {
 	Agent    string               `json:"agent"`
@@ -287,6 +297,7 @@ func (s *Server) doing(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	c := http.NewResponseController(w)
+	c.SetReadDeadline(time.Time{}) // the server's would end the request with it
 	enc := json.NewEncoder(w)
 	send := func(l Line) bool {
 		c.SetWriteDeadline(time.Now().Add(10 * time.Second))

@@ -141,6 +141,11 @@ type testAgent struct {
 func (r *rig) agent(n, dir string) *testAgent { return r.agentOf(n, dir, r.options()) }
 
 func (r *rig) agentOf(n, dir string, o darklaunch.Options) *testAgent {
+	return r.agentThrough(n, dir, o, func(h http.Handler) http.Handler { return h })
+}
+
+// agentThrough is an agent whose answers pass through something.
+func (r *rig) agentThrough(n, dir string, o darklaunch.Options, through func(http.Handler) http.Handler) *testAgent {
 	a := &testAgent{r: r, name: n, dir: dir, kept: flags.NewKept(flags.KeptOptions{StateDir: dir, Migration: name})}
 	o.Flags, o.StateDir = a.kept, dir
 	l, err := darklaunch.New(o)
@@ -153,12 +158,12 @@ func (r *rig) agentOf(n, dir string, o darklaunch.Options) *testAgent {
 	join, leave := context.WithCancel(context.Background())
 	var running, joined sync.WaitGroup
 	running.Go(func() { l.Run(run) })
-	h := agentapi.New(l, agentapi.Options{Name: n, Version: "v", Flags: a.kept, Kinds: phpKinds, Digest: func(string) string { return "same" },
+	h := through(agentapi.New(l, agentapi.Options{Name: n, Version: "v", Flags: a.kept, Kinds: phpKinds, Digest: func(string) string { return "same" },
 		Stopping: a.stopping.Load, Take: func(data []byte) error {
 			err := a.kept.Take(data, flags.FromServer)
 			a.took.Store(time.Now().UnixNano())
 			return err
-		}})
+		}}))
 	for _, s := range r.servers {
 		joined.Go(func() { tunnel.Run(join, tunnel.Agent{Addr: s.addr(), Name: n, Version: "v", Handler: h}) })
 	}

@@ -71,6 +71,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	lo.StateDir, lo.Log, lo.Observer = c.Agent.StateDir, o.Log.With("component", "layer"), o.Metrics
 	notes := watchNotes(c, p)
 	notes.Look(ctx) // first: nobody is served by a flag file that the fleet has left behind
+	if p.File != nil && notes.Unlisted() {
+		p.Flags.Stop("the roster in the stores does not name agent " + c.Agent.Name + ", and its flags come from a file: name the servers in flags.server")
+	}
 	if p.File == nil {
 	} else if err := p.File.Load(); err != nil {
 		// It goes on looking: the agent is not ready until there is a revision.
@@ -129,7 +132,9 @@ func (a *agent) run(ctx context.Context) error {
 	var joined sync.WaitGroup
 	if a.fleet != nil {
 		joined.Go(func() { a.fleet.run(joinCtx, a.api("", a.fleet.take)) })
-		a.fleet.begin(ctx)
+		if !a.fleet.begin(ctx, a.notes.Unlisted) {
+			joined.Go(func() { a.fleet.beginLater(joinCtx) })
+		}
 	}
 
 	admin, err := a.listen(base, &serving, failed)

@@ -46,15 +46,31 @@ func (f *fleet) take(data []byte) error {
 	return err
 }
 
-// begin lets the agent serve: by what the server says, or by what it had.
-func (f *fleet) begin(ctx context.Context) {
+// begin lets the agent serve: by what a server says, or, where none answers, by
+// what it had. Where the stores' roster does not name it nobody would wait for
+// it: then only a server can let it begin, and begun is false until later.
+func (f *fleet) begin(ctx context.Context, unlisted func() bool) (begun bool) {
 	select {
 	case <-f.first:
 	case <-time.After(firstMost):
+		if unlisted() {
+			f.o.Log.Warn("no server has answered yet, and the fleet goes on without this agent: it is not ready", "component", "server")
+			return false
+		}
 		f.o.Log.Warn("no server has answered yet: serving by the last known revision, if there is one", "component", "server")
 	case <-ctx.Done():
 	}
 	f.kept.Begin()
+	return true
+}
+
+// beginLater waits for a server for as long as it takes.
+func (f *fleet) beginLater(ctx context.Context) {
+	select {
+	case <-f.first:
+		f.kept.Begin()
+	case <-ctx.Done():
+	}
 }
 
 // run keeps a connection to each server, on which h answers, until ctx ends.

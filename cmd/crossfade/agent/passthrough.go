@@ -64,7 +64,7 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 		f, fo := newFleet(c, &o, kept), ao
 		fo.Flags, fo.Token, fo.Take = kept, "", f.take
 		all.Go(func() { f.run(follow, agentapi.NewPassthrough(fo, hex.EncodeToString(id[:]), s.open)) })
-		f.begin(ctx)
+		f.begin(ctx, func() bool { return false })
 	})
 	if err != nil {
 		return err

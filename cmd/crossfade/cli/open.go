@@ -51,6 +51,7 @@ type mover interface {
 	Observe(ctx context.Context, long time.Duration, progress func(migrate.Progress)) (migrate.Observation, error)
 	JobState(name string) (migrate.JobState, bool, error)
 	Wish(name, what string) error
+	Bypass(ctx context.Context) (migrate.Bypass, error)
 	Status(ctx context.Context) (migrate.Overview, error)
 	Divergences(ctx context.Context) (map[string][]agentapi.Divergence, error)
 	Explain(ctx context.Context, q agentapi.Question) ([]agentapi.Explained, string, error)

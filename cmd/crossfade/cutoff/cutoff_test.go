@@ -23,6 +23,7 @@ const obeyed = 2 * time.Second
 // TestCutOff: two agents whose flag file does not exist, from their start to
 // their being left behind.
 func TestCutOff(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t)
 	one, two := f.agents[0], f.agents[1]
 	// No flags and no note: nobody is served.
@@ -58,7 +59,7 @@ func TestCutOff(t *testing.T) {
 
 	t.Run("frozen", func(t *testing.T) { frozen(t, f, two) })
 	t.Run("not in the roster", func(t *testing.T) {
-		f.raise(f.o, f.n, func(_ *flags.Definition, n *epochs.Note) { n.Agents = []string{"web-1"} })
+		f.raise(f.o, f.n, func(d *flags.Definition, n *epochs.Note) { d.Epoch++; n.Agents = []string{"web-1"} })
 		within(t, obeyed, "web-2 stops", func() bool { s, ok := two.status(); return ok && strings.Contains(s.Stopped, "does not name") })
 		if s, ok := one.status(); !ok || s.Stopped != "" {
 			t.Errorf("web-1 is in the roster, and stopped: %q", s.Stopped)

@@ -34,6 +34,7 @@ type fleet struct {
 	old, new *localserver.Server
 	o, n     *backends.Notes
 	agents   []*host
+	flags    string // of agents, YAML; empty: a file that is not there
 }
 
 // host is one agent.
@@ -45,24 +46,33 @@ type host struct {
 }
 
 func newFleet(t testing.TB) *fleet {
+	f := newStores(t)
+	for i := range 2 {
+		f.add(fmt.Sprintf("web-%d", i+1)).start()
+	}
+	return f
+}
+
+// newStores is a fleet without agents.
+func newStores(t testing.TB) *fleet {
 	f := &fleet{t: t, dir: t.TempDir(), old: backendtest.Memcached(t), new: backendtest.Redis(t)}
 	old := memcached.New(f.old.Addr(), memcached.Options{Migration: migration})
 	new := redis.New(redis.Options{Addr: f.new.Addr(), Migration: migration})
 	t.Cleanup(func() { old.Close(); new.Close() })
 	f.o, _ = backends.NotesOf(old, migration)
 	f.n, _ = backends.NotesOf(new, migration)
-	for i := range 2 {
-		f.agents = append(f.agents, &host{f: f, name: fmt.Sprintf("web-%d", i+1), memcached: port(t), redis: port(t), admin: port(t)})
-	}
-	for _, h := range f.agents {
-		h.start()
-	}
 	t.Cleanup(func() {
 		for _, h := range f.agents {
 			h.stop()
 		}
 	})
 	return f
+}
+
+func (f *fleet) add(name string) *host {
+	h := &host{f: f, name: name, memcached: port(f.t), redis: port(f.t), admin: port(f.t)}
+	f.agents = append(f.agents, h)
+	return h
 }
 
 // config writes a configuration. It differs between hosts in names and addresses
@@ -83,12 +93,18 @@ sessions:
 old: {memcached: {servers: [%q]}}
 new: {redis: {addrs: [%q]}}
 timeouts: {copy: 2s}
-flags: {file: %q`, migration, name, filepath.Join(f.dir, name), filepath.Join(f.dir, "hash.key"), mc, rd, admin, f.old.Addr(), f.new.Addr(), flagFile)
-	if len(agents) > 0 {
-		text += fmt.Sprintf(`, agents: ["%s"]`, strings.Join(agents, `", "`))
+`, migration, name, filepath.Join(f.dir, name), filepath.Join(f.dir, "hash.key"), mc, rd, admin, f.old.Addr(), f.new.Addr())
+	if f.flags != "" {
+		text += f.flags
+	} else {
+		text += fmt.Sprintf("flags: {file: %q", flagFile)
+		if len(agents) > 0 {
+			text += fmt.Sprintf(`, agents: ["%s"]`, strings.Join(agents, `", "`))
+		}
+		text += "}"
 	}
 	path := filepath.Join(f.dir, name+".yaml")
-	if err := os.WriteFile(path, []byte(text+"}\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
 	return path

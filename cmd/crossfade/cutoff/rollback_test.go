@@ -21,6 +21,7 @@ import (
 // TestRollbackViaStore: the flag file cannot be read and no admin port can be
 // reached, while clients of both agents go on.
 func TestRollbackViaStore(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t)
 	f.run("ramp", "mirror", "100")
 	f.run("backfill")

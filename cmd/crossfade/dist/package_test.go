@@ -45,6 +45,7 @@ func TestDeb(t *testing.T) {
 	for _, want := range []struct{ mode, owner, file string }{
 		{"-rwxr-xr-x", "root/root", "./usr/bin/crossfade"},
 		{"-rw-r--r--", "root/root", "./lib/systemd/system/crossfade-agent.service"},
+		{"-rw-r--r--", "root/root", "./lib/systemd/system/crossfade-server.service"},
 		{"-rw-r--r--", "root/root", "./lib/systemd/system/crossfade-agent.socket"},
 		{"drwxr-x---", "root/root", "./etc/crossfade/"},
 		{"-rw-r-----", "root/root", "./etc/crossfade/crossfade.yaml"},

@@ -94,7 +94,7 @@ func TestAnalyze(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"crossfade-agent.service", "crossfade-agent.socket"} {
+	for _, name := range []string{"crossfade-agent.service", "crossfade-agent.socket", "crossfade-server.service"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -105,7 +105,7 @@ func TestAnalyze(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(program, "verify", "--man=no", "--recursive-errors=no", filepath.Join(dir, "crossfade-agent.service"), filepath.Join(dir, "crossfade-agent.socket"))
+	cmd := exec.Command(program, "verify", "--man=no", "--recursive-errors=no", filepath.Join(dir, "crossfade-agent.service"), filepath.Join(dir, "crossfade-agent.socket"), filepath.Join(dir, "crossfade-server.service"))
 	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "crossfade-agent") {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}

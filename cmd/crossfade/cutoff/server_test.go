@@ -1,0 +1,165 @@
+package cutoff
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/migrate"
+)
+
+// TestServer: agents come, go, are cut off, forgotten and wake up, with a server
+// that is there, killed, and there again.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	f := newStores(t)
+	addr := port(t)
+	f.flags = fmt.Sprintf("flags: {server: [%q]}\nserver: {name: ctl, listen: %q, state_dir: %q}", addr, addr, filepath.Join(f.dir, "server"))
+	config := f.config("operator", port(t), port(t), port(t), "")
+	var server *localserver.Process
+	serve := func() {
+		t.Helper()
+		var err error
+		if server, err = localserver.Start(exec.Command(binary(t), "server", "--config", config)); err != nil {
+			t.Fatal(err)
+		}
+		within(t, 10*time.Second, "the server leads", func() bool {
+			r, err := http.Get("http://" + addr + "/readyz")
+			if err != nil {
+				return false
+			}
+			defer r.Body.Close()
+			return r.StatusCode == http.StatusOK
+		})
+	}
+	kill := func() {
+		t.Helper()
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do := func(args ...string) string { t.Helper(); return f.verb(config, args...) }
+	ready := func(h *host) {
+		t.Helper()
+		within(t, 10*time.Second, h.name+" is ready", func() bool { code, _ := h.get("/readyz"); return code == http.StatusOK })
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(10 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+	// The server's host has the fleet's hash key, as every host.
+	if err := os.WriteFile(filepath.Join(f.dir, "hash.key"), []byte(strings.Repeat("5a", 32)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	serve()
+	one := f.add("web-1")
+	one.start()
+	ready(one)
+	do("ramp", "mirror", "50")
+
+	// One that is new finds a roster without it, and is added.
+	two := f.add("web-2")
+	two.start()
+	ready(two)
+	within(t, 5*time.Second, "the note names web-2", func() bool { n := f.top(); return n.Names("web-2") })
+	do("ramp", "mirror", "100")
+	do("backfill")
+	do("verify")
+	do("ramp", "read-new", "100")
+	if got := two.say(two.memcached, "set memc.sess.key.kept 0 600 1\r\nx\r\n"); got != "STORED" {
+		t.Fatalf("set: %q", got)
+	}
+
+	// The server is gone: one that is restarted serves, one that is new does not.
+	kill()
+	one.stop()
+	one.start()
+	ready(one)
+	if got := one.say(one.memcached, "get memc.sess.key.kept\r\n"); !strings.HasPrefix(got, "VALUE") {
+		t.Errorf("restarted without a server: %q", got)
+	}
+	three := f.add("web-3")
+	three.start()
+	time.Sleep(3 * time.Second) // the time that it waits for a server
+	if code, body := three.get("/readyz"); code != http.StatusServiceUnavailable || !strings.HasPrefix(body, "starting") {
+		t.Errorf("one that nobody waits for: %d %q", code, body)
+	}
+	if got := three.say(three.memcached, getMemcached); !strings.HasPrefix(got, "SERVER_ERROR") {
+		t.Errorf("one that nobody waits for answers %q", got)
+	}
+	serve()
+	ready(three)
+	if out := do("agents", "list"); strings.Count(out, "since") != 3 {
+		t.Errorf("the roster:\n%s", out)
+	}
+
+	// Somebody goes to old past the agents: more than this test itself.
+	past := func() (n int) {
+		t.Helper()
+		var b migrate.Bypass
+		out, _ := exec.Command(binary(t), "bypass", "--json", "--config", config).Output() // exit code 1: somebody does
+		if err := json.NewDecoder(bytes.NewReader(out)).Decode(&b); err != nil || b.Error != "" {
+			t.Fatalf("bypass: %v\n%s", err, out)
+		}
+		if len(b.Unsaid) > 0 { // agents come back to the server one by one
+			return -1
+		}
+		for _, s := range b.Strangers {
+			n += s.Connections
+		}
+		return n
+	}
+	before := -1
+	within(t, 10*time.Second, "all agents to say which connections are theirs", func() bool { before = past(); return before >= 0 })
+	stranger, err := net.Dial("tcp", f.old.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, 5*time.Second, "bypass finds a client of old", func() bool { return past() == before+1 })
+	stranger.Close()
+
+	// Frozen, forgotten, and awake again: it stops before it answers by what it
+	// had for long.
+	if err := three.p.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	do("agents", "forget", "web-3")
+	if err := three.p.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, obeyed, "the forgotten one stops", func() bool { s, ok := three.status(); return ok && s.Stopped != "" })
+	left(t, three)
+	three.stop()
+	within(t, 10*time.Second, "it is not let in by its name", func() bool { return !strings.Contains(do("agents", "list"), "web-3") })
+
+	// Back without the server, which then takes over what the stores hold.
+	kill()
+	do("rollback", "--to", "mirror", "--via-store", "--wait", "60s")
+	epoch := f.top().Epoch
+	serve()
+	within(t, 10*time.Second, "the server has caught up", func() bool {
+		do("ramp", "mirror", "100")
+		return strings.Contains(do("status"), "mirror 100 %")
+	})
+	if got := f.top().Epoch; got < epoch {
+		t.Errorf("revision %d stands in the stores, %d after the rollback", got, epoch)
+	}
+	for _, h := range []*host{one, two} {
+		if s, ok := h.status(); !ok || s.Stopped != "" || s.Epoch < epoch {
+			t.Errorf("%s: revision %d, stopped %q", h.name, s.Epoch, s.Stopped)
+		}
+		if got := h.say(h.memcached, "get memc.sess.key.kept\r\n"); !strings.HasPrefix(got, "VALUE") {
+			t.Errorf("%s at the end: %q", h.name, got)
+		}
+	}
+}
