@@ -42,11 +42,9 @@ func (s *story) suffer(at string, f fault) {
 	began, ops, refused := time.Now(), s.crowd.ops.Load(), s.crowd.refused.Load()+s.crowd.book.Refused.Load()
 	f.do(s)
 	s.steady(f.name)
-	var allows func(finding) bool
-	if f.allows != nil {
-		allows = func(x finding) bool { return f.allows(s, x) }
-	}
-	list, excused := s.crowd.judge.judged(allows)
+	list, excused := s.crowd.judge.judged(func(x finding) bool {
+		return f.allows != nil && f.allows(s, x) || at == "fenced" && s.asWithout(x)
+	})
 	r := row{fault: f.name, at: at, bound: f.bound, stale: len(list), excused: excused, took: time.Since(began), note: s.note,
 		ops: s.crowd.ops.Load() - ops, refused: s.crowd.refused.Load() + s.crowd.book.Refused.Load() - refused}
 	for _, x := range list {
@@ -72,9 +70,18 @@ func (s *story) steady(after string) {
 		behind = last.Behind
 		return behind || last.DirtyNew == 0 && last.MarksStanding == 0 && last.UnknownNew == 0 && last.UnknownOld == 0
 	}
-	for end := time.Now().Add(60 * time.Second); !ready(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatalf("a minute after %q the fleet is not whole: dirty in new %d, marks %d, unknown in old %d, in new %d",
+	restarted := false
+	for began := time.Now(); !ready(); time.Sleep(50 * time.Millisecond) {
+		// A connection that was reset leaves a call that only memcached's list of
+		// connections could settle, and that has the proxy's address: as behind any
+		// proxy the doubt ends when the server starts anew.
+		if time.Since(began) > 20*time.Second && last.UnknownOld > 0 && !restarted {
+			restarted = true
+			s.note += fmt.Sprintf("; %d calls through the proxy stayed unknown until memcached was restarted", last.UnknownOld)
+			memcachedRestart(s)
+		}
+		if time.Since(began) > 90*time.Second {
+			s.t.Fatalf("90 s after %q the fleet is not whole: dirty in new %d, marks %d, unknown in old %d, in new %d",
 				after, last.DirtyNew, last.MarksStanding, last.UnknownOld, last.UnknownNew)
 		}
 	}
@@ -273,8 +280,9 @@ func readOnly(s *story) {
 func afterFailover(s *story, f finding) bool { return f.read.Before(s.seen.Add(2 * time.Second)) }
 
 // asWithout is what a memcached that restarts does without Crossfade too, while
-// old answers: the table is behind.
-func asWithout(s *story, f finding) bool { return f.last.Before(s.restarted) }
+// old answers: what was not written since is read from the table, which is
+// behind.
+func (s *story) asWithout(f finding) bool { return f.last.Before(s.restarted) }
 
 // faults of each stage.
 func faults(inCutover bool) []fault {
@@ -295,7 +303,7 @@ func faults(inCutover bool) []fault {
 		fault{"one agent is cut off from new", none, parted(toNew, false), nil},
 		fault{"one agent's way to old stalls", none, parted(toOld, true), nil},
 		fault{"one agent is cut off from old", none, parted(toOld, false), nil},
-		fault{"memcached restarts", "0; where old answers, as without", memcachedRestart, asWithout},
+		fault{"memcached restarts", "0; where old answers, as without", memcachedRestart, nil},
 		fault{"Galera stands still 3 s", none, galeraStalls, nil},
 		fault{"new's primary stands still 3 s", "2s after agents see it", newStalls, afterFailover},
 		fault{"one cut off from old, one from new", "until both are back", apart, func(s *story, f finding) bool { return true }},

@@ -93,6 +93,10 @@ func newFleet(t testing.TB, s *stores, servers, agents int) *fleet {
 		p.start()
 	}
 	within(t, 60*time.Second, "a server to lead", func() bool { return f.leader() != nil })
+	within(t, 30*time.Second, "the roster to name every agent", func() bool {
+		ms, err := f.client.Members(t.Context())
+		return err == nil && len(ms) == agents
+	})
 	return f
 }
 
