@@ -47,8 +47,16 @@ func (s *story) suffer(at string, f fault) {
 	})
 	r := row{fault: f.name, at: at, bound: f.bound, stale: len(list), excused: excused, took: time.Since(began), note: s.note,
 		ops: s.crowd.ops.Load() - ops, refused: s.crowd.refused.Load() + s.crowd.book.Refused.Load() - refused}
+	table := 0
 	for _, x := range list {
+		if at == "fenced" && s.asWithout(x) {
+			table++
+			continue
+		}
 		r.longest = max(r.longest, x.stale())
+	}
+	if table > 0 {
+		r.note += fmt.Sprintf("; %d of the reads were of rows, as without Crossfade after a restart of memcached", table)
 	}
 	s.t.Log(r)
 	s.rows = append(s.rows, r)
