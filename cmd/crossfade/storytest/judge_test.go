@@ -8,11 +8,10 @@ import (
 )
 
 // judge keeps what the ledger found, and what of it the table of bounds
-// (docs/tuesday.md has the promises, DESIGN's table the bounds) allows now.
+// allows.
 type judge struct {
 	mu     sync.Mutex // guards what follows
-	allows func(f finding) bool
-	found_ []finding
+	fresh  []finding
 	broken []finding
 }
 
@@ -31,7 +30,7 @@ func (j *judge) found(err error, id string, last, read time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	f := finding{err, id, last, read}
-	j.found_ = append(j.found_, f)
+	j.fresh = append(j.fresh, f)
 	j.broken = append(j.broken, f)
 }
 
@@ -40,7 +39,7 @@ func (j *judge) found(err error, id string, last, read time.Time) {
 func (j *judge) judged(allows func(finding) bool) (list []finding, excused int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	list, j.found_ = j.found_, nil
+	list, j.fresh = j.fresh, nil
 	keep := j.broken[:len(j.broken)-len(list)]
 	for _, f := range list {
 		if allows != nil && allows(f) {
