@@ -5,7 +5,7 @@ BIN     := bin/crossfade
 NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus
 PHP_EXT := memcached:php-memcached redis:php-redis pdo_mysql:php-mysql
 
-.PHONY: static deb build demo test test-all test-walk test-php lint bench deps clean
+.PHONY: static deb build demo test test-all test-walk test-php test-story lint bench deps clean
 
 build: $(BIN)
 
@@ -39,13 +39,18 @@ test: deps
 	$(GO) test -race -timeout 600s $$($(GO) list ./... | grep -Ev '/darklaunch/(walk|prove)$$')
 
 # The long runs, by area.
-test-all: test test-walk test-php test-faults
+test-all: test test-walk test-php test-story test-faults
 
 test-walk:
 	CROSSFADE_DEEP=1 $(GO) test -timeout 80m -run Deep -v ./darklaunch/walk
 
 test-php: deps $(BIN)
 	CROSSFADE_LONG=1 $(GO) test -race -timeout 30m -run "PHP|Sticky|Shop|Tuesday|Neighbours|LateUnlock" -v ./cmd/crossfade/...
+
+# The whole story: a fleet on real servers, a thousand users, one fault after
+# another in each stage, rollbacks from every position.
+test-story: deps
+	CROSSFADE_LONG=1 $(GO) test -count=1 -timeout 60m -v ./cmd/crossfade/storytest
 
 test-faults: $(BIN)
 	./$(BIN) demo --break new

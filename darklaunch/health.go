@@ -11,9 +11,10 @@ import (
 // healthTick is how often each store is asked how it is.
 const healthTick = time.Second
 
-// watchHealth asks both stores how they are. Old may lose a mark, by eviction
+// watchHealth asks a store how it is. Old may lose a mark, by eviction
 // or by a restart: then readers of new no longer learn that it is behind, and
-// nothing is known to be clean until a verification.
+// nothing is known to be clean until a verification. New may lose its last
+// writes when another server takes its place: see recomparing.
 func (l *Layer) watchHealth(ctx context.Context, s rules.Side) {
 	h, ok := l.side(s).Store.(backends.Healther)
 	if !ok {
@@ -30,6 +31,9 @@ func (l *Layer) watchHealth(ctx context.Context, s rules.Side) {
 			l.health[s].Store(&now)
 			if last != nil && s == rules.Old && (now.RunID != last.RunID || now.Evictions != last.Evictions) {
 				l.marksMayBeLost()
+			}
+			if s == rules.New {
+				l.newAnswered(last == nil || now.RunID == last.RunID)
 			}
 			last = &now
 		}

@@ -30,6 +30,7 @@ type Layer struct {
 	table    table
 	grants   grants
 	mirror   *mirror
+	recent   recent
 	compare  *comparer
 	logouts  *logouts
 	gone     tombstones
@@ -42,7 +43,11 @@ type Layer struct {
 	marksStanding atomic.Int64
 	marksLost     atomic.Int64 // stood when old evicted something or restarted
 	health        [2]atomic.Pointer[backends.Health]
-	behind        atomic.Bool // our old-behind record stands in new
+	failovers     atomic.Int64  // how often new came to have another run id
+	recompared    atomic.Int64  // sessions compared because of that
+	distrusted    atomic.Int64  // of those, differed and marked
+	lookAtRecent  chan struct{} // new has another run id
+	behind        atomic.Bool   // our old-behind record stands in new
 	// checked is set while a difference cannot be older than the fence: a
 	// verification has passed in this life, and all has been fenced since.
 	checked  atomic.Bool
@@ -91,6 +96,8 @@ func New(o Options) (*Layer, error) {
 		l.breakers[i] = breaker{failures: o.BreakerFailures, period: o.BreakerPeriod}
 	}
 	l.mirror = newMirror(o.MirrorQueue, o.MirrorBytes)
+	l.recent.most = o.DirtyMax
+	l.lookAtRecent = make(chan struct{}, 1)
 	l.compare = newComparer()
 	l.logouts = newLogouts()
 	l.eras.take(o.Flags.Current())
@@ -110,6 +117,7 @@ func (l *Layer) Run(ctx context.Context) error {
 	wg.Go(func() { l.repairer(work) })
 	wg.Go(func() { l.watchHealth(work, rules.Old) })
 	wg.Go(func() { l.watchHealth(work, rules.New) })
+	wg.Go(func() { l.recomparing(work) })
 	for range compareWorkers {
 		wg.Go(func() { l.comparing(work) })
 	}

@@ -208,6 +208,7 @@ func (op *operation) call(c rules.Call) rules.Answer {
 		return err
 	})
 	if err == nil {
+		op.l.noteChange(op, c)
 		return a
 	}
 	op.failure = err

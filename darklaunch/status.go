@@ -43,6 +43,12 @@ type Status struct {
 	MarksStanding int64 `json:"marks_standing"`
 	// MarksLost is how many stood when old evicted something or restarted.
 	MarksLost int64 `json:"marks_lost"`
+	// Failovers is how often new came to have another run id; Recompared how many
+	// sessions were looked at because of that, and Distrusted how many of those
+	// differed and were marked.
+	Failovers  int64 `json:"new_failovers"`
+	Recompared int64 `json:"recompared"`
+	Distrusted int64 `json:"distrusted"`
 	// Tombstones of this life that have not run out.
 	Tombstones int64 `json:"tombstones"`
 	// Bypassed are the changes that were seen to have been made past the layer.
@@ -76,6 +82,7 @@ func (l *Layer) Status() Status {
 		UnknownOld: l.unknown[rules.Old].Load(), UnknownNew: l.unknown[rules.New].Load(),
 		Queued: l.mirror.operations.Load(), QueuedBytes: l.mirror.bytes.Load(), Dropped: l.mirror.dropped.Load(),
 		MarksPut: l.marksPut.Load(), MarksStanding: l.marksStanding.Load(), MarksLost: l.marksLost.Load(),
+		Failovers: l.failovers.Load(), Distrusted: l.distrusted.Load(), Recompared: l.recompared.Load(),
 		Tombstones: l.gone.standing(now), Bypassed: l.bypassed.Load(),
 		BreakerOld: l.breakers[rules.Old].state(now).String(), BreakerNew: l.breakers[rules.New].state(now).String(),
 	}

@@ -24,7 +24,8 @@
 //     lost them.
 //
 // While memcached refuses connections, reads and writes go to the table alone,
-// as the applications' code does. A memcached that only some agents reach is a
+// as the applications' code does. One that takes them and does not answer is an
+// error: what it holds counts as soon as it goes on. A memcached that only some agents reach is a
 // bound on what is promised: what they write to the table, others do not see
 // until memcached has lost its copy.
 //
@@ -37,6 +38,7 @@ package hybrid
 import (
 	"context"
 	"errors"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -192,6 +194,18 @@ func twice(ctx context.Context, call func(context.Context) error) error {
 func unknown(err error) bool {
 	_, is := backends.IsUnknown(err)
 	return is
+}
+
+// silent tells whether memcached is there and did not answer in time: what it
+// holds counts as soon as it does, and would hide what was written to the table
+// meanwhile, or be newer than what the table answers. Only one that takes no
+// connection is gone.
+func silent(err error) bool {
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+		return false
+	}
+	late := net.Error(nil)
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &late) && late.Timeout()
 }
 
 // answered tells whether an error is about the session, not about the server.

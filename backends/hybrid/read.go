@@ -19,7 +19,7 @@ func (s *Store) Get(ctx context.Context, k backends.Key) (backends.Session, bool
 		s.stats.fromCache.Add(1)
 		return sess, true, nil
 	}
-	if answered(err) {
+	if answered(err) || silent(err) {
 		return sess, false, err
 	}
 	if err := ctx.Err(); err != nil { // the table has not said anything yet
@@ -54,7 +54,7 @@ func (s *Store) Read(ctx context.Context, k backends.Key) (backends.Record, erro
 func (s *Store) ReadMany(ctx context.Context, ks []backends.Key) ([]backends.Record, error) {
 	var recs []backends.Record
 	err := twice(ctx, func(fast context.Context) (err error) { recs, err = s.cache.ReadMany(fast, ks); return err })
-	if answered(err) {
+	if answered(err) || silent(err) {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil { // the table has not said anything yet

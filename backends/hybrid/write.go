@@ -30,7 +30,7 @@ func (s *Store) write(ctx context.Context, sess backends.Session, cache, rows se
 	}
 	err := twice(ctx, func(fast context.Context) error { return cache(fast, sess) })
 	switch {
-	case s.o.ReadOnly || unknown(err) || answered(err):
+	case s.o.ReadOnly || unknown(err) || answered(err) || silent(err):
 		return err
 	case err != nil:
 		return rows(ctx, sess) // memcached is not there: nothing was written to it
@@ -57,7 +57,7 @@ func (s *Store) Touch(ctx context.Context, k backends.Key, deadline time.Time) (
 	var found bool
 	err := twice(ctx, func(fast context.Context) (err error) { found, err = s.cache.Touch(fast, k, deadline); return err })
 	switch {
-	case s.o.ReadOnly || unknown(err) || answered(err):
+	case s.o.ReadOnly || unknown(err) || answered(err) || silent(err):
 		return found, err
 	case err == nil && !found:
 		// What is noted of the row's end is no longer so.

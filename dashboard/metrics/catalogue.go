@@ -62,6 +62,8 @@ var catalogue = []Series{
 		Help: "Marks that this agent has put and not yet removed.", Limits: "Of this life: marks of an agent that died are found when a step looks for them."},
 	{Name: "crossfade_marks_lost_total", Type: Counter, Labels: []Label{label("store", "old")},
 		Help: "Marks that stood when old evicted something or restarted."},
+	{Name: "crossfade_recompared_sessions_total", Type: Counter, Labels: []Label{label("result", "same", "behind")},
+		Help: "Sessions compared because new had become another server.", Limits: "Those that this agent changed in new in the 60 s before. behind: marked in old, and repaired from there."},
 	{Name: "crossfade_unknown_calls", Type: Gauge, Labels: []Label{byStore},
 		Help: "Calls that timed out and may still take effect."},
 	{Name: "crossfade_parked_connections", Type: Gauge, Labels: []Label{byStore},

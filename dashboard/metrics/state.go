@@ -16,7 +16,7 @@ type state struct {
 
 	dirty, marks, lost, unknown, breaker, ramp, conns, parked *prometheus.Desc
 	queued, queuedBytes, lag, epoch, revision, contact        *prometheus.Desc
-	tombs, bypass                                             *prometheus.Desc
+	tombs, bypass, recompared                                 *prometheus.Desc
 }
 
 // Watch adds what is read at each scrape: queues, dirty sessions, breakers, the
@@ -40,6 +40,7 @@ func (m *Metrics) Watch(migration string, layer *darklaunch.Layer, src flags.Sou
 		contact:     d("flag_last_contact_timestamp_seconds"),
 		tombs:       d("tombstones"),
 		bypass:      d("bypass_total"),
+		recompared:  d("recompared_sessions_total"),
 	})
 }
 
@@ -53,7 +54,7 @@ func descs(migration string) func(name string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.dirty, s.marks, s.lost, s.conns, s.parked, s.unknown, s.breaker, s.ramp, s.queued, s.queuedBytes, s.lag, s.epoch, s.revision, s.contact, s.tombs, s.bypass} {
+	for _, d := range []*prometheus.Desc{s.dirty, s.marks, s.lost, s.conns, s.parked, s.unknown, s.breaker, s.ramp, s.queued, s.queuedBytes, s.lag, s.epoch, s.revision, s.contact, s.tombs, s.bypass, s.recompared} {
 		ch <- d
 	}
 }
@@ -69,6 +70,8 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	gauge(s.marks, float64(st.MarksStanding), "old")
 	ch <- prometheus.MustNewConstMetric(s.lost, prometheus.CounterValue, float64(st.MarksLost), "old")
 	ch <- prometheus.MustNewConstMetric(s.bypass, prometheus.CounterValue, float64(st.Bypassed))
+	ch <- prometheus.MustNewConstMetric(s.recompared, prometheus.CounterValue, float64(st.Recompared-st.Distrusted), "same")
+	ch <- prometheus.MustNewConstMetric(s.recompared, prometheus.CounterValue, float64(st.Distrusted), "behind")
 	gauge(s.tombs, float64(st.Tombstones))
 	for _, side := range []rules.Side{rules.Old, rules.New} {
 		if open, parked, ok := s.layer.Connections(side); ok {
