@@ -42,7 +42,7 @@ func (a *testAgent) addr() string { return strings.TrimPrefix(a.server.URL, "htt
 func (a *testAgent) state() string { return filepath.Join(a.r.dir, a.name) }
 
 func (a *testAgent) run() {
-	a.src = flags.NewFile(filepath.Join(a.r.dir, "flags.json"), flags.FileOptions{StateDir: a.state(), Poll: 5 * time.Millisecond, Migration: migration})
+	a.src = flags.NewFile(filepath.Join(a.r.dir, "flags.json"), flags.FileOptions{StateDir: a.state(), Poll: 5 * time.Millisecond, Migration: migration, Agent: a.name})
 	o := a.r.options(a.name)
 	o.Flags, o.StateDir, o.CompareRatio = a.src, a.state(), 0.5
 	o.CompareRecheck = 20 * time.Millisecond

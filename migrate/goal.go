@@ -2,6 +2,8 @@ package migrate
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
@@ -12,6 +14,8 @@ import (
 type goal struct {
 	mirror, fence, readNew, cutover int
 	keepOld                         bool
+	// only names the agents that mirror; none: all do.
+	only []string
 	// viaBack: below read-new the way goes by back, with a reverse copy.
 	viaBack bool
 }
@@ -61,6 +65,8 @@ func (g goal) next(cur flags.Definition) (n flags.Definition, text string, ok bo
 		return s.move(position.Fenced, position.Mirror, max(g.fence, read), fence)
 	case mirror > max(g.mirror, fence):
 		return s.move(position.Mirror, position.Off, max(g.mirror, fence), mirror)
+	case !slices.Equal(cur.Only, g.only):
+		return s.onlyOn(g.only)
 	// Up.
 	case mirror < g.mirror:
 		return s.move(position.Off, position.Mirror, mirror, g.mirror)
@@ -96,6 +102,16 @@ func (s stepper) settle(to int, what string) (flags.Definition, string, bool) {
 	n := s.cur
 	n.Settled = to
 	return finish(s.cur, n), what + " read-new", true
+}
+
+func (s stepper) onlyOn(agents []string) (flags.Definition, string, bool) {
+	n := s.cur
+	n.Only = agents
+	text := "mirror on every agent"
+	if len(agents) > 0 {
+		text = "mirror on " + strings.Join(agents, ", ") + " alone"
+	}
+	return finish(s.cur, n), text, true
 }
 
 // finish fills in what follows from the rest.

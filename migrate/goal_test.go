@@ -1,8 +1,11 @@
 package migrate
 
 import (
+	"context"
 	"testing"
+	"time"
 
+	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 )
@@ -53,4 +56,39 @@ func reach(t *testing.T, d flags.Definition, g goal) flags.Definition {
 	}
 	t.Fatalf("%+v is not reached: %s", g, state(d))
 	return d
+}
+
+// TestRampOn: mirror on one agent alone: there a write is mirrored, elsewhere
+// not; then on all, before anything goes further.
+func TestRampOn(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, 2)
+	if _, err := r.m.RampOn(ctx, []string{"web-9"}, 10_000, nil); gateOf(err) != GateAgents {
+		t.Errorf("an agent that is none: %v", err)
+	}
+	if _, err := r.m.RampOn(ctx, []string{"web-1"}, 10_000, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range []string{"one", "two"} {
+		if err := r.agents[i].door().Set(ctx, ref(id), backends.Session{Data: []byte("x"), Deadline: time.Now().Add(time.Minute)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(5 * time.Second); r.get(r.new, ref("one").NewKey()) != "x"; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("web-1 does not mirror")
+		}
+	}
+	if got := r.get(r.new, ref("two").NewKey()); got != "(none)" {
+		t.Errorf("web-2 mirrors: %q", got)
+	}
+	r.agents[1].restart(true) // it begins with what it kept
+	r.ramp("mirror", 100)
+	if d := r.def(); len(d.Only) != 0 {
+		t.Errorf("mirror on %v, want on all", d.Only)
+	}
+	r.readNew(100)
+	if _, err := r.m.RampOn(ctx, []string{"web-1"}, 100, nil); gateOf(err) != GateOrder {
+		t.Errorf("past mirror: %v", err)
+	}
 }

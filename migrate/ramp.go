@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
@@ -26,6 +28,30 @@ type Result struct {
 // agent has acknowledged. Errors: *Refusal, *Waiting, or another.
 func (m *Migration) Ramp(ctx context.Context, stage string, buckets int, progress func(Progress)) (Result, error) {
 	return m.reach(ctx, func(d flags.Definition) (goal, error) { return m.rampGoal(d, stage, buckets) }, progress)
+}
+
+// RampOn is Ramp of mirror on some agents alone, named in flags or roster: a
+// first host. All others leave those sessions off. It stands until mirror is
+// ramped without names, which whatever goes further needs.
+func (m *Migration) RampOn(ctx context.Context, agents []string, buckets int, progress func(Progress)) (Result, error) {
+	agents = slices.Compact(slices.Sorted(slices.Values(agents)))
+	var known []string
+	for _, a := range m.ask(ctx, nil) {
+		known = append(known, a.name())
+	}
+	for _, name := range agents {
+		if !slices.Contains(known, name) {
+			return Result{}, refuse(GateAgents, "name agents as crossfade status does", "no agent %q answers: there are %s", name, strings.Join(known, ", "))
+		}
+	}
+	return m.reach(ctx, func(d flags.Definition) (goal, error) {
+		if d.Weights[position.Off]+d.Weights[position.Mirror] < flags.Buckets {
+			return goal{}, refuse(GateOrder, "take it down first: crossfade rollback --to mirror", "sessions are further than mirror (%s): from there on all agents go together", state(d))
+		}
+		g, err := m.rampGoal(d, "mirror", buckets)
+		g.only = agents
+		return g, err
+	}, progress)
 }
 
 // Rollback takes all sessions back to a stage: read-new, mirror or off.

@@ -99,7 +99,28 @@ func (d *Definition) problems() []Problem {
 	if d.DeclaredDown > OldRecovering {
 		add(ptrMeta+"/declared_down", `%d: accepted are "old", "new", "old-locks-in-new", "old-recovering" and ""`, d.DeclaredDown)
 	}
-	return append(ps, d.pinProblems()...)
+	return append(append(ps, d.onlyProblems()...), d.pinProblems()...)
+}
+
+var agentName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// onlyProblems: off and mirror may stand beside each other for ever, what is
+// further may not.
+func (d *Definition) onlyProblems() (ps []Problem) {
+	const ptr = ptrMeta + "/only"
+	for i, name := range d.Only {
+		if !agentName.MatchString(name) || i > 0 && d.Only[i-1] >= name {
+			ps = append(ps, Problem{Pointer: ptr, Text: fmt.Sprintf("%q: accepted are names of agents, in order, each once, with commas between them", name)})
+		}
+	}
+	further := d.Weights[position.Off]+d.Weights[position.Mirror] != Buckets
+	for _, p := range d.Pins {
+		further = further || p != position.Off && p != position.Mirror
+	}
+	if len(d.Only) > 0 && further {
+		ps = append(ps, Problem{Pointer: ptr, Text: "names some agents while sessions are further than mirror: accepted is no such key"})
+	}
+	return ps
 }
 
 // maxInt is the largest number that survives every JSON reader (2^53-1).

@@ -19,6 +19,7 @@ type FileOptions struct {
 	StateDir string
 	// Migration, when set, refuses the flags of any other.
 	Migration string
+	Agent     string // see KeptOptions
 	// Poll is how often the file is looked at. Default 200 ms: a step is
 	// acknowledged by people who wait for it, and a stat costs 2 µs.
 	Poll time.Duration
@@ -54,7 +55,7 @@ func NewFile(path string, opt FileOptions) *File {
 	if opt.Poll <= 0 {
 		opt.Poll = 200 * time.Millisecond
 	}
-	f := &File{Kept: NewKept(KeptOptions{StateDir: opt.StateDir, Migration: opt.Migration}), path: path, poll: opt.Poll}
+	f := &File{Kept: NewKept(KeptOptions{StateDir: opt.StateDir, Migration: opt.Migration, Agent: opt.Agent}), path: path, poll: opt.Poll}
 	f.fail(FromFile, errors.New("flags: not ready: the flag file was not read yet"))
 	return f
 }

@@ -20,6 +20,7 @@ package flags
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 )
@@ -106,6 +107,9 @@ type Definition struct {
 	DeclaredDown Down
 	// KeepOld is set while sessions in cutover are also written to old.
 	KeepOld bool
+	// Only names the agents that mirror, in order; for all others mirror is off.
+	// None: all do. It stands while no session is further than mirror.
+	Only []string
 	// Pins holds single sessions at a position, whatever their bucket says.
 	Pins map[Hash]position.Position
 }
@@ -125,6 +129,6 @@ func DefaultOf(w Weights) position.Position {
 }
 
 func (d Definition) clone() Definition {
-	d.Pins = maps.Clone(d.Pins)
+	d.Pins, d.Only = maps.Clone(d.Pins), slices.Clone(d.Only)
 	return d
 }

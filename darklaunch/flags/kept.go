@@ -23,6 +23,8 @@ type KeptOptions struct {
 	StateDir string
 	// Migration, when set, refuses the flags of any other.
 	Migration string
+	// Agent is this agent's name, for revisions that not all agents mirror by.
+	Agent string
 }
 
 // Kept is a Source that is given revisions, by any number of channels at any
@@ -221,5 +223,5 @@ func (k *Kept) parse(data []byte) (*Snapshot, error) {
 	if want := k.opt.Migration; want != "" && n.Migration() != want {
 		return nil, fmt.Errorf("flags: the flags are of migration %q, this agent serves %q: check flags.file", n.Migration(), want)
 	}
-	return n, nil
+	return n.For(k.opt.Agent), nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // MarshalFlagd writes the definition as flagd's JSON, in an order that never
@@ -31,6 +32,9 @@ func (d Definition) MarshalFlagd() ([]byte, error) {
 	fmt.Fprintf(&b, "    \"migration\": %s,\n    \"epoch\": %d,\n    \"bucketing\": %s,\n", text(d.Migration), d.Epoch, text(d.Bucketing))
 	fmt.Fprintf(&b, "    \"cutover_floor\": %d,\n    \"settled\": %d,\n    \"declared_down\": %s,\n    \"keep_old\": %t",
 		d.CutoverFloor, d.Settled, text(d.DeclaredDown.String()), d.KeepOld)
+	if len(d.Only) > 0 {
+		fmt.Fprintf(&b, ",\n    \"only\": %s", text(strings.Join(d.Only, ",")))
+	}
 	for _, h := range d.pinned() {
 		fmt.Fprintf(&b, ",\n    %s: %s", text(pinPrefix+h.String()), text(d.Pins[h].String()))
 	}

@@ -181,7 +181,7 @@ func (p *parser) seed(n *node) string {
 func (p *parser) metadata(n *node, d *Definition) {
 	isPin := func(k string) bool { return strings.HasPrefix(k, pinPrefix) }
 	if !p.object(n, []string{"migration", "epoch", "bucketing", "cutover_floor", "settled", "declared_down"},
-		[]string{"keep_old"}, isPin) {
+		[]string{"keep_old", "only"}, isPin) {
 		return
 	}
 	for _, k := range n.keys {
@@ -199,6 +199,8 @@ func (p *parser) metadata(n *node, d *Definition) {
 			d.Settled = int(p.integer(v, 0, Buckets))
 		case k == "declared_down":
 			d.DeclaredDown = p.down(v)
+		case k == "only":
+			d.Only = strings.Split(p.str(v), ",")
 		case k == "keep_old":
 			d.KeepOld = v.text == "true"
 			if v.kind != "boolean" {

@@ -1,6 +1,9 @@
 package flags
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 )
 
@@ -78,6 +81,27 @@ func (d Definition) Compile() (*Snapshot, error) {
 	return s, nil
 }
 
+// For is the revision as the agent of that name serves it: without mirror where
+// only others are to (Definition.Only).
+func (s *Snapshot) For(agent string) *Snapshot {
+	if s == nil || len(s.def.Only) == 0 || slices.Contains(s.def.Only, agent) {
+		return s
+	}
+	o := *s
+	o.spans, o.pins = slices.Clone(s.spans), maps.Clone(s.pins)
+	for i := range o.spans {
+		if o.spans[i].at == position.Mirror {
+			o.spans[i].at = position.Off
+		}
+	}
+	for h, at := range o.pins {
+		if at == position.Mirror {
+			o.pins[h] = position.Off
+		}
+	}
+	return &o
+}
+
 // Decide gives the position of a session.
 func (s *Snapshot) Decide(h Hash) Decision {
 	if s == nil {
@@ -117,7 +141,7 @@ func (s *Snapshot) Holds(p position.Position) bool {
 	if s == nil {
 		return false
 	}
-	if s.def.Weights[p] > 0 {
+	if slices.ContainsFunc(s.spans, func(sp span) bool { return sp.at == p }) {
 		return true
 	}
 	for _, at := range s.pins {

@@ -65,6 +65,12 @@ func (c *Client) Ramp(ctx context.Context, stage string, buckets int, progress f
 	return r, err
 }
 
+// RampOn: see migrate.Migration.
+func (c *Client) RampOn(ctx context.Context, agents []string, buckets int, progress func(migrate.Progress)) (r migrate.Result, err error) {
+	err = c.do(ctx, "ramp", verbArgs{Stage: "mirror", Buckets: buckets, Agents: agents}, progress, &r)
+	return r, err
+}
+
 // Rollback: see migrate.Migration. It overtakes what the server is doing.
 func (c *Client) Rollback(ctx context.Context, to string, progress func(migrate.Progress)) (r migrate.Result, err error) {
 	err = c.do(ctx, "rollback", verbArgs{To: to}, progress, &r)

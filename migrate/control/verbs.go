@@ -13,6 +13,7 @@ import (
 
 // verbArgs are the arguments of all verbs.
 type verbArgs struct {
+	Agents  []string               `json:"agents,omitempty"`
 	Stage   string                 `json:"stage,omitempty"`
 	Buckets int                    `json:"buckets,omitempty"`
 	To      string                 `json:"to,omitempty"`
@@ -42,6 +43,9 @@ func init() { // the map and the functions name each other
 	}
 	verbs = map[string]func(*Server, context.Context, json.RawMessage, progressFunc) (any, error){
 		"ramp": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			if len(a.Agents) > 0 {
+				return s.m.RampOn(ctx, a.Agents, a.Buckets, p)
+			}
 			return s.m.Ramp(ctx, a.Stage, a.Buckets, p)
 		}),
 		"complete": verb(func(s *Server, ctx context.Context, _ verbArgs, p progressFunc) (any, error) {

@@ -131,11 +131,11 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 // passthroughFlags are the flags, which must have all sessions off.
 func passthroughFlags(ctx context.Context, c *config.Config, join func(*flags.Kept)) (flags.Source, error) {
 	if c.Flags.File == "" {
-		kept := flags.NewKept(flags.KeptOptions{StateDir: c.Agent.StateDir, Migration: c.Migration})
+		kept := flags.NewKept(flags.KeptOptions{StateDir: c.Agent.StateDir, Migration: c.Migration, Agent: c.Agent.Name})
 		join(kept)
 		return kept, allOff(kept.Current())
 	}
-	file := flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: c.Agent.StateDir, Migration: c.Migration})
+	file := flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: c.Agent.StateDir, Migration: c.Migration, Agent: c.Agent.Name})
 	if err := file.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) { // without the file, the last good flags count
 		return nil, notOff("the flags cannot be read: "+err.Error(), "put the flag file right")
 	}

@@ -41,6 +41,7 @@ func (s *stepFlags) add(cmd *cobra.Command) {
 // server that is asked.
 type mover interface {
 	Ramp(ctx context.Context, stage string, buckets int, progress func(migrate.Progress)) (migrate.Result, error)
+	RampOn(ctx context.Context, agents []string, buckets int, progress func(migrate.Progress)) (migrate.Result, error)
 	Rollback(ctx context.Context, to string, progress func(migrate.Progress)) (migrate.Result, error)
 	PlanRamp(ctx context.Context, stage string, buckets int) (migrate.Plan, error)
 	PlanRollback(ctx context.Context, to string) (migrate.Plan, error)

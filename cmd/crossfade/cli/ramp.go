@@ -12,13 +12,15 @@ import (
 func rampVerb(a *app) *cobra.Command {
 	var s stepFlags
 	var dry bool
+	var agents []string
 	cmd := &cobra.Command{
 		Use:   "ramp STAGE PERCENT",
 		Short: "Move a stage (mirror, read-new, cutover) to a percentage of the sessions, up or down",
 		Long: `Move a stage to a percentage of the sessions, up or down. The tool takes the
 positions between: all sessions are fenced before the first read-new, and each
 cohort is sealed before cutover. It returns when every agent has acknowledged.`,
-		Example: `  crossfade ramp mirror 100
+		Example: `  crossfade ramp mirror 1 --agents web-01
+  crossfade ramp mirror 100
   crossfade ramp read-new 5 --reason "first real readers"
   crossfade ramp cutover 25 --dry-run`,
 		Args: exactly(2, "STAGE PERCENT, such as: crossfade ramp read-new 5"),
@@ -32,11 +34,18 @@ cohort is sealed before cutover. It returns when every agent has acknowledged.`,
 			default:
 				return usage(errStage(args[0]))
 			}
+			if len(agents) > 0 && (args[0] != "mirror" || dry) {
+				return usage(errors.New("--agents is for crossfade ramp mirror: from fenced on all agents go together"))
+			}
 			m, err := a.open(s)
 			if err != nil {
 				return err
 			}
 			defer m.Close()
+			if len(agents) > 0 {
+				r, err := m.RampOn(cmd.Context(), agents, buckets, a.progress())
+				return a.moved(r, err)
+			}
 			if dry {
 				p, err := m.PlanRamp(cmd.Context(), args[0], buckets)
 				return a.plan(p, err)
@@ -46,6 +55,7 @@ cohort is sealed before cutover. It returns when every agent has acknowledged.`,
 		},
 	}
 	s.add(cmd)
+	cmd.Flags().StringSliceVar(&agents, "agents", nil, "mirror on these agents alone: a first host; all others stay off")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be published, and what taking it back would cost; change nothing")
 	return cmd
 }

@@ -109,10 +109,10 @@ func Open(c *config.Config, stateDir string) (*Parts, error) {
 	}
 	p := &Parts{Config: c, Kinds: set, Hasher: hasher}
 	if c.Flags.File != "" {
-		p.File = flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: stateDir, Migration: c.Migration})
+		p.File = flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: stateDir, Migration: c.Migration, Agent: c.Agent.Name})
 		p.Flags = p.File.Kept
 	} else {
-		p.Flags = flags.NewKept(flags.KeptOptions{StateDir: stateDir, Migration: c.Migration})
+		p.Flags = flags.NewKept(flags.KeptOptions{StateDir: stateDir, Migration: c.Migration, Agent: c.Agent.Name})
 	}
 	old, err := OpenStore("old", c.Old, c)
 	if err != nil {
