@@ -16,6 +16,10 @@ var ErrTooLarge = errors.New("backends: session too large")
 // ErrKey is returned for a name that the store cannot hold.
 var ErrKey = errors.New("backends: malformed key")
 
+// ErrUnlisted is wrapped by Scan's error where the server cannot list what it
+// holds, and never will.
+var ErrUnlisted = errors.New("backends: the store cannot list what it holds")
+
 // ErrRevoked is returned by a write to a session that somebody has deleted
 // behind the store's back (its row, by SQL): nothing was written, and the store
 // holds it no more.

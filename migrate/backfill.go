@@ -38,6 +38,9 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 		err = c.retry(run)
 	}
 	err = c.end(ctx, err)
+	if unlisted(err) {
+		return c.rep, m.soakInstead(ctx)
+	}
 	if err != nil {
 		return c.rep, err
 	}

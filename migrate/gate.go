@@ -62,11 +62,12 @@ func (m *Migration) shut(ctx context.Context, cur *revision, n flags.Definition,
 			return no, nil
 		}
 	}
-	return m.shutNow(ctx, n, need, replies)
+	return m.shutNow(ctx, n, need, replies, r.Soak)
 }
 
 // shutNow is shut, of the gates that agents and stores tell without a record.
-func (m *Migration) shutNow(ctx context.Context, n flags.Definition, need rules.Needs, replies []reply) (*Refusal, error) {
+// soak, where it is not nil, stands in the place of a listing of old.
+func (m *Migration) shutNow(ctx context.Context, n flags.Definition, need rules.Needs, replies []reply, soak *soak) (*Refusal, error) {
 	var s sums
 	for i := range replies {
 		s.add(&replies[i], oldDead(n))
@@ -85,7 +86,13 @@ func (m *Migration) shutNow(ctx context.Context, n flags.Definition, need rules.
 			return refuse(GateCleanNew, "see that new answers: agents repair what is dirty while it is fenced or in read-new; all dirty ends with crossfade verify",
 				"sessions dirty in new: %s", s.who(s.dirtyNewAt)), nil
 		}
-		if marks, err := m.count(ctx, rules.Old, "crossfade:"+m.o.Migration+":mark:"); err != nil {
+		if soak != nil {
+			// Marks cannot be listed either. Those of agents that answer are counted
+			// above; those of one that died have run out with the soak.
+			if no := soak.refusal(); no != nil {
+				return no, nil
+			}
+		} else if marks, err := m.count(ctx, rules.Old, "crossfade:"+m.o.Migration+":mark:"); err != nil {
 			return nil, err
 		} else if marks > 0 {
 			return refuse(GateCleanNew, "start the agent that put them again, with its state folder: it repairs and removes its own", "%d sessions are marked in old", marks), nil
@@ -111,6 +118,9 @@ func (m *Migration) shutNow(ctx context.Context, n flags.Definition, need rules.
 // verified refuses unless a verification counts for these agents.
 func (r *record) verified(replies []reply) *Refusal {
 	const do = "run crossfade backfill, then crossfade verify"
+	if r.Verified == nil && r.Soak != nil {
+		return r.Soak.refusal()
+	}
 	if r.Verified == nil {
 		if left := r.lacking(verifiedOf); left != "" && r.Invalid == "" {
 			return refuse(GateVerified, "run crossfade backfill, then crossfade verify, on each of them", "each host has an old of its own, and these are not verified: %s", left)

@@ -44,6 +44,9 @@ type record struct {
 	// Next is the revision that is being published, whole: it is written before
 	// anybody can have seen it. Whoever comes after a crash publishes the same.
 	Next json.RawMessage `json:"next,omitempty"`
+	// Soak stands in the place of a backfill and a verification where old cannot
+	// list its sessions.
+	Soak *soak `json:"soak,omitempty"`
 	// CutoverSince is when the first session came to where new alone decides.
 	CutoverSince *time.Time `json:"cutover_since,omitempty"`
 	// Invalid says why what was verified does not count any more.
@@ -131,6 +134,9 @@ func (r *record) drop(why string) {
 		r.Invalid = why
 	}
 	r.Verified, r.Backfilled, r.Purged = nil, nil, false
+	if r.Soak != nil {
+		r.Soak.Since = time.Now().UTC() // anew
+	}
 	for _, h := range r.Hosts {
 		h.Verified, h.Backfilled = nil, nil
 	}
@@ -164,6 +170,7 @@ func (r *record) follow(cur, n flags.Definition, hosts bool) {
 		r.Roamed = true
 	}
 	if unfenced(n) {
+		r.Soak = nil
 		r.drop(fmt.Sprintf("in revision %d a session was below fenced", n.Epoch))
 	}
 	if owes(cur, n) {

@@ -52,7 +52,7 @@ func (c *copier) scan(ctx context.Context, s scan, order ...string) error {
 	}
 	sc, ok := st.(backends.Scanner)
 	if !ok {
-		return fmt.Errorf("migrate: %v cannot list its sessions: use a store that can", s.side)
+		return fmt.Errorf("migrate: %v: %w", s.side, backends.ErrUnlisted)
 	}
 	if s.phase != "" {
 		c.job.at(s.phase, place, &c.rep)
@@ -71,6 +71,9 @@ func (c *copier) scan(ctx context.Context, s scan, order ...string) error {
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if unlisted(err) {
+			return err
 		}
 		if s.settle != nil && (err == nil || errors.Is(err, errSegment)) {
 			if err := s.settle(ctx); err != nil {

@@ -198,7 +198,7 @@ func (m *Migration) shutVia(ctx context.Context, cur *revision, n flags.Definiti
 	}
 	deadline := time.Now().Add(m.o.Grace)
 	for {
-		no, err := m.shutNow(ctx, n, need, replies)
+		no, err := m.shutNow(ctx, n, need, replies, nil)
 		if err != nil || no == nil || !passes(no) || !time.Now().Before(deadline) {
 			return no, err
 		}

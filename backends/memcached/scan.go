@@ -17,7 +17,7 @@ import (
 
 // errNoList is returned by Scan where the server has no lru_crawler metadump
 // (before 1.4.31, started with -o no_lru_crawler, a proxy).
-var errNoList = errors.New("memcached: the keys of this server cannot be listed; it needs lru_crawler metadump")
+var errNoList = fmt.Errorf("memcached: the keys of this server cannot be listed; it needs lru_crawler metadump: %w", backends.ErrUnlisted)
 
 // errBusyList says that another listing is under way.
 var errBusyList = errors.New("memcached: the server is busy with another listing")

@@ -1,0 +1,67 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+)
+
+// A store that cannot list its sessions cannot be copied from. Time does it
+// instead: a session that lives longer than its kind's max_age after the fence was
+// written or touched since, and is in new; what new holds from before, also of
+// sessions that were deleted, has ended.
+
+// soak is that wait, in the record.
+type soak struct {
+	// Since is when every agent had acknowledged that all sessions are fenced,
+	// or when an agent last took something with it.
+	Since time.Time `json:"since"`
+	// For is the longest max_age of all kinds.
+	For time.Duration `json:"for"`
+}
+
+func (s *soak) until() time.Time { return s.Since.Add(s.For) }
+
+// refusal says until when; nil: it is over.
+func (s *soak) refusal() *Refusal {
+	if !time.Now().Before(s.until()) {
+		return nil
+	}
+	return refuse(GateVerified, "leave all sessions fenced until then, and run crossfade ramp read-new",
+		"old cannot list its sessions: by %s every session that lives has been written or touched since the fence, or has ended", s.until().Local().Format(time.DateTime))
+}
+
+// unlisted tells whether a scan came to nothing because the store cannot list.
+func unlisted(err error) bool { return errors.Is(err, backends.ErrUnlisted) }
+
+// soakInstead begins the soak in the place of a backfill.
+func (m *Migration) soakInstead(ctx context.Context) error {
+	var most time.Duration
+	for _, k := range m.o.Kinds.Kinds() {
+		if k.MaxAge <= 0 {
+			return refuse(GateVerified, "give it one, or take a store that can list", "old cannot list its sessions, and kind %s has no max_age: nobody can say when all of them were written again", k.Name)
+		}
+		most = max(most, k.MaxAge)
+	}
+	r, err := m.change(ctx, func(cur *revision, r *record) error {
+		if unfenced(cur.def) {
+			return fmt.Errorf("migrate: revision %d is no longer fenced: run it again", cur.def.Epoch)
+		}
+		if r.Soak == nil {
+			// Copies keep a session's own deadline; what arrives late is over by
+			// the time that a copy may take.
+			r.Soak = &soak{Since: time.Now().UTC(), For: most + m.copyMost()}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if no := r.Soak.refusal(); no != nil {
+		return no
+	}
+	return nil
+}

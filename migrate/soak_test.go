@@ -1,0 +1,88 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/backends/memcached"
+	"github.com/seed-41165957/crossfade/backends/memory"
+	"github.com/seed-41165957/crossfade/darklaunch"
+)
+
+// mute is a store that cannot list.
+type mute struct{ *memory.Store }
+
+func (mute) Scan(context.Context, string, func([]string) error) error { return backends.ErrUnlisted }
+
+func (mute) ScanFrom(context.Context, string, func([]string, string) error) (bool, error) {
+	return false, backends.ErrUnlisted
+}
+
+// TestSoakInstead: where old cannot list its sessions, all of them fenced for the
+// longest max_age stands in the place of a backfill and a verification; whatever
+// makes a verification worthless begins it anew.
+func TestSoakInstead(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, 1)
+	r.m = r.migration(func(o *Options) {
+		o.Layer = func() (darklaunch.Options, error) {
+			l := r.options("")
+			l.Old.Store = mute{r.old}
+			return l, nil
+		}
+	})
+	r.ramp("mirror", 100)
+	_, err := r.m.Backfill(ctx, nil)
+	refusedBy(t, err, GateVerified)
+	_, err = r.m.Ramp(ctx, "read-new", 10_000, nil)
+	refusedBy(t, err, GateVerified)
+	back := func(d time.Duration) {
+		t.Helper()
+		if _, err := r.m.change(ctx, func(_ *revision, rec *record) error { rec.Soak.Since = time.Now().Add(-d); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rec, err := r.m.recorded(mustRead(t, r))
+	if err != nil || rec.Soak == nil || rec.Soak.For <= time.Hour {
+		t.Fatalf("the record has %+v, %v, want more than the kind's max_age of 1 h", rec.Soak, err)
+	}
+	back(59 * time.Minute)
+	_, err = r.m.Ramp(ctx, "read-new", 10_000, nil)
+	refusedBy(t, err, GateVerified)
+	back(61 * time.Minute)
+	r.agents[0].restart(false) // it died
+	_, err = r.m.Ramp(ctx, "read-new", 10_000, nil)
+	refusedBy(t, err, GateVerified)
+	back(61 * time.Minute)
+	r.ramp("read-new", 100)
+	r.at("read-new 100 %")
+	if _, err := r.m.Rollback(ctx, "mirror", nil); err != nil {
+		t.Fatal(err)
+	}
+	if rec, _ := r.m.recorded(mustRead(t, r)); rec.Soak != nil {
+		t.Error("the soak counts after a session was below fenced")
+	}
+}
+
+// TestUnlistedServer: a memcached whose dumps are switched off says so once and
+// for all.
+func TestUnlistedServer(t *testing.T) {
+	srv, err := localserver.Memcached(t.Context(), localserver.Options{Args: []string{"-X"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := srv.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := memcached.New(srv.Addr(), memcached.Options{Migration: migration})
+	defer s.Close()
+	if err := s.Scan(t.Context(), "", func([]string) error { return nil }); !errors.Is(err, backends.ErrUnlisted) {
+		t.Errorf("got %v, want ErrUnlisted", err)
+	}
+}
