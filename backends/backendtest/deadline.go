@@ -127,6 +127,7 @@ func (e *env) nearDeadline(got, want, begin time.Time) {
 	early, late := e.opts.Exactness, e.opts.Exactness+time.Since(begin)
 	if e.opts.Exactness >= time.Second {
 		late += time.Second
+		early += time.Since(begin)
 	}
 	if diff := got.Sub(want); diff < -early || diff > late {
 		e.Errorf("the deadline is %v from what was asked for, want within -%v and +%v", diff, early, late)

@@ -79,7 +79,7 @@ func mysqlUser() (*syscall.Credential, error) {
 
 func mariadbArgs(port int, dir string) []string {
 	return []string{"--no-defaults", "--datadir=" + filepath.Join(dir, "data"), "--socket=" + filepath.Join(dir, "s.sock"),
-		"--pid-file=" + filepath.Join(dir, "pid"), "--port=" + strconv.Itoa(port), "--bind-address=127.0.0.1",
+		"--tmpdir=" + filepath.Join(dir, "tmp"), "--pid-file=" + filepath.Join(dir, "pid"), "--port=" + strconv.Itoa(port), "--bind-address=127.0.0.1",
 		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0"}
 }
 
@@ -121,6 +121,12 @@ func freshData(ctx context.Context, dir string, as *syscall.Credential, init []s
 	if err := os.RemoveAll(data); err != nil {
 		return fmt.Errorf("localserver: %w", err)
 	}
+	// A folder of its own: a server that starts removes what it takes for an
+	// earlier server's temporary tables.
+	tmp := filepath.Join(dir, "tmp")
+	if err := errors.Join(os.MkdirAll(tmp, 0o777), os.Chmod(tmp, 0o777)); err != nil {
+		return fmt.Errorf("localserver: %w", err)
+	}
 	sql := filepath.Join(dir, "init.sql")
 	if err := os.WriteFile(sql, []byte(strings.Join(init, ";\n")+";\n"), 0o644); err != nil {
 		return fmt.Errorf("localserver: %w", err)
@@ -135,7 +141,9 @@ func freshData(ctx context.Context, dir string, as *syscall.Credential, init []s
 	if as != nil {
 		args = append(args, "--user=mysql")
 	}
-	if out, err := exec.CommandContext(ctx, "mariadb-install-db", args...).CombinedOutput(); err != nil {
+	install := exec.CommandContext(ctx, "mariadb-install-db", args...)
+	install.Env = append(install.Environ(), "TMPDIR="+tmp)
+	if out, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("localserver: mariadb-install-db: %w: %s", err, out)
 	}
 	// The pristine copy lies beside the first server's data and goes with it.
