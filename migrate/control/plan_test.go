@@ -160,7 +160,7 @@ func TestGateHolds(t *testing.T) {
 	if err != nil || !strings.HasPrefix(o.Why, "held by plan: gate ") {
 		t.Errorf("why it waits: %q, %v", o.Why, err)
 	}
-	if _, err := c.Backfill(ctx, nil); gateOf(err) != GateHeld {
+	if _, err := c.Ramp(ctx, "read-new", 100, nil); gateOf(err) != GateHeld {
 		t.Errorf("a step: got %v, want a refusal by gate held", err)
 	}
 	if w, ok := r.servers[0].Watched(); !ok || w.Gates[gates.Errors] != migrate.GateShut {

@@ -161,30 +161,27 @@ func (s *Server) release(ctx context.Context) (was *Hold, err error) {
 	return was, s.m.Noted(ctx, "release", nil, "released: "+was.String())
 }
 
-// stands refuses what goes on while a hold stands: every step but one back.
+// stands refuses what goes on while a hold stands: every ramp but one back. What
+// makes new whole again (backfill, verify, repair) is what a hold waits for.
 func (s *Server) stands(ctx context.Context, q Ask) error {
-	switch q.Verb {
-	case "ramp", "backfill":
-	default:
+	if q.Verb != "ramp" {
 		return nil
 	}
 	p, err := s.loadPlace(ctx)
 	if err != nil || p.Held == nil {
 		return err
 	}
-	if q.Verb == "ramp" {
-		var a verbArgs
-		if err := json.Unmarshal(q.Args, &a); err != nil {
-			return err
-		}
-		at, err := s.m.Reached(nil)
-		if err != nil {
-			return err
-		}
-		now := map[string]int{position.Mirror.Stage(): at.Mirror, position.ReadNew.Stage(): at.ReadNew, position.Cutover.Stage(): at.Cutover}
-		if a.Buckets <= now[a.Stage] {
-			return nil
-		}
+	var a verbArgs
+	if err := json.Unmarshal(q.Args, &a); err != nil {
+		return err
+	}
+	at, err := s.m.Reached(nil)
+	if err != nil {
+		return err
+	}
+	now := map[string]int{position.Mirror.Stage(): at.Mirror, position.ReadNew.Stage(): at.ReadNew, position.Cutover.Stage(): at.Cutover}
+	if a.Buckets <= now[a.Stage] {
+		return nil
 	}
 	return p.Held.refusal()
 }

@@ -95,7 +95,9 @@ func Accept(w http.ResponseWriter, r *http.Request) (*Tunnel, Hello, error) {
 	var used sync.Once
 	t.Transport = &http.Transport{
 		Protocols: onlyHTTP2(),
-		HTTP2:     &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: pingMost},
+		// There is one connection: who finds it full waits.
+		HTTP2:           &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: pingMost, StrictMaxConcurrentRequests: true},
+		MaxConnsPerHost: 1,
 		DialContext: func(context.Context, string, string) (c net.Conn, err error) {
 			err = ErrGone
 			used.Do(func() { c, err = t.conn, nil })
