@@ -56,6 +56,7 @@ test-faults: $(BIN)
 	./$(BIN) demo --break new
 	./$(BIN) demo --break old
 	./$(BIN) demo --real
+	./$(BIN) demo --real --break new
 	! ./$(BIN) demo --naive
 
 lint:

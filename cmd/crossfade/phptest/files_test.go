@@ -25,7 +25,7 @@ const filesKeys = `
 // the migration runs.
 func TestPHPFiles(t *testing.T) {
 	t.Parallel()
-	const users, clicksEach = 20, 20
+	const users, clicksEach = 20, 12
 	dir := t.TempDir()
 	f := newFleet(t, 1, setting{sessions: filesKeys, old: fmt.Sprintf(`{files: {dir: %q, max_lifetime: 24m}}`, dir), new: redisAt(redisServer(t))})
 	c := &crowd{t: t, pause: 100 * time.Millisecond}

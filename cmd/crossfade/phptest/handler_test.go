@@ -40,7 +40,7 @@ func handlerHost(t testing.TB, a *sidecar) *host {
 // of frontends/php, one host in strict mode beside one with php-memcached.
 func TestPHPHandler(t *testing.T) {
 	t.Parallel()
-	const users, quota = 20, 200
+	const users, quota = 20, 120
 	f := newFleet(t, 2, setting{sessions: memcachedKeys + "    lock_ttl: 5s\n", old: memcachedAt(memcachedServer(t)), new: redisAt(redisServer(t)), sockets: true})
 	c := &crowd{t: t, pause: 100 * time.Millisecond}
 	hosts := []*host{

@@ -12,7 +12,7 @@ import (
 // php-memcached.
 func TestPHPRedis(t *testing.T) {
 	t.Parallel()
-	const users, clicksEach = 20, 20
+	const users, clicksEach = 20, 12
 	old, new := redisServer(t), redisServer(t)
 	f := newFleet(t, 2, setting{sessions: memcachedKeys, old: redisAt(old), new: redisAt(new)})
 	type site struct {

@@ -109,7 +109,7 @@ func (s *shop) at(name string, others bool, steps ...func()) {
 	for _, step := range steps {
 		step()
 	}
-	s.crowd.until(s.crowd.place.Load().clicks.Load() + 200)
+	s.crowd.until(s.crowd.place.Load().clicks.Load() + 120)
 	if others {
 		s.others(name)
 	}

@@ -19,7 +19,7 @@ import (
 // the end neither files nor agents are needed. docs/sticky.md tells it.
 func TestSticky(t *testing.T) {
 	t.Parallel()
-	users, quota := 30, int64(250)
+	users, quota := 30, int64(150)
 	if long {
 		users, quota = 150, 4000
 	}
