@@ -149,9 +149,7 @@ func primaryDies(s *story) {
 	s.stores.data[i].refuse()
 	s.stores.data[i].heal("replica")
 	s.seenBy(before)
-	s.must(dead.Restart(s.t.Context()))
-	s.stores.data[i].listen(s.t)
-	s.stores.follows(next, dead)
+	s.stores.revive(i)
 }
 
 // failovers is how many each agent has seen.

@@ -124,7 +124,7 @@ flags: {server: ["%s"]}
 	}
 }
 
-func or(c bool, a, b string) string {
+func or[T any](c bool, a, b T) T {
 	if c {
 		return a
 	}
