@@ -256,7 +256,15 @@ func (l *Layer) begin(op *operation, kind rules.Op) error {
 		op.era.release()
 		return ErrNotReady
 	}
-	op.m = rules.Start(kind, op.at.Position, l.env(op.at))
+	env := l.env(op.at)
+	if !op.mayWriteAlone(kind, env) {
+		if env&rules.Behind != 0 {
+			op.era.release()
+			return ErrUnavailable
+		}
+		env &^= rules.Settled
+	}
+	op.m = rules.Start(kind, op.at.Position, env)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -16,7 +17,8 @@ const ToldMost = 20_000
 
 // told is what other agents say is dirty in new. A mark in old says it to every
 // reader that reaches old; this says it to those who do not: such a read is
-// refused, where it would give what new holds, which is older.
+// refused, where it would give what new holds, which is older; and such a write,
+// where it would go to new alone: the repair that the mark asks for copies old's.
 type told struct {
 	n  atomic.Int64 // sessions; readers look at it before they take mu
 	mu sync.RWMutex // guards by
@@ -53,6 +55,18 @@ func (l *Layer) Told(agent string, dirty []flags.Hash) {
 	if t.by[agent] = set; len(set) == 0 {
 		delete(t.by, agent)
 	}
+}
+
+// mayWriteAlone tells whether new alone may take this write where old cannot. It
+// may not where another agent has marked the session in old: a repair would take
+// what new holds for what is behind, and copy old's over it.
+func (op *operation) mayWriteAlone(kind rules.Op, env rules.Env) bool {
+	switch kind {
+	case rules.Set, rules.Add, rules.Touch, rules.Delete:
+	default:
+		return true
+	}
+	return op.purpose != Request || op.at.Position != position.ReadNew || env&(rules.OldDown|rules.Recovering) != 0 || !op.l.told.has(op.hash)
 }
 
 // tellEvery is how often Dirty looks whether there is something new to tell.

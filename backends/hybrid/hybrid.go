@@ -198,9 +198,12 @@ func unknown(err error) bool {
 
 // silent tells whether memcached is there and did not answer in time: what it
 // holds counts as soon as it does, and would hide what was written to the table
-// meanwhile, or be newer than what the table answers. Only one that takes no
-// connection is gone.
+// meanwhile, or be newer than what the table answers. So does one with which all
+// our connections wait. Only one that takes no connection is gone.
 func silent(err error) bool {
+	if errors.Is(err, backends.ErrBusy) {
+		return true
+	}
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
 		return false
 	}

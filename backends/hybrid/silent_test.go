@@ -2,9 +2,11 @@ package hybrid_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/hybrid"
 	"github.com/seed-41165957/crossfade/backends/memcached"
@@ -74,4 +76,46 @@ func TestSilent(t *testing.T) {
 		t.Errorf("a write while memcached is dead: %v", err)
 	}
 	want(t, "the row", held(t, rows), "w4")
+}
+
+// TestBusy: a memcached whose connections are all parked with calls that may still
+// arrive is one that stands still, and the table is behind it.
+func TestBusy(t *testing.T) {
+	server := backendtest.Memcached(t)
+	rows := memory.New(memory.Options{Migration: "test"})
+	cache := memcached.New(server.Addr(), memcached.Options{Migration: "test", MaxConns: 1})
+	s := hybrid.New(cache, rows, hybrid.Options{Migration: "test", SyncEvery: time.Minute})
+	defer s.Close()
+	for _, data := range []string{"w1", "w2"} { // the second is in memcached alone
+		if err := s.Set(t.Context(), session(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := server.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	soon := func() context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	if err := s.Set(soon(), session("w3")); err == nil {
+		t.Fatal("a memcached that stands still took a write")
+	}
+	if _, _, err := cache.Get(soon(), key); !errors.Is(err, backends.ErrBusy) {
+		t.Fatalf("a parked connection: %v, want %v", err, backends.ErrBusy)
+	}
+	if got, found, err := s.Get(soon(), key); err == nil {
+		t.Errorf("a read with no connection free: %q, %v", got.Data, found)
+	}
+	if got, err := s.Read(soon(), key); err == nil {
+		t.Errorf("a look with no connection free: %q, %v", got.Data, got.Found)
+	}
+	if err := s.Set(soon(), session("w4")); err == nil {
+		t.Error("a write with no connection free was taken")
+	}
+	want(t, "the row", held(t, rows), "w1")
+	if err := server.Thaw(); err != nil {
+		t.Fatal(err)
+	}
 }

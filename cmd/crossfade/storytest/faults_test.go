@@ -16,7 +16,9 @@ type story struct {
 	turn  int // of faults: each takes another agent, another node
 	cut   time.Duration
 
-	restarted time.Time // memcached, last
+	at        string    // where sessions are
+	restarted time.Time // memcached, last, while old answered
+	later     int       // reads between two faults that are as without Crossfade
 	seen      time.Time // when the last agent saw another run id of new
 	note      string
 }
@@ -36,20 +38,21 @@ const none = "0"
 // it left, and judges what users saw meanwhile.
 func (s *story) suffer(at string, f fault) {
 	s.t.Helper()
-	s.crowd.judge.judged(nil)
+	s.between()
+	s.at = at
 	s.turn++
 	s.note = ""
 	began, ops, refused := time.Now(), s.crowd.ops.Load(), s.crowd.refused.Load()+s.crowd.book.Refused.Load()
 	f.do(s)
 	s.steady(f.name)
 	list, excused := s.crowd.judge.judged(func(x finding) bool {
-		return f.allows != nil && f.allows(s, x) || at == "fenced" && s.asWithout(x)
+		return f.allows != nil && f.allows(s, x) || s.asWithout(x)
 	})
 	r := row{fault: f.name, at: at, bound: f.bound, stale: len(list), excused: excused, took: time.Since(began), note: s.note,
 		ops: s.crowd.ops.Load() - ops, refused: s.crowd.refused.Load() + s.crowd.book.Refused.Load() - refused}
 	table := 0
 	for _, x := range list {
-		if at == "fenced" && s.asWithout(x) {
+		if s.asWithout(x) {
 			table++
 			continue
 		}
@@ -123,13 +126,18 @@ func galeraNode(s *story) {
 }
 
 func memcachedRestart(s *story) {
-	s.restarted = time.Now()
+	oldAnswers := s.at == "fenced"
+	if oldAnswers {
+		s.restarted = time.Now()
+	}
 	s.must(s.stores.mc.Kill())
 	s.stores.cache.refuse()
 	time.Sleep(time.Second)
 	s.must(s.stores.mc.Restart(s.t.Context()))
 	s.stores.cache.listen(s.t)
-	s.restarted = time.Now()
+	if oldAnswers {
+		s.restarted = time.Now()
+	}
 }
 
 // primaryDies kills the primary when its replica has not had what it has
@@ -149,9 +157,7 @@ func primaryDies(s *story) {
 	s.stores.data[i].refuse()
 	s.stores.data[i].heal("replica")
 	s.seenBy(before)
-	s.must(dead.Restart(s.t.Context()))
-	s.stores.data[i].listen(s.t)
-	s.stores.follows(next, dead)
+	s.stores.revive(i)
 }
 
 // failovers is how many each agent has seen.
@@ -289,7 +295,8 @@ func afterFailover(s *story, f finding) bool { return f.read.Before(s.seen.Add(2
 
 // asWithout is what a memcached that restarts does without Crossfade too, while
 // old answers: what was not written since is read from the table, which is
-// behind.
+// behind. Such a session is read so until its next write, however long after the
+// fault, and also from new: old decided, and what it had left was copied.
 func (s *story) asWithout(f finding) bool { return f.last.Before(s.restarted) }
 
 // faults of each stage.

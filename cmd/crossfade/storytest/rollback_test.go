@@ -26,7 +26,7 @@ func TestRollback(t *testing.T) {
 		within(t, 30*time.Second, a.name+" is ready", a.ready)
 	}
 	s.crowd = newCrowd(f, users, workers, wait)
-	defer func() { s.crowd.end(t, s.rows) }()
+	defer s.end()
 	there := func(stage string, percent int) {
 		t.Helper()
 		if stage != "mirror" {

@@ -99,10 +99,8 @@ func (s *stores) stop() {
 // Sentinels begin anew with those.
 func (s *stores) announce() {
 	s.t.Helper()
-	for i, d := range s.redis.Data {
-		host, port, _ := net.SplitHostPort(s.data[i].addr())
-		s.ask(d, "CONFIG", "SET", "replica-announce-ip", host)
-		s.ask(d, "CONFIG", "SET", "replica-announce-port", port)
+	for i := range s.redis.Data {
+		s.name(i)
 	}
 	host, port, _ := net.SplitHostPort(s.data[0].addr())
 	s.ask(s.redis.Data[1], "REPLICAOF", host, port)
@@ -114,12 +112,57 @@ func (s *stores) announce() {
 		s.ask(w, "SENTINEL", "MONITOR", localserver.Master, host, port, "2")
 		s.ask(w, "SENTINEL", "SET", localserver.Master, "down-after-milliseconds", "1000", "failover-timeout", "5000")
 	}
+	s.known()
+}
+
+// name has a data server give its proxy's address for its own. It keeps that in
+// memory only.
+func (s *stores) name(i int) {
+	s.t.Helper()
+	host, port, _ := net.SplitHostPort(s.data[i].addr())
+	s.ask(s.redis.Data[i], "CONFIG", "SET", "replica-announce-ip", host)
+	s.ask(s.redis.Data[i], "CONFIG", "SET", "replica-announce-port", port)
+}
+
+// revive starts a data server that was killed, and lets others reach it, under the
+// one name that it had: under two the Sentinels take it for two servers, and when
+// they promote the one they make it a replica of the other, which is itself.
+func (s *stores) revive(i int) {
+	s.t.Helper()
+	if err := s.redis.Data[i].Restart(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	if !s.sentinel {
+		s.data[i].listen(s.t)
+		s.follows(s.redis.Data[1-i], s.redis.Data[i])
+		return
+	}
+	s.name(i)
+	// One that was started as a replica has told its own address by now.
+	s.ask(s.redis.Data[i], "CLIENT", "KILL", "TYPE", "master")
+	s.data[i].listen(s.t)
+	s.follows(s.redis.Data[1-i], s.redis.Data[i])
+	for _, w := range s.redis.Sentinels {
+		if !strings.Contains(s.said(w), "num-slaves 1 ") {
+			s.ask(w, "SENTINEL", "RESET", localserver.Master) // it asked in that moment
+		}
+	}
+	s.known()
+}
+
+// known waits until each Sentinel knows the others, and one replica.
+func (s *stores) known() {
+	s.t.Helper()
 	for _, w := range s.redis.Sentinels {
 		within(s.t, 30*time.Second, "the Sentinels to find each other by the proxies", func() bool {
-			said := strings.ReplaceAll(s.redis.Ask(s.t.Context(), w, "SENTINEL", "MASTER", localserver.Master), "\n", " ") + " "
-			return strings.Contains(said, "num-slaves 1 num-other-sentinels 2 ")
+			return strings.Contains(s.said(w), "num-slaves 1 num-other-sentinels 2 ")
 		})
 	}
+}
+
+// said is what a Sentinel says of the primary, in one line.
+func (s *stores) said(w *localserver.Server) string {
+	return strings.ReplaceAll(s.ask(w, "SENTINEL", "MASTER", localserver.Master), "\n", " ") + " "
 }
 
 func (s *stores) ask(on *localserver.Server, args ...string) string {

@@ -21,7 +21,7 @@ func TestStory(t *testing.T) {
 		within(t, 30*time.Second, a.name+" is ready", a.ready)
 	}
 	s.crowd = newCrowd(f, users, workers, wait)
-	defer func() { s.crowd.end(t, s.rows) }()
+	defer s.end()
 	f.ramp("mirror", 100)
 	s.soak(1)
 	f.backfill()
