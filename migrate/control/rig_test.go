@@ -118,7 +118,7 @@ func (r *rig) server(n string) *testServer {
 			b.Close()
 		})
 	}
-	ts.crash = func() { b.Close(); ts.kill() }
+	ts.crash = func() { ts.http.Config.Close(); b.Close(); ts.kill() } // who asked hears nothing more
 	r.t.Cleanup(ts.kill)
 	return ts
 }
