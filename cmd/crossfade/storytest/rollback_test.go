@@ -20,7 +20,7 @@ func TestRollback(t *testing.T) {
 		users, workers, agents, wait = 1000, 24, 6, 5*time.Millisecond
 	}
 	f := newFleet(t, newStores(t, 1, false), 1, agents)
-	s := &story{fleet: f, cut: 2 * time.Second}
+	s := newStory(f, 2*time.Second)
 	f.ramp("mirror", 1)
 	for _, a := range f.agents {
 		within(t, 30*time.Second, a.name+" is ready", a.ready)

@@ -2,16 +2,12 @@ package storytest
 
 import (
 	"net"
-	"os"
 	"testing"
 	"time"
 )
 
 // TestStory is the whole way, with two servers over the sites' own Galera.
 func TestStory(t *testing.T) {
-	if !long && os.Getenv("CROSSFADE_STORY") == "" {
-		t.Skip("make test-story runs it: a failover that comes late counts against the fault after it")
-	}
 	t.Parallel()
 	users, workers, agents, wait := 150, 12, 6, 40*time.Millisecond
 	cut := 2 * time.Second
@@ -19,7 +15,7 @@ func TestStory(t *testing.T) {
 		users, workers, wait, cut = 1000, 48, time.Millisecond, 8*time.Second
 	}
 	f := newFleet(t, newStores(t, 3, true), 2, agents)
-	s := &story{fleet: f, cut: cut}
+	s := newStory(f, cut)
 	f.ramp("mirror", 1) // an agent without flags serves nobody
 	for _, a := range f.agents {
 		within(t, 30*time.Second, a.name+" is ready", a.ready)
