@@ -85,23 +85,21 @@ func (h *host) greet(kind poolKind, dialled func(*socket)) (*conn, error) {
 	}
 	c := &conn{drv: drv, app: h.store.appTable(), own: h.store.ownTable(), clock: &h.clock}
 	c.app.clock, c.own.clock = c.clock, c.clock
-	if err := c.introduce(); err == nil {
+	c.server, c.id, err = c.introduce()
+	if err == nil {
 		err = c.prepare(h.store.opts, kind)
-		if err == nil && kind != forControl {
-			err = h.columns(c)
-		}
-		if err == nil {
-			err = c.ask()
-		}
-		if err == nil {
-			return c, nil
-		}
-		drv.Close()
-		return nil, err
-	} else {
+	}
+	if err == nil && kind != forControl {
+		err = h.columns(c)
+	}
+	if err == nil {
+		err = c.ask()
+	}
+	if err != nil {
 		drv.Close()
 		return nil, err
 	}
+	return c, nil
 }
 
 // askTries and askDoubt bound how often a new connection asks for the time: on a
@@ -128,23 +126,25 @@ func (c *conn) ask() error {
 
 var errNotPrimary = errors.New("backends/mysql: connect: the node is in no primary component or gives its data to another")
 
-// introduce asks who the server is. A node that cannot serve is an error.
-func (c *conn) introduce() error {
+// introduce asks who the server is, and by what number it knows the connection.
+// A node that cannot serve is an error. It leaves conn.server as it was: a caller
+// that has given up waiting reads that meanwhile.
+func (c *conn) introduce() (is server, id int64, err error) {
 	vars := map[string]string{}
-	err := c.query(func(v []driver.Value) error {
+	err = c.query(func(v []driver.Value) error {
 		vars[strings.ToLower(text(v[0]))] = text(v[1])
 		return nil
 	}, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'hostname', 'port', 'innodb_snapshot_isolation', 'wsrep_on', 'max_allowed_packet')")
 	if err != nil {
-		return err
+		return server{}, 0, err
 	}
-	c.server.version = vars["version"]
-	c.server.mariadb = strings.Contains(c.server.version, "MariaDB")
-	c.server.name = net.JoinHostPort(vars["hostname"], vars["port"])
-	_, c.server.guards = vars["innodb_snapshot_isolation"]
-	c.server.packet, _ = strconv.ParseInt(vars["max_allowed_packet"], 10, 64)
+	is.version = vars["version"]
+	is.mariadb = strings.Contains(is.version, "MariaDB")
+	is.name = net.JoinHostPort(vars["hostname"], vars["port"])
+	_, is.guards = vars["innodb_snapshot_isolation"]
+	is.packet, _ = strconv.ParseInt(vars["max_allowed_packet"], 10, 64)
 	schema := "performance_schema"
-	if c.server.mariadb {
+	if is.mariadb {
 		schema = "information_schema"
 	}
 	// The clock and the uptime of ONE statement: their difference is the start,
@@ -154,31 +154,31 @@ func (c *conn) introduce() error {
 	err = c.query(func(v []driver.Value) error {
 		status[strings.ToUpper(text(v[0]))] = text(v[1])
 		now, _ := integer(v[2])
-		c.id, _ = integer(v[3])
+		id, _ = integer(v[3])
 		c.noted(v[4], sent)
 		if up, err := strconv.ParseInt(text(v[1]), 10, 64); err == nil && strings.EqualFold(text(v[0]), "UPTIME") {
-			c.server.start = strconv.FormatInt(now-up, 10)
+			is.start = strconv.FormatInt(now-up, 10)
 		}
 		return nil
 	}, "SELECT VARIABLE_NAME, VARIABLE_VALUE, UNIX_TIMESTAMP(), CONNECTION_ID(), "+nowMs+" FROM "+schema+".global_status WHERE VARIABLE_NAME IN"+
 		" ('UPTIME', 'WSREP_READY', 'WSREP_CLUSTER_STATUS', 'WSREP_LOCAL_STATE', 'WSREP_INCOMING_ADDRESSES', 'WSREP_LOCAL_INDEX')")
 	if err != nil {
-		return err
+		return server{}, 0, err
 	}
 	if vars["wsrep_on"] != "ON" {
-		return nil
+		return is, id, nil
 	}
 	if i, err := strconv.Atoi(status["WSREP_LOCAL_INDEX"]); err == nil {
 		if members := strings.Split(status["WSREP_INCOMING_ADDRESSES"], ","); i < len(members) {
-			c.server.galera = members[i]
+			is.galera = members[i]
 		}
 	}
 	// 4 is Synced; a node that gives its data to one that joins (2) may hold
 	// each commit until that is done.
 	if status["WSREP_READY"] != "ON" || status["WSREP_CLUSTER_STATUS"] != "Primary" || status["WSREP_LOCAL_STATE"] != "4" {
-		return errNotPrimary
+		return server{}, 0, errNotPrimary
 	}
-	return nil
+	return is, id, nil
 }
 
 // prepare sets what our statements rely on, whatever the server's defaults.

@@ -25,11 +25,11 @@ func (s *Store) Health(ctx context.Context) (backends.Health, error) {
 	got := make(chan server, attempts)
 	err := s.run(ctx, forControl, "health", true, func(c *conn) error {
 		// Asked each time: the node may have left its cluster.
-		if err := c.introduce(); err != nil {
-			return err
+		is, _, err := c.introduce()
+		if err == nil {
+			got <- is
 		}
-		got <- c.server
-		return nil
+		return err
 	})
 	if err != nil {
 		return backends.Health{}, err

@@ -209,3 +209,28 @@ $h->close(); echo $was;`
 		t.Errorf("Symfony reads %q of a session that is over", got)
 	}
 }
+
+// TestHealthGivenUp: what a caller that stops waiting reads of its connection,
+// the connection's goroutine does not write meanwhile.
+func TestHealthGivenUp(t *testing.T) {
+	srv := backendtest.MariaDB(t, tables(t)...)
+	s := opened(t, Options{}, srv.Addr())
+	late := 0
+	for i := range 300 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%30)*100*time.Microsecond)
+		if _, err := s.Health(ctx); errors.Is(err, context.DeadlineExceeded) {
+			late++
+		}
+		cancel()
+	}
+	if late == 0 {
+		t.Error("no call was given up")
+	}
+	err := backends.ErrBusy // until the connections that were given up have ended
+	for end := time.Now().Add(10 * time.Second); errors.Is(err, backends.ErrBusy) && time.Now().Before(end); {
+		_, err = s.Health(t.Context())
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
