@@ -19,7 +19,7 @@ import (
 func TestSilent(t *testing.T) {
 	server := backendtest.Memcached(t)
 	rows := memory.New(memory.Options{Migration: "test"})
-	s := hybrid.New(memcached.New(server.Addr(), memcached.Options{Migration: "test", DialTimeout: 100 * time.Millisecond}), rows,
+	s := hybrid.New(memcached.New(server.Addr(), memcached.Options{Migration: "test", DialTimeout: 250 * time.Millisecond}), rows,
 		hybrid.Options{Migration: "test", SyncEvery: time.Minute})
 	defer s.Close()
 	soon := func() context.Context {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 )
 
 // A server that answers nonsense gets its connection closed; a read fails, and
@@ -285,5 +286,24 @@ func TestBackoff(t *testing.T) {
 	}
 	if dials < 2 || dials > 20 {
 		t.Errorf("%d dials in 300 ms, want a few", dials)
+	}
+}
+
+// TestSecondDial: one dial that fails is tried again at once.
+func TestSecondDial(t *testing.T) {
+	server := backendtest.Memcached(t)
+	dials := 0
+	s := New("", Options{Dial: func(ctx context.Context) (net.Conn, error) {
+		if dials++; dials == 1 {
+			return nil, errors.New("by chance")
+		}
+		return new(net.Dialer).DialContext(ctx, "tcp", server.Addr())
+	}})
+	defer s.Close()
+	if err := s.Set(t.Context(), backends.Session{Key: key("a")}); err == nil {
+		t.Error("the first dial was made to fail")
+	}
+	if err := s.Set(t.Context(), backends.Session{Key: key("a")}); err != nil {
+		t.Errorf("the second: %v", err)
 	}
 }

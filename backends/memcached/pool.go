@@ -36,6 +36,7 @@ type pool struct {
 	mu      sync.Mutex
 	dial    *dial // under way
 	retryAt time.Time
+	failed  int // dials in a row
 	backoff time.Duration
 	lastErr error
 	closed  bool
@@ -91,8 +92,9 @@ func (p *pool) choose(ctx context.Context) (*conn, error) {
 	}
 }
 
-// start begins a dial, or gives the one under way. Between failures it refuses
-// for a while, with the error of the last.
+// start begins a dial, or gives the one under way. From the second failure in a
+// row it refuses for a while, with the error of the last: after the first one,
+// whoever asks again (hybrid's twice) finds out whether that was chance.
 func (p *pool) start() (*dial, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,13 +143,15 @@ func (p *pool) run(d *dial) {
 	if err != nil {
 		d.err = err
 		if !errors.Is(err, errNoMeta) {
-			p.backoff = min(max(2*p.backoff, backoffMin), backoffMax)
-			p.retryAt = time.Now().Add(p.backoff/2 + rand.N(p.backoff/2))
 			p.lastErr = err
+			if p.failed++; p.failed > 1 {
+				p.backoff = min(max(2*p.backoff, backoffMin), backoffMax)
+				p.retryAt = time.Now().Add(p.backoff/2 + rand.N(p.backoff/2))
+			}
 		}
 		return
 	}
-	p.backoff, p.retryAt = 0, time.Time{}
+	p.failed, p.backoff, p.retryAt = 0, 0, time.Time{}
 	cn.p = p
 	list := append(append([]*conn(nil), p.list()...), cn)
 	p.conns.Store(&list)
