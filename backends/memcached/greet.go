@@ -37,7 +37,7 @@ func (s *Store) connect(ctx context.Context) (*conn, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	f, err := greet(nc, br)
-	if !stop() && err == nil {
+	if !stop() { // closed by us: what the greeting says of that is not why
 		err = ctx.Err()
 	}
 	if errors.Is(err, io.EOF) {
