@@ -271,13 +271,13 @@ func TestVectors(t *testing.T) {
 
 func TestParseServer(t *testing.T) {
 	for text, want := range map[string]ring.Server{
-		"10.0.0.1:11211":      {Addr: "10.0.0.1:11211", Weight: 1},
-		"10.0.0.1:11211:3":    {Addr: "10.0.0.1:11211", Weight: 3},
-		"cache-1:11311:1 r1":  {Addr: "cache-1:11311", Weight: 1, Name: "r1"},
-		"[::1]:11211":         {Addr: "[::1]:11211", Weight: 1},
-		"[::1]:11211:2":       {Addr: "[::1]:11211", Weight: 2},
-		"/run/memcached.sock": {Addr: "/run/memcached.sock", Weight: 1},
-		"/run/m.sock:2 a":     {Addr: "/run/m.sock", Weight: 2, Name: "a"},
+		"10.0.0.1:11211":     {Addr: "10.0.0.1:11211", Weight: 1},
+		"10.0.0.1:11211:3":   {Addr: "10.0.0.1:11211", Weight: 3},
+		"cache-1:11311:1 r1": {Addr: "cache-1:11311", Weight: 1, Name: "r1"},
+		"[::1]:11211":        {Addr: "[::1]:11211", Weight: 1},
+		"[::1]:11211:2":      {Addr: "[::1]:11211", Weight: 2},
+		"unix:/run/mc.sock":  {Addr: "/run/mc.sock", Weight: 1},
+		"/run/m.sock:2 a":    {Addr: "/run/m.sock", Weight: 2, Name: "a"},
 	} {
 		if got, err := ring.ParseServer(text); err != nil || got != want {
 			t.Errorf("%q: got %+v, %v, want %+v", text, got, err, want)

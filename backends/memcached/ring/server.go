@@ -24,7 +24,7 @@ type Server struct {
 }
 
 // ParseServer reads a server as nutcracker.yml has it: host:port[:weight] [name].
-// A path may stand in place of host:port.
+// unix:path may stand in place of host:port.
 func ParseServer(text string) (Server, error) {
 	fields := strings.Fields(text)
 	if len(fields) < 1 || len(fields) > 2 {
@@ -34,6 +34,7 @@ func ParseServer(text string) (Server, error) {
 	if len(fields) == 2 {
 		s.Name = fields[1]
 	}
+	s.Addr = strings.TrimPrefix(s.Addr, "unix:")
 	at := strings.LastIndexByte(s.Addr, ':')
 	if at < 0 {
 		if strings.HasPrefix(s.Addr, "/") {
