@@ -23,6 +23,17 @@ func (e *env) notes() *backends.Notes {
 	return n
 }
 
+// readNote is what the servers of the store say together.
+func readNote(ctx context.Context, n *backends.Notes, name string) (data []byte, found bool, err error) {
+	for i, said := range n.Read(ctx, name) {
+		if i > 0 && (said.Found != found || string(said.Data) != string(data)) {
+			err = errors.Join(err, errors.New("the servers say different things"))
+		}
+		data, found, err = said.Data, said.Found, errors.Join(err, said.Err)
+	}
+	return data, found, err
+}
+
 // higher is the rule by which a number rises.
 func higher(than int) func([]byte) bool {
 	return func(was []byte) bool { n, _ := strconv.Atoi(string(was)); return n < than }
@@ -30,7 +41,7 @@ func higher(than int) func([]byte) bool {
 
 func (e *env) wantNote(n *backends.Notes, name, want string) {
 	e.Helper()
-	data, found, err := n.Read(e.ctx, name)
+	data, found, err := readNote(e.ctx, n, name)
 	e.must(err)
 	if got := string(data); !found || got != want {
 		e.Fatalf("note: got %s (found %v), want %s", short(got), found, short(want))
@@ -40,7 +51,7 @@ func (e *env) wantNote(n *backends.Notes, name, want string) {
 var noteCases = []testCase{
 	{"note/rises only", func(e *env) {
 		n := e.notes()
-		if _, found, err := n.Read(e.ctx, e.prefix+"epoch"); found || err != nil {
+		if _, found, err := readNote(e.ctx, n, e.prefix+"epoch"); found || err != nil {
 			e.Fatalf("found %v, %v, want nothing", found, err)
 		}
 		for _, step := range []struct {
@@ -56,7 +67,7 @@ var noteCases = []testCase{
 		}
 		e.must(n.Drop(e.ctx, e.prefix+"epoch"))
 		e.must(n.Drop(e.ctx, e.prefix+"epoch"))
-		if _, found, err := n.Read(e.ctx, e.prefix+"epoch"); found || err != nil {
+		if _, found, err := readNote(e.ctx, n, e.prefix+"epoch"); found || err != nil {
 			e.Fatalf("dropped, and found %v, %v", found, err)
 		}
 		done, err := n.Raise(e.ctx, e.prefix+"epoch", []byte("1"), higher(1))
@@ -83,7 +94,7 @@ var noteCases = []testCase{
 					if ok {
 						done.Add(1)
 					}
-					data, found, err := n.Read(e.ctx, e.prefix+"epoch")
+					data, found, err := readNote(e.ctx, n, e.prefix+"epoch")
 					if got, _ := strconv.Atoi(string(data)); err != nil || !found || got < v {
 						e.Errorf("after raising to %d: %d stands (found %v, %v)", v, got, found, err)
 					}

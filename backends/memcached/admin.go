@@ -115,6 +115,7 @@ func (s *Store) ask(ctx context.Context) (*facts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memcached: stats: %w", err)
 	}
+	s.name(&f)
 	s.facts.Store(&f)
 	return &f, nil
 }
@@ -160,6 +161,7 @@ func (s *Store) Settle(ctx context.Context, name, runID string) error {
 		if err != nil {
 			return err
 		}
+		s.name(&f)
 		if restarted = runID != "" && f.runID != "" && f.runID != runID; restarted {
 			return nil
 		}
