@@ -2,7 +2,7 @@ package ring_test
 
 import (
 	"context"
-	"errors"
+	"flag"
 	"testing"
 	"time"
 
@@ -14,9 +14,15 @@ import (
 	"github.com/seed-41165957/crossfade/backends/memcached/ring"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets more subtests wait at once than there are cores.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
-// servers are broken and mended together.
+// servers of one ring.
 type servers []*localserver.Server
 
 func start(t *testing.T, n int) servers {
@@ -26,22 +32,6 @@ func start(t *testing.T, n int) servers {
 		all = append(all, backendtest.Memcached(t))
 	}
 	return all
-}
-
-func (s servers) each(fn func(*localserver.Server) error) error {
-	var errs []error
-	for _, one := range s {
-		errs = append(errs, fn(one))
-	}
-	return errors.Join(errs...)
-}
-
-func (s servers) Addr() string  { return s[0].Addr() }
-func (s servers) Kill() error   { return s.each((*localserver.Server).Kill) }
-func (s servers) Freeze() error { return s.each((*localserver.Server).Freeze) }
-func (s servers) Thaw() error   { return s.each((*localserver.Server).Thaw) }
-func (s servers) Restart(ctx context.Context) error {
-	return s.each(func(one *localserver.Server) error { return one.Restart(ctx) })
 }
 
 func (s servers) open(t testing.TB, distribution string) *ring.Store {
@@ -58,10 +48,12 @@ func (s servers) open(t testing.TB, distribution string) *ring.Store {
 	return r
 }
 
+// What happens while a server is gone or stands still is its own affair:
+// package memcached's suite, and TestOneDown.
 func TestSuite(t *testing.T) {
 	all := start(t, 3)
 	backendtest.Run(t, func(t *testing.T) backends.Store { return all.open(t, ring.Ketama) },
-		backendtest.Options{Server: all, Exactness: time.Second})
+		backendtest.Options{Exactness: time.Second})
 }
 
 // TestOneDown: the sessions of a server that is down get errors, nobody takes
