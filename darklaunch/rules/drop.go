@@ -32,6 +32,11 @@ const (
 	BehindIsRecorded        // old-behind is recorded in new before the first acknowledgement
 	NoFallbackWhileBehind   // and while the record stands old answers nothing
 	TouchCopyIsGuarded      // the copy a touch makes goes by a token
+	EditGoesByToken         // an edit is written by the token of what it was made of
+	EditsSecondByToken      // ... in the other store too, by one that was taken before
+	EditComparesStores      // read-new and sealed edit only what both stores hold alike, or what a mark tells
+	SealedEditNeedsEqual    // sealed edits nothing that the stores hold differently
+	EditLooksAtConflicts    // read-new does not take new for behind where somebody else has written it
 	TokenBeforeSource       // a copy reads the target's token first
 	CopyCorrects            // backfill compares and corrects, not only adds
 	RepairIsGuarded         // a repair swaps by the token

@@ -11,6 +11,7 @@ type Machine struct {
 	calls [2]Call
 	reply Reply
 	seen  seen
+	edit  edit
 	fx    [2]uint8 // Effects in two bytes, so that a machine has no padding
 }
 
@@ -45,6 +46,8 @@ func Start(op Op, pos position.Position, env Env) Machine {
 		m.startGet()
 	case Set, Touch, Delete, Add:
 		m.startWrite()
+	case Edit:
+		m.startEdit()
 	case Lock:
 		m.startLock()
 	case MirrorSet, MirrorTouch, MirrorDelete:
@@ -107,6 +110,8 @@ func (m *Machine) Answer(i int, a Answer) {
 		m.getAnswer(c, a)
 	case Set, Touch, Delete, Add:
 		m.writeAnswer(c, a)
+	case Edit:
+		m.editAnswer(c, a)
 	case Lock, Unlock:
 		m.lockAnswer(c, a)
 	case MirrorSet, MirrorTouch, MirrorDelete:

@@ -34,20 +34,22 @@ func (m *Machine) first() Side {
 	return Old
 }
 
-// callFor is how the operation is asked of a store.
-func (m *Machine) callFor(s Side) Kind {
-	// Tombstones stand where copies could bring a session back: in new while
-	// copies run old to new, in both while they run back.
-	tombs := false
+// buries tells whether a delete leaves a tombstone in that store. They stand
+// where copies could bring a session back: in new while copies run old to new,
+// in both while they run back.
+func (m *Machine) buries(s Side) bool {
 	switch m.pos {
 	case position.Mirror, position.Fenced, position.ReadNew, position.Sealed:
-		tombs = s == New
+		return s == New
 	case position.Back:
-		tombs = true
-		if s == Old && dropped(BackBuriesInOld) {
-			tombs = false
-		}
+		return s == New || !dropped(BackBuriesInOld)
 	}
+	return false
+}
+
+// callFor is how the operation is asked of a store.
+func (m *Machine) callFor(s Side) Kind {
+	tombs := m.buries(s)
 	switch m.op {
 	case Set:
 		if tombs && !dropped(SetClearsTombstone) {

@@ -73,6 +73,7 @@ var (
 	p1or3      = []Promise{NoLogout, NoResurrection}
 	holders    = []Promise{OneHolder}
 	oneContent = []Promise{OneContent}
+	oneEdit    = []Promise{OneEdit}
 )
 
 var brokenRules = []brokenRule{
@@ -148,6 +149,11 @@ var brokenRules = []brokenRule{
 	{"", rules.IntentIsRecorded, "fleet: the record does not hold what comes next", oneContent, 0, cfg("read-new to cutover", 0, befalls(Fleet{Cuts: 1, Forgets: 1, Kills: 1, Losses: 1}))},
 	{"", rules.StartReadsNotes, "fleet: an agent starts without a look at the notes", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete), crash, befalls(Fleet{Cuts: 1, Stale: true}))},
 	{"", rules.OvertakesNextTo, "fleet: a rollback overtakes by two positions", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete), befalls(Fleet{Cuts: 1, Rollback: 1}), path(at(position.Fenced), at(position.ReadNew), at(position.Sealed), at(position.Cutover)))},
+	{"", rules.EditGoesByToken, "an edit is a plain set", oneEdit, 0, cfg("off, mirror", 2, kinds(rules.Edit))},
+	{"", rules.EditsSecondByToken, "an edit's second half is a plain set", p2, 0, cfg("fenced, read-new", 2, kinds(rules.Edit))},
+	{"", rules.EditComparesStores, "an edit in read-new takes old for whole", p2, 1, cfg("read-new, settled", 2, kinds(rules.Edit), errs(1, 0, 0))},
+	{"", rules.EditLooksAtConflicts, "an edit that somebody overtook in new marks it as behind", oneEdit, 1, cfg("read-new, settled", 2, kinds(rules.Edit), errs(1, 0, 0))},
+	{"", rules.SealedEditNeedsEqual, "sealed edits what the stores hold differently", oneEdit, 0, cfg("read-new, sealed", 2, kinds(rules.Edit))},
 	{"", rules.NoCopyWhileSealed, "copies run in sealed", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete))},
 }
 

@@ -20,6 +20,7 @@ type Config struct {
 	Path  []Phase    // revisions in order; the agents begin in the first
 	Ops   int        // client operations, 1 to 5
 	Kinds []rules.Op // which; Lock brings Unlock with it
+	Edits []wants    // what edits want; empty: to change what is there
 	// Faults of calls: to old, to new, and in all.
 	FaultsOld, FaultsNew, Faults int
 	Late                         int // calls given up that may still arrive, at most 2
