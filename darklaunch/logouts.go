@@ -81,7 +81,7 @@ func (l *Layer) followWrite(op *operation, kind rules.Op, reply rules.Reply) {
 		return
 	}
 	now := time.Now()
-	switch kind {
+	switch op.became(kind, reply) {
 	case rules.Delete:
 		if reply != rules.Done {
 			l.logouts.Missing(op.hash, now)

@@ -83,7 +83,7 @@ func (m *mirror) popped(op *operation) {
 // held, so that the order in the queue is the order of the writes.
 func (l *Layer) enqueue(op *operation) {
 	kind := rules.MirrorSet
-	switch op.m.Op() {
+	switch op.became(op.m.Op(), rules.Done) {
 	case rules.Delete:
 		kind = rules.MirrorDelete
 	case rules.Touch:

@@ -165,7 +165,7 @@ func (d *Door) note(op *operation, kind rules.Op, r rules.Reply) {
 		return
 	}
 	s := ob.session(op.hash)
-	switch kind {
+	switch op.became(kind, r) {
 	case rules.Get:
 		o.Reads++
 		if r == rules.Missing {

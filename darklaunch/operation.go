@@ -28,6 +28,7 @@ type operation struct {
 	deadline time.Time        // of a touch
 	from     time.Time        // when the deadline of calls begins; zero: at each call
 	exact    bool             // the client wants the deadline with the data
+	edit     *editing         // of an edit
 
 	got      [2]backends.Record // what was read from each store
 	target   backends.Record    // what a copy's target held
@@ -128,6 +129,14 @@ func (op *operation) releaseGuard() {
 		op.guard.Release()
 		op.guard = nil
 	}
+	if op.edit != nil {
+		for i, g := range op.edit.guards {
+			if g != nil {
+				g.Release()
+				op.edit.guards[i] = nil
+			}
+		}
+	}
 }
 
 func (op *operation) release() {
@@ -193,6 +202,9 @@ func (op *operation) essential(c rules.Call) bool {
 func (op *operation) call(c rules.Call) rules.Answer {
 	if c.Kind == rules.WaitCall {
 		return op.wait()
+	}
+	if c.Kind.Local() {
+		return op.local(c)
 	}
 	if c.Kind == rules.ReadCall {
 		r := op.read(c)
@@ -267,7 +279,7 @@ func classOf(k rules.Kind) Class {
 		return Read
 	case rules.TouchCall:
 		return Touch
-	case rules.DeleteCall, rules.BuryCall, rules.BuryIfCall, rules.UndoCall:
+	case rules.DeleteCall, rules.BuryCall, rules.BuryIfCall, rules.RemoveIfCall, rules.UndoCall:
 		return Delete
 	case rules.LockCall, rules.UnlockCall:
 		return Lock
@@ -357,6 +369,9 @@ func (op *operation) sameAsTarget(s rules.Side, rec *backends.Record) bool {
 // target holds, or than the delete that left a tombstone there: it came from
 // old's slower tier, or another host has had the session since.
 func (op *operation) lags(s rules.Side, rec *backends.Record) bool {
+	if op.m.Op() == rules.Edit {
+		return s == rules.Old && rec.Found && rec.Lagging
+	}
 	if s != rules.Old || op.m.Op() != rules.Copy && op.m.Op() != rules.Repair {
 		return false
 	}

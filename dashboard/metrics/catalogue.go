@@ -45,7 +45,7 @@ var (
 // catalogue is every metric of an agent, in the order of the documentation.
 var catalogue = []Series{
 	{Name: "crossfade_requests_total", Type: Counter, Labels: []Label{byFrontend,
-		label("op", "get", "set", "touch", "delete", "add", "lock", "unlock"), byPosition,
+		label("op", "get", "set", "touch", "delete", "add", "edit", "lock", "unlock"), byPosition,
 		label("result", "hit", "miss", "stored", "exists", "missing", "refused", "error")},
 		Help: "Clients' requests.", Limits: "A miss, an add of what exists and a lock that is held are answers, not errors."},
 	{Name: "crossfade_request_duration_seconds", Type: Histogram, Labels: []Label{byFrontend, byClass, byPosition},
