@@ -61,7 +61,7 @@ func (m *Machine) editsOne() (s Side, one bool) {
 }
 
 func (m *Machine) startEdit() {
-	if m.pos == position.ReadNew && m.env&(OldDown|Behind) != 0 {
+	if m.pos == position.ReadNew && m.env()&(OldDown|Behind) != 0 {
 		m.edit |= alone
 	}
 	m.look()
@@ -173,7 +173,7 @@ func (m *Machine) base() {
 	switch {
 	case one, m.pos == position.Fenced, m.pos == position.Back:
 		m.askFunction(m.decidesEdit())
-	case m.seen&newFailed != 0 && !old && m.env&OldEvicts != 0:
+	case m.seen&newFailed != 0 && !old && m.env()&OldEvicts != 0:
 		m.tell(Error) // old may have thrown out what new still holds
 	case m.seen&newFailed != 0, !old && !new:
 		m.askFunction(Old)
@@ -209,8 +209,8 @@ func (m *Machine) differ(a Answer) {
 	case a != Clear:
 		m.seen |= isMarked
 		m.askFunction(Old)
-	case m.env&HostScoped != 0, // this host's old may be another's past
-		m.pos == position.ReadNew && m.env&OldEvicts != 0 && m.edit&oldHit == 0,
+	case m.env()&HostScoped != 0, // this host's old may be another's past
+		m.pos == position.ReadNew && m.env()&OldEvicts != 0 && m.edit&oldHit == 0,
 		m.pos == position.Sealed && dropped(SealedEditNeedsEqual):
 		m.step = editFresh
 		m.ask(ReadCall, New) // after the mark: what it says now is whole
@@ -278,7 +278,7 @@ func (m *Machine) setKind(s Side) Kind {
 
 // editFailed: the store that decides could not say, or not be written.
 func (m *Machine) editFailed(s Side, a Answer) {
-	if s == Old && m.pos == position.ReadNew && m.env&Settled != 0 && a != Refuses {
+	if s == Old && m.pos == position.ReadNew && m.env()&Settled != 0 && a != Refuses {
 		m.step = editBehind
 		m.ask(BehindCall, New)
 		return
@@ -305,7 +305,7 @@ func (m *Machine) firstEdited(s Side, a Answer) {
 		m.tell(Done)
 	case m.pos == position.Off:
 		m.tell(Done)
-	case m.pos == position.Mirror, m.pos == position.Cutover && m.env&KeepOld != 0:
+	case m.pos == position.Mirror, m.pos == position.Cutover && m.env()&KeepOld != 0:
 		m.effect(QueueWrite)
 		m.tell(Done)
 	case m.pos == position.Cutover:
@@ -358,7 +358,7 @@ func (m *Machine) moved(s Side, a Answer) {
 			m.ask(m.editCall(New), New)
 			return
 		}
-		if m.pos == position.Sealed || m.env&HostScoped != 0 {
+		if m.pos == position.Sealed || m.env()&HostScoped != 0 {
 			// In back somebody may write both, and have read only new; and other
 			// hosts do not write this old.
 			m.effect(DirtyNew)

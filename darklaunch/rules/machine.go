@@ -6,13 +6,13 @@ import "github.com/seed-41165957/crossfade/darklaunch/position"
 type Machine struct {
 	op    Op
 	pos   position.Position
-	env   Env
+	envs  [2]uint8 // Env in two bytes, and so are Effects: a machine has no padding
 	step  step
 	calls [2]Call
 	reply Reply
 	seen  seen
 	edit  edit
-	fx    [2]uint8 // Effects in two bytes, so that a machine has no padding
+	fx    [2]uint8
 }
 
 // step is where the machine stands: which answer it is waiting for.
@@ -40,7 +40,7 @@ func Start(op Op, pos position.Position, env Env) Machine {
 		// in a rollback of cutover.
 		pos = position.Back
 	}
-	m := Machine{op: op, pos: pos, env: env}
+	m := Machine{op: op, pos: pos, envs: [2]uint8{uint8(env), uint8(env >> 8)}}
 	switch op {
 	case Get:
 		m.startGet()
@@ -90,6 +90,8 @@ func (m *Machine) TakeEffects() Effects {
 	m.fx = [2]uint8{}
 	return fx
 }
+
+func (m *Machine) env() Env { return Env(m.envs[0]) | Env(m.envs[1])<<8 }
 
 func (m *Machine) effect(e Effects) {
 	m.fx[0] |= uint8(e)

@@ -72,6 +72,7 @@ const (
 	BuryIfCall        // delete and leave a tombstone if the token is good -> OK, No
 	RemoveIfCall      // delete if the token is good -> OK, No
 	PutMarkCall       // add our entry to the marks -> OK
+	ListCall          // be in the record of markers -> OK (and everybody knows), No (since now)
 	DropMarkCall      // remove the entries that were seen and are ours -> OK
 	BehindCall        // write the record that old is behind -> OK
 	LockCall          // -> OK (granted), No
@@ -81,11 +82,13 @@ const (
 	AskCall   // the function, of what the side's register holds -> Leaves, LeavesNone, Writes, Removes, Err
 	SameCall  // old: do both registers hold the same; new: does new hold what the function was asked of -> Same, No
 	AgainCall // may the edit try again -> OK, Err
+	// Of marks, without a store.
+	LeaseCall // until no reader has a clean lease from before -> OK
 )
 
 var kindNames = [...]string{"-", "read", "look at marks", "set", "set+clear tombstone", "delete", "delete+tombstone", "touch",
-	"add", "add", "undo add", "read token", "swap", "bury by token", "delete by token", "put mark", "drop mark", "put old-behind record", "lock", "unlock", "wait one read deadline",
-	"ask the function", "compare", "try again"}
+	"add", "add", "undo add", "read token", "swap", "bury by token", "delete by token", "put mark", "be in the record of markers", "drop mark", "put old-behind record", "lock", "unlock", "wait one read deadline",
+	"ask the function", "compare", "try again", "wait one lease"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -93,7 +96,7 @@ func (k Kind) String() string { return kindNames[k] }
 // without an answer is of unknown outcome.
 func (k Kind) Changes() bool {
 	switch k {
-	case NoCall, ReadCall, MarkCall, GuardCall, WaitCall, AskCall, SameCall, AgainCall:
+	case NoCall, ReadCall, MarkCall, GuardCall, WaitCall, AskCall, SameCall, AgainCall, LeaseCall:
 		return false
 	}
 	return true
@@ -181,7 +184,7 @@ const (
 )
 
 // Env is what the machine needs to know when it starts, besides the position.
-type Env uint8
+type Env uint16
 
 const (
 	Settled    Env = 1 << iota // read-new was acknowledged by all for this session, and old may fail
@@ -192,6 +195,8 @@ const (
 	Behind                     // this agent's old-behind record stands
 	KeepOld                    // cutover also writes old, after the answer
 	HostScoped                 // each host has an old of its own, which no other agent sees
+	Leases                     // who marks is in the record of markers: see CleanLease
+	CleanLease                 // of a get: a moment ago nobody was in it, and whoever marks now waits until that moment is long past
 )
 
 // Grants, for Unlock: where the grant's token lies.

@@ -59,6 +59,7 @@ func crash(c *Config)       { c.Crashes = 1 }
 func evicted(c *Config)     { c.OldEvicts, c.Evicted = true, true }
 func absent(c *Config)      { c.Absent = true }
 func hostScoped(c *Config)  { c.HostScoped = true }
+func leases(c *Config)      { c.Lease = true }
 func byTombstone(c *Config) { c.ByTombstone = true }
 
 func path(ps ...Phase) func(*Config) { return func(c *Config) { c.Path = ps } }
@@ -154,6 +155,10 @@ var brokenRules = []brokenRule{
 	{"", rules.EditComparesStores, "an edit in read-new takes old for whole", p2, 1, cfg("read-new, settled", 2, kinds(rules.Edit), errs(1, 0, 0))},
 	{"", rules.EditLooksAtConflicts, "an edit that somebody overtook in new marks it as behind", oneEdit, 1, cfg("read-new, settled", 2, kinds(rules.Edit), errs(1, 0, 0))},
 	{"", rules.SealedEditNeedsEqual, "sealed edits what the stores hold differently", oneEdit, 0, cfg("read-new, sealed", 2, kinds(rules.Edit))},
+	{"", rules.MarkersAreListed, "an agent marks and is not in the record of markers", p2or3, 1, cfg("fenced, read-new", 1, kinds(rules.Set, rules.Delete), errs(0, 1, 0), leases)},
+	{"", rules.LeasesRunOut, "a mark is acknowledged while others hold clean leases", p2or3, 1, cfg("fenced, read-new", 1, kinds(rules.Set, rules.Delete), errs(0, 1, 0), leases)},
+	{"", rules.UnlistedWhenClean, "an agent leaves the record of markers while its mark stands", p2or3, 1, cfg("fenced, read-new", 1, kinds(rules.Set, rules.Delete), errs(0, 1, 0), leases)},
+	{"", rules.RecordListsAll, "the record of markers is made empty", p2or3, 2, cfg("fenced, read-new", 2, kinds(rules.Set), errs(0, 2, 0), leases, path(at(position.ReadNew)), func(c *Config) { c.Unlistings = 1 })},
 	{"", rules.NoCopyWhileSealed, "copies run in sealed", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete))},
 }
 

@@ -42,6 +42,10 @@ type Config struct {
 	Losses int
 	// Evictions is how often new throws the session out.
 	Evictions int
+	// Lease: agents take clean leases. Unlistings is how often old loses the record
+	// of markers.
+	Lease      bool
+	Unlistings int
 	// Unacked: revisions follow each other without anybody's acknowledgement, as
 	// from a flag source that nobody answers.
 	Unacked bool

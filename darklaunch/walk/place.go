@@ -64,6 +64,9 @@ func (c *Config) env(p Phase) rules.Env {
 	if c.HostScoped {
 		e |= rules.HostScoped
 	}
+	if c.Lease {
+		e |= rules.Leases
+	}
 	return e
 }
 

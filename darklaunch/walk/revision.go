@@ -238,6 +238,10 @@ func (s *state) drop(a uint8) {
 		}
 	}
 	s.tasks[a] = proc{}
+	if s.record&(1<<a) != 0 { // another life's, that nobody takes out but who moves the ramp
+		s.record = s.record&^(1<<a) | recordOthers
+	}
+	s.listed, s.leased = s.listed&^(1<<a), s.leased&^(1<<a)
 }
 
 // expiry lets new evict, and tombstones end: they outlive every copy and every unknown call.

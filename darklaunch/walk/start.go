@@ -111,6 +111,9 @@ func (w *walker) envOf(s *state, a uint8) rules.Env {
 	if s.behind[a] {
 		e |= rules.Behind
 	}
+	if s.leased&(1<<a) != 0 {
+		e |= rules.CleanLease
+	}
 	return e
 }
 

@@ -21,6 +21,9 @@ type state struct {
 	// What agents keep in a store.
 	mark   [agents]uint8 // in old, an entry for each agent: number of the write, markCall
 	behind [agents]bool  // in new
+	record uint8         // in old, the record of markers: a bit for each agent, recordStands, recordOthers
+	listed uint8         // which agents (bits) remember that they are in it
+	leased uint8         // which hold a clean lease
 
 	agents  [agents]agent
 	clients [clients]proc
@@ -34,7 +37,7 @@ type state struct {
 
 	fleet fleet
 
-	ops, faultsOld, faultsNew, faults, lates, crashes, evictions, losses uint8 // what is left
+	ops, faultsOld, faultsNew, faults, lates, crashes, evictions, losses, unlistings uint8 // what is left
 }
 
 // markCall in a mark entry: it names a call of unknown outcome.
@@ -184,6 +187,10 @@ func (s *state) begin(c *Config) {
 	s.lates, s.crashes = uint8(c.Late), uint8(c.Crashes)
 	s.evictions = uint8(c.Evictions)
 	s.losses = uint8(c.Losses)
+	s.unlistings = uint8(c.Unlistings)
+	if c.Lease {
+		s.record = recordStands
+	}
 	if c.fleet() {
 		s.fleet.begin(s, c)
 	}

@@ -47,6 +47,7 @@ func (w *walker) successors(s *state) {
 	w.locks(s)
 	w.crashes(s)
 	w.expiry(s)
+	w.leases(s)
 }
 
 // emit adds a successor, after looking at what a reader would see in it.
@@ -115,6 +116,12 @@ func (w *walker) calls(s *state, i int) {
 		if c.Kind == rules.AgainCall {
 			w.call(s, i, j, c, answered)
 			w.call(s, i, j, c, failed)
+			continue
+		}
+		if c.Kind == rules.LeaseCall {
+			if s.leased == 0 {
+				w.call(s, i, j, c, answered)
+			}
 			continue
 		}
 		if c.Kind == rules.WaitCall {

@@ -112,6 +112,8 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		}
 		s.mark[p.agent] = p.val | named
 		return rules.OK
+	case rules.ListCall:
+		return s.list(p.agent)
 	case rules.DropMarkCall:
 		if rules.Dropped(rules.MarkIsASet) {
 			s.mark = [agents]uint8{}

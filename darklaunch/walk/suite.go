@@ -113,6 +113,7 @@ func Cut() []Config {
 		cs = append(cs, c)
 	}
 	cs = append(cs, EditWalks()...)
+	cs = append(cs, LeaseWalks()...)
 	for _, r := range HostRoutes() {
 		c := r.config("3 operations", SessionKinds, 3)
 		c.HostScoped = true
@@ -176,6 +177,7 @@ func Deep() []Config {
 		c.FaultsOld, c.FaultsNew = 0, 2
 		cs = append(cs, c)
 	}
+	cs = append(cs, deepLeases()...)
 	return append(cs, deepEdits()...)
 }
 

@@ -81,6 +81,10 @@ func (p *proc) does(c rules.Call) string {
 		return "copies " + val + " to " + st + " if nobody has written there since"
 	case rules.PutMarkCall:
 		return "marks in old that new may be behind"
+	case rules.ListCall:
+		return "puts itself into the record of markers in old"
+	case rules.LeaseCall:
+		return "waits until no clean lease is left"
 	case rules.DropMarkCall:
 		return "removes its mark in old"
 	case rules.BehindCall:
@@ -125,6 +129,8 @@ func (p *proc) came(c rules.Call, a rules.Answer, o outcome) string {
 			return ": there is one"
 		case rules.LockCall:
 			return ": it is held"
+		case rules.ListCall:
+			return ": since now"
 		case rules.SwapCall, rules.BuryIfCall, rules.RemoveIfCall, rules.UndoCall:
 			return ": somebody has"
 		}
