@@ -126,6 +126,8 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		return conflictNo(err)
 	case rules.PutMarkCall:
 		return rules.OK, op.putMarks(ctx, st)
+	case rules.ListCall:
+		return op.list(ctx)
 	case rules.DropMarkCall:
 		err := st.DropMarks(ctx, op.key(s), op.own)
 		if _, unknown := backends.IsUnknown(err); err == nil || unknown {
@@ -192,6 +194,8 @@ func (op *operation) guardIt(ctx context.Context, st Abilities, s rules.Side) (r
 
 // putMarks puts our entries beside the session.
 func (op *operation) putMarks(ctx context.Context, st Abilities) error {
+	op.l.marking.Add(1)
+	defer op.l.marking.Add(-1)
 	for _, m := range op.l.namedCalls(op.hash, op.ref) {
 		m.Agent, m.Write = op.l.start, op.l.writes.Add(1)
 		err := st.PutMark(ctx, op.key(rules.Old), m, op.ref.Kind().MaxAge)

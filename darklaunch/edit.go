@@ -68,6 +68,8 @@ func (op *operation) local(c rules.Call) rules.Answer {
 			return op.same(&op.got[rules.New], &op.edit.base)
 		}
 		return op.same(&op.got[rules.New], &op.got[rules.Old])
+	case rules.LeaseCall:
+		return op.waitForLeases()
 	}
 	return op.again()
 }

@@ -201,6 +201,9 @@ func randomHistory(t *testing.T, rng *rand.Rand, side int) {
 	r.clean()
 	quiet(true)
 	r.publish(position.ReadNew, nil)
+	if rng.IntN(2) == 0 {
+		r.makeRecord(t)
+	}
 	dwell("taking read-new")
 	quiet(false)
 	r.acked()

@@ -39,6 +39,7 @@ type operation struct {
 	queued   time.Time       // when it was queued, of a mirrored write
 	lock     string          // the grant's value
 	lockTTL  time.Duration
+	leases   time.Time     // when the last clean lease from before our mark ends
 	cleans   bool          // it was begun for what is dirty, and may end that
 	slots    chan struct{} // of copies, of which this one holds one
 	effects  rules.Effects // all there were
@@ -182,7 +183,7 @@ func (op *operation) essential(c rules.Call) bool {
 			return true // it is the only one
 		}
 		switch c.Kind {
-		case rules.LockCall, rules.UnlockCall, rules.PutMarkCall:
+		case rules.LockCall, rules.UnlockCall, rules.PutMarkCall, rules.ListCall:
 			return true
 		case rules.MarkCall, rules.ReadCall:
 			return false

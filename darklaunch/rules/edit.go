@@ -126,7 +126,7 @@ func (m *Machine) editAnswer(c Call, a Answer) {
 		m.secondEdited(c.Side, a)
 	case editMoved, editBase, editOther, editEqual:
 		m.moved(c.Side, a)
-	case writeMark:
+	case writeMark, writeList, writeLease:
 		m.writeAnswer(c, a)
 	}
 }
