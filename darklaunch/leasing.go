@@ -28,6 +28,19 @@ func (l *Layer) leased(kind rules.Op) rules.Env {
 	return rules.Leases
 }
 
+// leaseState is Status.Lease.
+func (l *Layer) leaseState() string {
+	switch {
+	case l.lease == nil:
+		return ""
+	case l.lease.Listed():
+		return "listed"
+	case l.lease.Held():
+		return "clean"
+	}
+	return "looks"
+}
+
 // leasing reads the record of markers while new is read, and leaves it when this
 // agent has no marks.
 func (l *Layer) leasing(ctx context.Context) {

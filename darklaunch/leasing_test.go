@@ -2,6 +2,7 @@ package darklaunch_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,13 @@ import (
 // makeRecord is what whoever moves the ramp does.
 func (r *rig) makeRecord(t testing.TB) {
 	t.Helper()
+	if err := r.tryRecord(t); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *rig) tryRecord(t testing.TB) error {
+	t.Helper()
 	notes, ok := backends.NotesOf(r.old, "test")
 	if !ok {
 		t.Fatal("old holds no notes")
@@ -23,21 +31,25 @@ func (r *rig) makeRecord(t testing.TB) {
 	for _, l := range r.layers {
 		lives = append(lives, l.Status().Start)
 	}
-	if _, err := lease.Make(bg, notes, lives, func(context.Context) (bool, error) { return true, nil }); err != nil {
-		t.Fatal(err)
+	unmarked := func(context.Context) (bool, error) {
+		n := 0
+		err := r.old.Scan(bg, backends.MarksPrefix("test"), func(names []string) error { n += len(names); return nil })
+		return n == 0, err
 	}
+	_, err := lease.Make(bg, notes, lives, unmarked)
+	return err
 }
 
 // looks counts the looks at marks in old.
 func looks(r *rig) (count func() int) {
-	n := 0
+	var n atomic.Int64
 	r.faults[0].set(func(c memory.Call) memory.Fault {
 		if c.Op == memory.OpMarks {
-			n++
+			n.Add(1)
 		}
 		return memory.Fault{}
 	})
-	return func() int { was := n; n = 0; return was }
+	return func() int { return int(n.Swap(0)) }
 }
 
 // TestCleanLease: readers look at marks until every agent has left the record,
@@ -106,10 +118,10 @@ func TestLeaseEndsWithOld(t *testing.T) {
 		r.acked()
 		r.makeRecord(t)
 		time.Sleep(10 * time.Second)
-		marks := 0
+		var marks atomic.Int64
 		r.faults[0].set(func(c memory.Call) memory.Fault {
 			if c.Op == memory.OpMarks {
-				marks++
+				marks.Add(1)
 			}
 			if c.Op == memory.OpGet {
 				return memory.Fault{Kind: memory.NotApplied}
@@ -118,8 +130,8 @@ func TestLeaseEndsWithOld(t *testing.T) {
 		})
 		time.Sleep(2 * lease.Length)
 		wantGet(t, "without a record to read", a, ref("one"), "w1")
-		if marks != 1 {
-			t.Errorf("%d looks at marks, want 1", marks)
+		if n := marks.Load(); n != 1 {
+			t.Errorf("%d looks at marks, want 1", n)
 		}
 	})
 }

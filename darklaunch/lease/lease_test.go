@@ -46,7 +46,7 @@ func TestRecord(t *testing.T) {
 		held(t, a, false, "no record")
 		asked := 0
 		marked := func(context.Context) (bool, error) { asked++; return false, nil }
-		if made, err := Make(ctx, n, []string{"aaaa", "bbbb"}, marked); made || err != nil || asked != 1 {
+		if made, err := Make(ctx, n, []string{"aaaa", "bbbb"}, marked); made || err != ErrMarked || asked != 1 {
 			t.Errorf("a mark stands: made %v, %v, asked %d times", made, err, asked)
 		}
 		if made, err := Make(ctx, n, []string{"aaaa", "bbbb"}, yes); !made || err != nil {

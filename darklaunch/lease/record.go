@@ -71,14 +71,18 @@ func without(was []byte, found bool, agent string) (data []byte, write bool) {
 	return r.marshal(), true
 }
 
+// ErrMarked says that the record cannot be made while a mark stands: it may be of
+// an agent that is no more.
+var ErrMarked = errors.New("lease: marks stand in old")
+
 // Make makes the record where it is missing, or holds somebody who is not among
 // the agents: with all of them in it, who leave it when they have no marks.
 // unmarked is asked only then, and tells whether no mark stands in old: it may
 // take long. Whoever moves the ramp calls it, with the start ids of the lives
 // that it waits for.
 //
-// made is false where there was nothing to do, or a mark stands. An error says
-// that a server may be without it, and readers then look at marks.
+// made is false where there was nothing to do. An error says that a server may be
+// without it, and readers then look at marks; ErrMarked that a mark stands.
 func Make(ctx context.Context, notes *backends.Notes, agents []string, unmarked func(context.Context) (bool, error)) (made bool, err error) {
 	seen := map[string]bool{} // what stood on the servers, by its text; "": nothing
 	needed := false
@@ -94,8 +98,11 @@ func Make(ctx context.Context, notes *backends.Notes, agents []string, unmarked 
 	if !needed {
 		return false, nil
 	}
-	if ok, err := unmarked(ctx); err != nil || !ok {
+	switch ok, err := unmarked(ctx); {
+	case err != nil:
 		return false, err
+	case !ok:
+		return false, ErrMarked
 	}
 	// Whoever has put himself in meanwhile may have marked.
 	data := (&record{Agents: slices.Clone(agents)}).marshal()

@@ -185,7 +185,10 @@ func (s *Server) leading(ctx context.Context, lock book.Lock) {
 	s.mu.Lock()
 	s.lead, s.lock = lead, lock
 	s.mu.Unlock()
+	var also sync.WaitGroup
+	also.Go(func() { s.listMarkers(lead) })
 	s.planner.run(lead)
+	also.Wait()
 	s.mu.Lock()
 	j := s.job
 	s.lead = nil
