@@ -40,6 +40,7 @@ type Agent struct {
 type Listen struct {
 	Memcached      []string   `yaml:"memcached"`
 	Redis          []string   `yaml:"redis"`
+	HTTP           []string   `yaml:"http"`
 	Admin          string     `yaml:"admin"`
 	AdminTokenFile SecretFile `yaml:"admin_token_file"`
 }
