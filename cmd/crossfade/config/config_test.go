@@ -24,7 +24,7 @@ func TestReference(t *testing.T) {
 	// What the file says is needed has no default.
 	c.Migration, c.Agent.Name, c.Sessions, c.Old, c.New, c.Flags.File, c.Server.Name, c.Server.Webhooks = "", "", nil, Store{}, Store{}, "", "", nil
 	// An empty list in the file is none in the code.
-	for _, l := range []*[]string{&c.Listen.Memcached, &c.Listen.Redis, &c.Flags.Server, &c.Flags.Agents, &c.Server.MySQL.Hosts} {
+	for _, l := range []*[]string{&c.Listen.Memcached, &c.Listen.Redis, &c.Listen.HTTP, &c.Flags.Server, &c.Flags.Agents, &c.Server.MySQL.Hosts} {
 		if len(*l) == 0 {
 			*l = nil
 		}
