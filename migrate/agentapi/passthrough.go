@@ -50,6 +50,6 @@ func NewPassthrough(o Options, start string, connections func() int64) *Handler 
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusConflict, "this agent is a passthrough and has no session layer: start it without --passthrough")
 	})
-	h.mux = http.NewCrossOriginProtection().Handler(mux)
+	h.guard(mux)
 	return h
 }
