@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/migrate"
 )
 
@@ -22,17 +23,17 @@ import (
 func TestServer(t *testing.T) {
 	t.Parallel()
 	f := newStores(t)
-	addr := port(t)
+	addr := binarytest.Port(t)
 	f.flags = fmt.Sprintf("flags: {server: [%q]}\nserver: {name: ctl, listen: %q, state_dir: %q}", addr, addr, filepath.Join(f.dir, "server"))
-	config := f.config("operator", port(t), port(t), port(t), "")
+	config := f.config("operator", binarytest.Port(t), binarytest.Port(t), binarytest.Port(t), "")
 	var server *localserver.Process
 	serve := func() {
 		t.Helper()
 		var err error
-		if server, err = localserver.Start(exec.Command(binary(t), "server", "--config", config)); err != nil {
+		if server, err = localserver.Start(exec.Command(binarytest.Path(t), "server", "--config", config)); err != nil {
 			t.Fatal(err)
 		}
-		within(t, 10*time.Second, "the server leads", func() bool {
+		binarytest.Within(t, 10*time.Second, "the server leads", func() bool {
 			r, err := http.Get("http://" + addr + "/readyz")
 			if err != nil {
 				return false
@@ -50,7 +51,7 @@ func TestServer(t *testing.T) {
 	do := func(args ...string) string { t.Helper(); return f.verb(config, args...) }
 	ready := func(h *host) {
 		t.Helper()
-		within(t, 10*time.Second, h.name+" is ready", func() bool { code, _ := h.get("/readyz"); return code == http.StatusOK })
+		binarytest.Within(t, 10*time.Second, h.name+" is ready", func() bool { code, _ := h.get("/readyz"); return code == http.StatusOK })
 	}
 	t.Cleanup(func() {
 		if err := server.Stop(10 * time.Second); err != nil {
@@ -71,7 +72,7 @@ func TestServer(t *testing.T) {
 	two := f.add("web-2")
 	two.start()
 	ready(two)
-	within(t, 5*time.Second, "the note names web-2", func() bool { n := f.top(); return n.Names("web-2") })
+	binarytest.Within(t, 5*time.Second, "the note names web-2", func() bool { n := f.top(); return n.Names("web-2") })
 	do("ramp", "mirror", "100")
 	do("backfill")
 	do("verify")
@@ -107,7 +108,7 @@ func TestServer(t *testing.T) {
 	past := func() (n int) {
 		t.Helper()
 		var b migrate.Bypass
-		out, _ := exec.Command(binary(t), "bypass", "--json", "--config", config).Output() // exit code 1: somebody does
+		out, _ := exec.Command(binarytest.Path(t), "bypass", "--json", "--config", config).Output() // exit code 1: somebody does
 		if err := json.NewDecoder(bytes.NewReader(out)).Decode(&b); err != nil || b.Error != "" {
 			t.Fatalf("bypass: %v\n%s", err, out)
 		}
@@ -120,12 +121,12 @@ func TestServer(t *testing.T) {
 		return n
 	}
 	before := -1
-	within(t, 10*time.Second, "all agents to say which connections are theirs", func() bool { before = past(); return before >= 0 })
+	binarytest.Within(t, 10*time.Second, "all agents to say which connections are theirs", func() bool { before = past(); return before >= 0 })
 	stranger, err := net.Dial("tcp", f.old.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	within(t, 5*time.Second, "bypass finds a client of old", func() bool { return past() == before+1 })
+	binarytest.Within(t, 5*time.Second, "bypass finds a client of old", func() bool { return past() == before+1 })
 	stranger.Close()
 
 	// Frozen, forgotten, and awake again: it stops before it answers by what it
@@ -137,17 +138,17 @@ func TestServer(t *testing.T) {
 	if err := three.p.Thaw(); err != nil {
 		t.Fatal(err)
 	}
-	within(t, obeyed, "the forgotten one stops", func() bool { s, ok := three.status(); return ok && s.Stopped != "" })
+	binarytest.Within(t, obeyed, "the forgotten one stops", func() bool { s, ok := three.status(); return ok && s.Stopped != "" })
 	left(t, three)
 	three.stop()
-	within(t, 10*time.Second, "it is not let in by its name", func() bool { return !strings.Contains(do("agents", "list"), "web-3") })
+	binarytest.Within(t, 10*time.Second, "it is not let in by its name", func() bool { return !strings.Contains(do("agents", "list"), "web-3") })
 
 	// Back without the server, which then takes over what the stores hold.
 	kill()
 	do("rollback", "--to", "mirror", "--via-store", "--wait", "60s")
 	epoch := f.top().Epoch
 	serve()
-	within(t, 10*time.Second, "the server has caught up", func() bool {
+	binarytest.Within(t, 10*time.Second, "the server has caught up", func() bool {
 		do("ramp", "mirror", "100")
 		return strings.Contains(do("status"), "mirror 100 %")
 	})
