@@ -151,6 +151,7 @@ type testAgent struct {
 	door     *darklaunch.Door
 	stopping atomic.Bool
 	stop     func(clean bool)
+	leave    func()       // ends its connections to servers, and dials no more
 	took     atomic.Int64 // unix nanoseconds of the last revision
 }
 
@@ -184,6 +185,7 @@ func (r *rig) agentThrough(n, dir string, o darklaunch.Options, through func(htt
 	for _, s := range r.servers {
 		joined.Go(func() { tunnel.Run(join, tunnel.Agent{Addr: s.addr(), Name: n, Version: "v", Handler: h}) })
 	}
+	a.leave = func() { leave(); joined.Wait() }
 	var once sync.Once
 	a.stop = func(clean bool) {
 		once.Do(func() {
@@ -193,8 +195,7 @@ func (r *rig) agentThrough(n, dir string, o darklaunch.Options, through func(htt
 			if clean {
 				a.signOff()
 			}
-			leave()
-			joined.Wait()
+			a.leave()
 			l.Close()
 		})
 	}

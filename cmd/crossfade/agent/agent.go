@@ -134,7 +134,8 @@ func (a *agent) run(ctx context.Context) error {
 	defer leave()
 	var joined sync.WaitGroup
 	if a.fleet != nil {
-		joined.Go(func() { a.fleet.run(joinCtx, a.api("", a.fleet.take)) })
+		api := a.api("", a.fleet.take)
+		joined.Go(func() { a.fleet.run(joinCtx, api) })
 		if !a.fleet.begin(ctx, a.notes.Unlisted) {
 			joined.Go(func() { a.fleet.beginLater(joinCtx) })
 		}

@@ -3,8 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
+	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
@@ -51,8 +50,10 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 		return err
 	}
 	var stopping atomic.Bool
-	var id [8]byte
-	rand.Read(id[:])
+	start, former, err := darklaunch.NewLife(c.Agent.StateDir)
+	if err != nil { // it is the layer that is suspected: clients are not kept waiting for its files
+		o.Log.Warn("this life is not written down: servers will want the agent forgotten", "component", "passthrough", "error", err)
+	}
 	ao := agentapi.Options{Name: c.Agent.Name, Version: o.Version, Token: token, Stopping: stopping.Load,
 		Digest: func(bucketing string) string { return c.Digest(bucketing, hasher.Digest(), o.Version) }}
 	var all sync.WaitGroup
@@ -63,7 +64,7 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 		// A server waits for this agent, as for any.
 		f, fo := newFleet(c, &o, kept), ao
 		fo.Flags, fo.Token, fo.Take = kept, "", f.take
-		all.Go(func() { f.run(follow, agentapi.NewPassthrough(fo, hex.EncodeToString(id[:]), s.open)) })
+		all.Go(func() { f.run(follow, agentapi.NewPassthrough(fo, start, former, s.open)) })
 		f.begin(ctx, func() bool { return false })
 	})
 	if err != nil {
@@ -72,7 +73,7 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 	ao.Flags = source
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", o.Metrics.Handler())
-	mux.Handle("/", agentapi.NewPassthrough(ao, hex.EncodeToString(id[:]), s.open))
+	mux.Handle("/", agentapi.NewPassthrough(ao, start, former, s.open))
 
 	var listeners []net.Listener
 	defer func() {

@@ -60,7 +60,7 @@ func TestCutOff(t *testing.T) {
 
 	t.Run("frozen", func(t *testing.T) { frozen(t, f, two) })
 	t.Run("not in the roster", func(t *testing.T) {
-		f.raise(f.o, f.n, func(d *flags.Definition, n *epochs.Note) { d.Epoch++; n.Agents = []string{"web-1"} })
+		f.raise(f.o, f.n, func(d *flags.Definition, n *epochs.Note) { d.Epoch++; n.Agents = []epochs.Life{{Name: "web-1"}} })
 		binarytest.Within(t, obeyed, "web-2 stops", func() bool { s, ok := two.status(); return ok && strings.Contains(s.Stopped, "does not name") })
 		if s, ok := one.status(); !ok || s.Stopped != "" {
 			t.Errorf("web-1 is in the roster, and stopped: %q", s.Stopped)

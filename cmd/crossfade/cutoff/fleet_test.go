@@ -2,6 +2,7 @@ package cutoff
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,6 +43,7 @@ type fleet struct {
 type host struct {
 	f                       *fleet
 	name                    string
+	dir                     string // of its state, in the fleet's; empty: its name
 	memcached, redis, admin string
 	p                       *localserver.Process
 }
@@ -116,6 +118,17 @@ func (h *host) start() {
 	// The flag file is in a folder that is not there: nothing but a store tells
 	// this agent what to do.
 	path := h.f.config(h.name, h.memcached, h.redis, h.admin, filepath.Join(h.f.dir, "nowhere", "flags.json"))
+	if h.dir != "" {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			path = filepath.Join(h.f.dir, h.dir+".yaml")
+			text = bytes.Replace(text, fmt.Appendf(nil, "state_dir: %q", filepath.Join(h.f.dir, h.name)), fmt.Appendf(nil, "state_dir: %q", filepath.Join(h.f.dir, h.dir)), 1)
+			err = os.WriteFile(path, text, 0o600)
+		}
+		if err != nil {
+			h.f.t.Fatal(err)
+		}
+	}
 	p, err := localserver.Start(exec.Command(binarytest.Path(h.f.t), "agent", "--config", path))
 	if err != nil {
 		h.f.t.Fatal(err)
@@ -201,6 +214,14 @@ func (f *fleet) top() epochs.Note {
 		f.t.Fatal("no epoch stands in either store")
 	}
 	return top
+}
+
+// lists tells whether the note that counts has an agent by the life that it has.
+func (f *fleet) lists(h *host) bool {
+	f.t.Helper()
+	s, ok := h.status()
+	n := f.top()
+	return ok && n.Agents != nil && n.Lists(h.name, []string{s.Start})
 }
 
 // raise writes the note that change makes of the one that counts, in the stores

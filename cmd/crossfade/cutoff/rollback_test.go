@@ -29,7 +29,7 @@ func TestRollbackViaStore(t *testing.T) {
 	f.run("verify")
 	f.run("ramp", "read-new", "100")
 	// A server's fleet has a roster; from here on its agents are heard.
-	f.raise(f.o, f.n, func(_ *flags.Definition, n *epochs.Note) { n.Agents = []string{"web-1", "web-2"} })
+	f.raise(f.o, f.n, func(_ *flags.Definition, n *epochs.Note) { n.Agents = []epochs.Life{{Name: "web-1"}, {Name: "web-2"}} })
 	if err := os.Rename(f.flagFile(), f.flagFile()+".kept"); err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func TestServer(t *testing.T) {
 	two := f.add("web-2")
 	two.start()
 	ready(two)
-	binarytest.Within(t, 5*time.Second, "the note names web-2", func() bool { n := f.top(); return n.Names("web-2") })
+	binarytest.Within(t, 5*time.Second, "the note lists web-2", func() bool { return f.lists(two) })
 	do("ramp", "mirror", "100")
 	do("backfill")
 	do("verify")
@@ -86,6 +86,9 @@ func TestServer(t *testing.T) {
 	one.stop()
 	one.start()
 	ready(one)
+	if f.lists(one) {
+		t.Error("without a server a new life came into the roster")
+	}
 	if got := one.say(one.memcached, "get memc.sess.key.kept\r\n"); !strings.HasPrefix(got, "VALUE") {
 		t.Errorf("restarted without a server: %q", got)
 	}
@@ -98,8 +101,21 @@ func TestServer(t *testing.T) {
 	if got := three.say(three.memcached, getMemcached); !strings.HasPrefix(got, "SERVER_ERROR") {
 		t.Errorf("one that nobody waits for answers %q", got)
 	}
+	// One of its name, from another host: it has not the state folder.
+	twin := f.add("web-1")
+	twin.dir = "elsewhere"
+	twin.start()
+	time.Sleep(3 * time.Second)
+	if code, body := twin.get("/readyz"); code != http.StatusServiceUnavailable || !strings.HasPrefix(body, "starting") {
+		t.Errorf("another life of web-1: %d %q", code, body)
+	}
 	serve()
 	ready(three)
+	binarytest.Within(t, 10*time.Second, "the note lists web-1 as it lives now", func() bool { return f.lists(one) })
+	if code, body := twin.get("/readyz"); code != http.StatusServiceUnavailable || !strings.HasPrefix(body, "starting") {
+		t.Errorf("another life of web-1, with a server: %d %q", code, body)
+	}
+	twin.stop()
 	if out := do("agents", "list"); strings.Count(out, "since") != 3 {
 		t.Errorf("the roster:\n%s", out)
 	}
