@@ -88,7 +88,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	o.Metrics.Watch(c.Migration, layer, p.Flags)
 	a := &agent{c: c, o: o, parts: p, layer: layer, notes: notes, seen: seen}
 	if p.File == nil {
-		a.fleet = newFleet(c, &a.o, p.Flags)
+		if a.fleet, err = newFleet(c, &a.o, p.Flags); err != nil {
+			return errors.Join(err, layer.Close())
+		}
 	}
 	return a.run(ctx)
 }

@@ -60,12 +60,17 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 	follow, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer all.Wait()
 	defer end()
-	source, err := passthroughFlags(ctx, c, func(kept *flags.Kept) {
+	source, err := passthroughFlags(ctx, c, func(kept *flags.Kept) error {
 		// A server waits for this agent, as for any.
-		f, fo := newFleet(c, &o, kept), ao
+		f, err := newFleet(c, &o, kept)
+		if err != nil {
+			return err
+		}
+		fo := ao
 		fo.Flags, fo.Token, fo.Take = kept, "", f.take
 		all.Go(func() { f.run(follow, agentapi.NewPassthrough(fo, start, former, s.open)) })
 		f.begin(ctx, func() bool { return false })
+		return nil
 	})
 	if err != nil {
 		return err
@@ -130,10 +135,12 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 }
 
 // passthroughFlags are the flags, which must have all sessions off.
-func passthroughFlags(ctx context.Context, c *config.Config, join func(*flags.Kept)) (flags.Source, error) {
+func passthroughFlags(ctx context.Context, c *config.Config, join func(*flags.Kept) error) (flags.Source, error) {
 	if c.Flags.File == "" {
 		kept := flags.NewKept(flags.KeptOptions{StateDir: c.Agent.StateDir, Migration: c.Migration, Agent: c.Agent.Name})
-		join(kept)
+		if err := join(kept); err != nil {
+			return nil, err
+		}
 		return kept, allOff(kept.Current())
 	}
 	file := flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: c.Agent.StateDir, Migration: c.Migration, Agent: c.Agent.Name})

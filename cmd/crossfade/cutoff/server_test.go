@@ -16,15 +16,32 @@ import (
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/certs"
+	"github.com/seed-41165957/crossfade/migrate/certs/certstest"
 )
 
 // TestServer: agents come, go, are cut off, forgotten and wake up, with a server
-// that is there, killed, and there again.
+// that is there, killed, and there again. All speak TLS with it, show certificates
+// of their own and a token.
 func TestServer(t *testing.T) {
 	t.Parallel()
 	f := newStores(t)
 	addr := binarytest.Port(t)
-	f.flags = fmt.Sprintf("flags: {server: [%q]}\nserver: {name: ctl, listen: %q, state_dir: %q}", addr, addr, filepath.Join(f.dir, "server"))
+	ca, ours := certstest.NewCA(t), t.TempDir()
+	cert, key := ca.Sign(t, ours, "127.0.0.1")
+	agentCert, agentKey := ca.Sign(t, t.TempDir())
+	token := filepath.Join(ours, "token")
+	if err := os.WriteFile(token, []byte("a-token-of-a-test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.flags = fmt.Sprintf(`flags: {server: [%q], ca_file: %q, cert_file: %q, key_file: %q}
+server: {name: ctl, listen: %q, token_file: %q, state_dir: %q, tls: {cert_file: %q, key_file: %q, client_ca_file: %q}}`,
+		addr, ca.File, agentCert, agentKey, addr, token, filepath.Join(f.dir, "server"), cert, key, ca.File)
+	dialer, err := certs.NewDialer(certs.Files{CAFile: ca.File, CertFile: agentCert, KeyFile: agentKey}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asks := http.Client{Transport: &http.Transport{DialContext: dialer.Dial, DisableKeepAlives: true}}
 	config := f.config("operator", binarytest.Port(t), binarytest.Port(t), binarytest.Port(t), "")
 	var server *localserver.Process
 	serve := func() {
@@ -34,7 +51,7 @@ func TestServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		binarytest.Within(t, 10*time.Second, "the server leads", func() bool {
-			r, err := http.Get("http://" + addr + "/readyz")
+			r, err := asks.Get("http://" + addr + "/readyz")
 			if err != nil {
 				return false
 			}
@@ -67,6 +84,23 @@ func TestServer(t *testing.T) {
 	one.start()
 	ready(one)
 	do("ramp", "mirror", "50")
+
+	// Nobody is answered without TLS, nor without a certificate.
+	if r, err := http.Get("http://" + addr + "/v1/status"); err == nil {
+		if r.Body.Close(); r.StatusCode != http.StatusBadRequest {
+			t.Errorf("without TLS: %s", r.Status)
+		}
+	}
+	bare, err := certs.NewDialer(certs.Files{CAFile: ca.File}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := http.Client{Transport: &http.Transport{DialContext: bare.Dial, DisableKeepAlives: true}}
+	if r, err := nobody.Get("http://" + addr + "/healthz"); err == nil {
+		r.Body.Close()
+		t.Errorf("without a certificate: %s", r.Status)
+	}
+	ca.Sign(t, ours, "127.0.0.1") // renewed: who connects from now on sees that
 
 	// One that is new finds a roster without it, and is added.
 	two := f.add("web-2")
