@@ -50,7 +50,7 @@ func (op *operation) session(s rules.Side) backends.Session {
 		if age := op.ref.Kind().MaxAge; age > 0 {
 			from.Deadline = time.Now().Add(age)
 		}
-		op.l.obs.Divergence("expiry", "unknown")
+		op.l.seen(op.ref).Divergence("expiry", "unknown")
 	}
 	return from
 }

@@ -170,7 +170,7 @@ func (c *copier) sort(names []string, from func(string) (kinds.Ref, bool)) []ite
 	for _, name := range names {
 		ref, ok := from(name)
 		switch {
-		case strings.HasPrefix(name, "crossfade:"):
+		case strings.HasPrefix(name, "crossfade:"), ok && ref.Synthetic():
 			own++
 			continue
 		case !ok:

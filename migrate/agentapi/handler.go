@@ -44,6 +44,8 @@ type Options struct {
 	Notes func() epochs.Watched
 	// Evidence is what the agent has seen. nil: it keeps none.
 	Evidence func() *evidence.Evidence
+	// SyntheticOff is why no synthetic sessions are made here; empty: they are.
+	SyntheticOff string
 	// Stopping tells that the agent is on its way out. nil: never.
 	Stopping func() bool
 }
@@ -80,6 +82,7 @@ func New(l *darklaunch.Layer, o Options) *Handler {
 	mux.HandleFunc("GET /v1/peers", h.peers)
 	mux.HandleFunc("GET /v1/dirty", h.dirty)
 	mux.HandleFunc("POST /v1/told", h.told)
+	mux.HandleFunc("POST /v1/synthetic", h.synthetic)
 	if o.Take != nil {
 		mux.HandleFunc("POST /v1/flags", h.take)
 	}

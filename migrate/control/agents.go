@@ -91,6 +91,7 @@ func (s *Server) serveAgent(ctx context.Context, t *tunnel.Tunnel, hello tunnel.
 	wg.Go(func() { s.listen(ctx, direct) })
 	wg.Go(func() { s.tell(ctx, direct) })
 	wg.Go(func() { s.question(ctx, direct) })
+	wg.Go(func() { s.probe(ctx, direct) })
 	s.feed(ctx, direct)
 	t.Close()
 	wg.Wait()

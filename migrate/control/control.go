@@ -46,7 +46,10 @@ type Options struct {
 	// Default 500 ms: with two looks in a row a failed gate holds within some
 	// 1.5 s.
 	Look time.Duration
-	Log  *slog.Logger
+	// Synthetic is how often each agent makes a round trip with a synthetic
+	// session, to show that it serves. 0: never.
+	Synthetic time.Duration
+	Log       *slog.Logger
 }
 
 const (

@@ -61,7 +61,9 @@ func newPlanner(s *Server, p *plan.Plan, auto bool) *planner {
 	if p == nil {
 		p = plan.Default()
 	}
-	return &planner{s: s, plan: p, auto: auto, witness: newWitness(p.Window)}
+	w := newWitness(p.Window)
+	w.tripEvery = s.o.Synthetic
+	return &planner{s: s, plan: p, auto: auto, witness: w}
 }
 
 // last is what was seen last; nil: nothing was yet, or another server leads.
@@ -228,10 +230,14 @@ func takesBack(step *plan.Step, j *job) bool {
 func (p *planner) limits(step *plan.Step, seen *gates.Seen) gates.Limits {
 	if step == nil {
 		const off = gates.Off
-		return gates.Limits{Logouts: off, Divergence: off, P99: off, Errors: off, Timeouts: off, Marks: off, Copied: off, Samples: 0}
+		return gates.Limits{Logouts: off, Divergence: off, P99: off, Errors: off, Timeouts: off, Marks: off, Synthetic: off, Copied: off, Samples: 0}
 	}
 	seen.Soak = step.Soak
-	return step.Limits
+	l := step.Limits
+	if p.witness.tripEvery <= 0 {
+		l.Synthetic = gates.Off
+	}
+	return l
 }
 
 // estimateMost is how old an estimate of the would-be logouts may be.

@@ -46,6 +46,7 @@ type rig struct {
 	book     func() book.Book             // of one more server
 	change   func(*Options)               // of each server; nil: nothing
 	fault    atomic.Pointer[memory.Fault] // of each call to new; nil: none
+	oldFault atomic.Pointer[memory.Fault] // of each call to old
 	servers  []*testServer
 	agents   map[string]*testAgent
 }
@@ -61,13 +62,16 @@ func newRigOver(t *testing.T, b func() book.Book, servers int, agents ...string)
 
 func newRigWith(t *testing.T, b func() book.Book, change func(*Options), servers int, agents ...string) *rig {
 	r := &rig{t: t, book: b, change: change, agents: map[string]*testAgent{}}
-	r.old = memory.New(memory.Options{Migration: name})
-	r.new = memory.New(memory.Options{Migration: name, Faults: func(memory.Call) (f memory.Fault) {
-		if p := r.fault.Load(); p != nil {
-			f = *p
+	faulty := func(p *atomic.Pointer[memory.Fault]) func(memory.Call) memory.Fault {
+		return func(memory.Call) (f memory.Fault) {
+			if p := p.Load(); p != nil {
+				f = *p
+			}
+			return f
 		}
-		return f
-	}})
+	}
+	r.old = memory.New(memory.Options{Migration: name, Faults: faulty(&r.oldFault)})
+	r.new = memory.New(memory.Options{Migration: name, Faults: faulty(&r.fault)})
 	r.hasher, _ = flags.NewHasher(make([]byte, 32))
 	for i := range servers {
 		r.servers = append(r.servers, r.server(fmt.Sprintf("ctl-%d", i+1)))

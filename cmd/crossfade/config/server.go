@@ -28,6 +28,9 @@ type Server struct {
 	Plan string `yaml:"plan"`
 	// PlanAuto lets its steps follow by themselves.
 	PlanAuto bool `yaml:"plan_auto"`
+	// Synthetic is how often each agent makes a round trip with a synthetic
+	// session; 0: never.
+	Synthetic Duration `yaml:"synthetic"`
 	// Webhooks are told of what is written to the log.
 	Webhooks []Webhook `yaml:"webhooks"`
 }
@@ -100,6 +103,9 @@ func (k *checker) server() {
 	}
 	if l := s.Lease.Std(); l < time.Second || l > time.Minute {
 		k.bad("server.lease", "%v: accepted are 1s to 1m", s.Lease)
+	}
+	if every := s.Synthetic.Std(); every != 0 && (every < time.Second || every > 10*time.Minute) {
+		k.bad("server.synthetic", "%v: accepted are 1s to 10m, or 0s for never", s.Synthetic)
 	}
 	k.webhooks()
 	if m := s.MySQL; m.On() {

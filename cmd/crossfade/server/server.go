@@ -56,7 +56,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	}
 	defer b.Close()
 	o.Migration.Book = b
-	co := control.Options{Name: c.Server.Name, Version: o.Version, Migration: o.Migration, KeepOld: c.Cutover.KeepOld.Std(), Log: o.Log}
+	co := control.Options{Name: c.Server.Name, Version: o.Version, Migration: o.Migration, KeepOld: c.Cutover.KeepOld.Std(), Synthetic: c.Server.Synthetic.Std(), Log: o.Log}
 	if co.PlanAuto = c.Server.PlanAuto; c.Server.Plan != "" {
 		if co.Plan, err = plan.Load(c.Server.Plan); err != nil {
 			return fmt.Errorf("server.plan: %w", err)
