@@ -65,7 +65,7 @@ type Webhook struct {
 }
 
 // webhookEvents are the verbs of the log.
-var webhookEvents = []string{"revision", "ramp", "rollback", "backfill", "verify", "declare-down", "recover", "observe", "forget", "advance", "advance --auto", "hold", "release", "catch up"}
+var webhookEvents = []string{"revision", "ramp", "rollback", "backfill", "verify", "declare-down", "recover", "observe", "forget", "advance", "advance --auto", "hold", "release", "catch up", "repair", "repair-undo", "complete", "fault"}
 
 func (k *checker) webhooks() {
 	for i, w := range k.c.Server.Webhooks {
