@@ -52,9 +52,10 @@ test-php: deps $(BIN)
 test-story: deps
 	CROSSFADE_LONG=1 $(GO) test -count=1 -timeout 60m -v ./cmd/crossfade/storytest
 
-# A thousand planted differences of each class, all found, and none else.
+# On real servers: a thousand planted differences of each class, all found, and
+# none else; and what a server does for who asks.
 test-planted:
-	CROSSFADE_LONG=1 $(GO) test -race -count=1 -timeout 20m -run Planted -v ./migrate
+	CROSSFADE_LONG=1 $(GO) test -race -count=1 -timeout 20m -run 'Planted|RealServers' -v ./migrate ./migrate/control
 
 test-faults: $(BIN)
 	./$(BIN) demo --break new

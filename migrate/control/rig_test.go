@@ -42,6 +42,7 @@ var phpKinds = func() *kinds.Set {
 type rig struct {
 	t        *testing.T
 	old, new *memory.Store
+	real     [2]backends.Store // in their place; nil: none
 	hasher   *flags.Hasher
 	book     func() book.Book             // of one more server
 	change   func(*Options)               // of each server; nil: nothing
@@ -61,7 +62,12 @@ func newRigOver(t *testing.T, b func() book.Book, servers int, agents ...string)
 }
 
 func newRigWith(t *testing.T, b func() book.Book, change func(*Options), servers int, agents ...string) *rig {
-	r := &rig{t: t, book: b, change: change, agents: map[string]*testAgent{}}
+	return newRigOn(t, [2]backends.Store{}, b, change, servers, agents...)
+}
+
+// newRigOn is a fleet over stores of real servers; without them, of memory.
+func newRigOn(t *testing.T, real [2]backends.Store, b func() book.Book, change func(*Options), servers int, agents ...string) *rig {
+	r := &rig{t: t, real: real, book: b, change: change, agents: map[string]*testAgent{}}
 	faulty := func(p *atomic.Pointer[memory.Fault]) func(memory.Call) memory.Fault {
 		return func(memory.Call) (f memory.Fault) {
 			if p := p.Load(); p != nil {
@@ -83,6 +89,10 @@ func newRigWith(t *testing.T, b func() book.Book, change func(*Options), servers
 }
 
 func (r *rig) options() darklaunch.Options {
+	if r.real[0] != nil {
+		return darklaunch.Options{Migration: name, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: time.Second,
+			Old: darklaunch.Store{Store: r.real[0], Timeout: time.Second}, New: darklaunch.Store{Store: r.real[1], Timeout: time.Second}}
+	}
 	return darklaunch.Options{Migration: name, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: 500 * time.Millisecond,
 		Old: darklaunch.Store{Store: r.old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.new, Timeout: 50 * time.Millisecond},
 		BreakerPeriod: 50 * time.Millisecond, CompareRatio: 0.5, CompareRecheck: 20 * time.Millisecond}
