@@ -41,10 +41,16 @@ const realSessions = 300
 func realServers(t *testing.T, from string) {
 	ctx := t.Context()
 	st := realStores(t, from)
+	// What is planted, and a busy machine, must not hold the plan.
+	p := planOf(t, `
+gates: {logouts: off, divergence: off, p99: off, errors: off, timeouts: off, marks: off, synthetic: off}
+steps:
+  - {ramp: mirror, to: 100, soak: 0s}
+`)
 	path, undo := filepath.Join(t.TempDir(), "flags.json"), t.TempDir()
 	r := newRigOn(t, st, func() book.Book { return files.New(path) }, func(o *Options) {
 		o.Migration.UndoDir, o.Migration.Grace = undo, 5*time.Second
-		o.Synthetic = 200 * time.Millisecond
+		o.Plan, o.Synthetic = p, 200*time.Millisecond
 	}, 1, "web-1", "web-2")
 	r.ready(r.agents["web-1"], r.agents["web-2"])
 	key := func(i int) (old, new backends.Key) {
