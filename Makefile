@@ -5,7 +5,7 @@ BIN     := bin/crossfade
 NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus
 PHP_EXT := memcached:php-memcached redis:php-redis pdo_mysql:php-mysql
 
-.PHONY: static deb build demo test test-all test-walk test-php test-story lint bench deps clean
+.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted lint bench deps clean
 
 build: $(BIN)
 
@@ -39,7 +39,7 @@ test: deps
 	$(GO) test -race -timeout 600s $$($(GO) list ./... | grep -Ev '/darklaunch/(walk|prove)$$')
 
 # The long runs, by area.
-test-all: test test-walk test-php test-story test-faults
+test-all: test test-walk test-php test-story test-planted test-faults
 
 test-walk:
 	CROSSFADE_DEEP=1 $(GO) test -timeout 80m -run Deep -v ./darklaunch/walk
@@ -51,6 +51,11 @@ test-php: deps $(BIN)
 # another in each stage, rollbacks from every position.
 test-story: deps
 	CROSSFADE_LONG=1 $(GO) test -count=1 -timeout 60m -v ./cmd/crossfade/storytest
+
+# On real servers: a thousand planted differences of each class, all found, and
+# none else; and what a server does for who asks.
+test-planted:
+	CROSSFADE_LONG=1 $(GO) test -race -count=1 -timeout 20m -run 'Planted|RealServers' -v ./migrate ./migrate/control
 
 test-faults: $(BIN)
 	./$(BIN) demo --break new

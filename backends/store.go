@@ -267,6 +267,13 @@ type Tiered interface {
 	Tiers() (fast, slow Store)
 }
 
+// OwnRemover is a Store that keeps what is Crossfade's own apart from sessions,
+// so that Delete does not reach it. RemoveOwn removes one of its names, as Scan
+// lists them; nil when it is missing.
+type OwnRemover interface {
+	RemoveOwn(ctx context.Context, name string) error
+}
+
 // Pooled can say how many connections it has without asking the server: also
 // while that does not answer, which is when one wants to know.
 type Pooled interface {

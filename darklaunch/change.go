@@ -58,7 +58,7 @@ func (op *operation) known(s *backends.Session) {
 	if age := op.ref.Kind().MaxAge; age > 0 {
 		s.Deadline = time.Now().Add(age)
 	}
-	op.l.obs.Divergence("expiry", "unknown")
+	op.l.seen(op.ref).Divergence("expiry", "unknown")
 }
 
 func okNo(ok bool) rules.Answer {

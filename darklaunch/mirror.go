@@ -99,7 +99,7 @@ func (l *Layer) enqueue(op *operation) {
 	q.era.release()
 	l.table.queuedOne(op.hash, op.ref, -1)
 	l.mirror.dropped.Add(1)
-	l.obs.MirrorDropped()
+	l.seen(op.ref).MirrorDropped()
 	l.soil(op.hash, op.ref, mirrorTarget(op.at.Position))
 }
 

@@ -115,7 +115,7 @@ func (op *operation) take() {
 	}
 	for _, f := range fallbacks {
 		if fx&f.effect != 0 {
-			l.obs.Fallback(f.reason)
+			l.seen(op.ref).Fallback(f.reason)
 		}
 	}
 }
@@ -267,9 +267,9 @@ func (l *Layer) timed(op *operation, c rules.Call, fn func(context.Context) erro
 	} else {
 		b.done(now, ok)
 	}
-	l.obs.StoreCall(c.Side, classOf(c.Kind), op.purpose, now.Sub(began))
+	l.seen(op.ref).StoreCall(c.Side, classOf(c.Kind), op.purpose, now.Sub(began))
 	if !ok {
-		l.obs.StoreError(c.Side, errors.Is(err, context.DeadlineExceeded))
+		l.seen(op.ref).StoreError(c.Side, errors.Is(err, context.DeadlineExceeded))
 	}
 	return err
 }

@@ -89,7 +89,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	o.Metrics.Watch(c.Migration, layer, p.Flags)
 	a := &agent{c: c, o: o, parts: p, layer: layer, notes: notes, seen: seen}
 	if p.File == nil {
-		a.fleet = newFleet(c, &a.o, p.Flags)
+		if a.fleet, err = newFleet(c, &a.o, p.Flags); err != nil {
+			return errors.Join(err, layer.Close())
+		}
 	}
 	return a.run(ctx)
 }
@@ -135,7 +137,8 @@ func (a *agent) run(ctx context.Context) error {
 	defer leave()
 	var joined sync.WaitGroup
 	if a.fleet != nil {
-		joined.Go(func() { a.fleet.run(joinCtx, a.api("", a.fleet.take)) })
+		api := a.api("", a.fleet.take)
+		joined.Go(func() { a.fleet.run(joinCtx, api) })
 		if !a.fleet.begin(ctx, a.notes.Unlisted) {
 			joined.Go(func() { a.fleet.beginLater(joinCtx) })
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 )
 
 // BenchmarkProxy is what a page view pays: sessions of 1 KiB, as many reads as
@@ -131,7 +132,7 @@ func request(b *testing.B, n int, all []locker) time.Duration {
 func twemproxy(b testing.TB, mc, rd *localserver.Server) (memcached, redis string) {
 	b.Helper()
 	bin := program(b, "nutcracker", "nutcracker")
-	memcached, redis = port(b), port(b)
+	memcached, redis = binarytest.Port(b), binarytest.Port(b)
 	dir := b.TempDir()
 	pool := func(name, listen, server, more string) string {
 		return fmt.Sprintf("%s:\n  listen: %s\n  hash: fnv1a_64\n  distribution: ketama\n  timeout: 2000\n%s  servers:\n   - %s:1 s1\n", name, listen, more, server)
@@ -140,7 +141,7 @@ func twemproxy(b testing.TB, mc, rd *localserver.Server) (memcached, redis strin
 	if err := os.WriteFile(filepath.Join(dir, "n.yml"), []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	_, stats, _ := strings.Cut(port(b), ":")
+	_, stats, _ := strings.Cut(binarytest.Port(b), ":")
 	p, err := localserver.Start(exec.Command(bin, "-c", filepath.Join(dir, "n.yml"), "-a", "127.0.0.1", "-s", stats, "-o", filepath.Join(dir, "log")))
 	if err != nil {
 		b.Fatal(err)
