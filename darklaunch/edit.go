@@ -56,7 +56,7 @@ func (d *Door) Edit(ctx context.Context, r kinds.Ref, fn edit.Func) error {
 // it has read. It is the same through any agent and whichever store answered,
 // never 0, and says nothing of the data. It does not notice two changes that
 // cancel each other out.
-func (d *Door) Token(s *backends.Session) uint64 { return d.l.o.Hasher.Token(s.Flags, s.Data) }
+func (d *Door) Token(flags uint32, data []byte) uint64 { return d.l.o.Hasher.Token(flags, data) }
 
 // local answers the calls of an edit that ask no store.
 func (op *operation) local(c rules.Call) rules.Answer {
