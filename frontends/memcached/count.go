@@ -37,8 +37,14 @@ func (h *handler) count(ctx context.Context, c counting) (v verdict, n uint64, s
 		case !found:
 			n = c.initial
 			s = backends.Session{Data: strconv.AppendUint(nil, n, 10), Deadline: c.until}
+			if c.touch {
+				s.Deadline = c.deadline
+			}
 			v = done
 			return edit.Write(s), nil
+		case len(was.Data) == 0: // memcached looks at this before the token
+			v = noNumber
+			return edit.Leave(), nil
 		case c.compare && h.s.Token(was.Flags, was.Data) != c.cas:
 			v = differs
 			return edit.Leave(), nil

@@ -97,13 +97,15 @@ const (
 	badKey64  = "CLIENT_ERROR error decoding key\r\n"
 )
 
-// parse reads flags, and the key that they speak of.
+// parse reads flags, and the key that they speak of. Of several tokens that are
+// wrong memcached tells the last; a flag that it does not know, or has twice,
+// ends it.
 func (h *handler) parse(q *request, rest []byte) (problem string) {
 	if len(q.given) > keyLimit {
 		return badLine
 	}
 	var seen [256]bool
-	q.flags = h.flags[:0]
+	q.key, q.flags = q.given, h.flags[:0]
 	for w, rest := next(rest); len(w) > 0; w, rest = next(rest) {
 		f := metaFlag{w[0], w[1:]}
 		switch {
@@ -111,17 +113,21 @@ func (h *handler) parse(q *request, rest []byte) (problem string) {
 			return manyFlags
 		case seen[f.letter]:
 			return twice
+		case strings.IndexByte(metaFlags, f.letter) < 0:
+			return badFlag
 		}
 		seen[f.letter] = true
-		if problem := q.take(f); problem != "" {
-			return problem
+		if wrong := q.take(f); wrong != "" {
+			problem = wrong
 		}
 		q.flags = append(q.flags, f)
 	}
-	q.key = q.given
-	if !q.encoded {
-		return ""
-	}
+	return problem
+}
+
+// decode is the flag b.
+func (q *request) decode() (problem string) {
+	q.encoded = true
 	key := make([]byte, base64.StdEncoding.DecodedLen(len(q.given)))
 	n, err := base64.StdEncoding.Strict().Decode(key, q.given)
 	if err != nil || n == 0 {
@@ -136,7 +142,7 @@ func (q *request) take(f metaFlag) (problem string) {
 	ok := true
 	switch f.letter {
 	case 'b':
-		q.encoded = true
+		return q.decode()
 	case 'q':
 		q.quiet = true
 	case 'C':
@@ -167,10 +173,6 @@ func (q *request) take(f metaFlag) (problem string) {
 	case 'O':
 		if len(f.token)+1 > opaqueLimit {
 			return "CLIENT_ERROR opaque token too long\r\n"
-		}
-	default:
-		if strings.IndexByte(metaFlags, f.letter) < 0 {
-			return badFlag
 		}
 	}
 	return ""
