@@ -104,8 +104,8 @@ func (h *handler) packet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var p packet
-	p.given = opcode(head[1])
+	p := &h.pkt
+	*p = packet{given: opcode(head[1])}
 	p.op = p.given
 	if loud, ok := quietly[p.given]; ok {
 		p.op, p.quiet = loud, true
@@ -118,16 +118,16 @@ func (h *handler) packet(ctx context.Context) error {
 	case head[0] != binaryRequest:
 		return frontends.ErrFraming // nothing to say it in
 	case keys+extras > body:
-		h.failure(&p, statusUnknown, "")
+		h.failure(p, statusUnknown, "")
 		return frontends.ErrFraming
 	case keys > keyLimit, body-keys-extras > math.MaxInt32:
-		h.failure(&p, statusInvalid, "")
+		h.failure(p, statusInvalid, "")
 		return frontends.ErrFraming
 	}
 	p.value = body - keys - extras
 	want, known := shapes[p.op]
 	if known && (extras != want.extras || want.key != (keys > 0) || !want.value && p.value > 0) {
-		h.failure(&p, statusInvalid, "")
+		h.failure(p, statusInvalid, "")
 		return frontends.ErrFraming
 	}
 	b, err := h.c.Bytes(extras + keys)
@@ -137,7 +137,7 @@ func (h *handler) packet(ctx context.Context) error {
 	copy(p.extras[:], b[:min(extras, len(p.extras))])
 	h.kept = append(h.kept[:0], b[extras:]...) // the value is read into the same buffer
 	p.key = h.kept
-	return h.serve(ctx, &p)
+	return h.serve(ctx, p)
 }
 
 // serve answers a packet whose shape is right.

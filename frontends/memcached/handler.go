@@ -20,6 +20,7 @@ type handler struct {
 	words [wordLimit]word // of the command
 	refs  []kinds.Ref     // of a get
 	flags [metaLimit]metaFlag
+	pkt   packet // of the binary protocol
 	kept  []byte // of a line whose data was read: key and opaque
 }
 
