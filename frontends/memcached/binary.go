@@ -180,6 +180,12 @@ func (h *handler) serve(ctx context.Context, p *packet) error {
 	case opIncrement, opDecrement:
 		return h.packetCount(ctx, p)
 	}
+	if p.r.Lock && p.op != opGet && p.op != opGetK {
+		return h.packetReject(p, isLock)
+	}
+	if p.op == opTouch {
+		return h.packetTouch(ctx, p)
+	}
 	return h.packetGet(ctx, p)
 }
 

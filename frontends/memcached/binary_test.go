@@ -46,7 +46,8 @@ func be(ns ...uint32) string {
 func head(p string, at int, to byte) string { return p[:at] + string([]byte{to}) + p[at+1:] }
 
 // masked is an answer with every token that is not 0 as 1: two servers' tokens
-// are not alike.
+// are not alike. A touch that succeeded has neither token nor flags: the
+// frontend does not read what it touches.
 func masked(t *testing.T, out string) string {
 	t.Helper()
 	var b strings.Builder
@@ -61,6 +62,11 @@ func masked(t *testing.T, out string) string {
 		cas := 0
 		if binary.BigEndian.Uint64([]byte(out[16:])) != 0 {
 			cas = 1
+		}
+		if out[1] == bTouch && out[6:8] == "\x00\x00" {
+			fmt.Fprintf(&b, "[%x touched]\n", out[:16])
+			out = out[24+body:]
+			continue
 		}
 		fmt.Fprintf(&b, "[%x cas %d %q]\n", out[:16], cas, out[24:24+body])
 		out = out[24+body:]

@@ -45,15 +45,27 @@ func (h *handler) packetStore(ctx context.Context, p *packet) error {
 	return h.packetVerdict(p, v, err, token)
 }
 
-// packetGet is get and get-and-touch, with the key in the answer or not, and
-// touch.
+// packetTouch is touch. memcached answers it with flags and a token, which no
+// client is known to look at; here they would cost a read of each session that
+// PHP finds unchanged, so the flags are the kind's usual ones, and no token.
+func (h *handler) packetTouch(ctx context.Context, p *packet) error {
+	found, err := h.move(ctx, p.r, expiry(p.extras[:], h.c.Options.Now()))
+	switch {
+	case err != nil:
+		return h.packetFail(p, err)
+	case !found:
+		return h.failure(p, statusNotFound, "")
+	}
+	h.header(p, statusOK, 4, 0, 4, 0)
+	h.c.KeepBuffer(binary.BigEndian.AppendUint32(h.c.Buffer(), p.r.Kind().Flags))
+	return nil
+}
+
+// packetGet is get and get-and-touch, with the key in the answer or not.
 func (h *handler) packetGet(ctx context.Context, p *packet) error {
-	g := reading{touch: p.op == opGat || p.op == opGatK || p.op == opTouch}
+	g := reading{touch: p.op == opGat || p.op == opGatK}
 	if g.touch {
 		g.deadline = expiry(p.extras[:], h.c.Options.Now())
-		if p.r.Lock {
-			return h.packetReject(p, isLock)
-		}
 	}
 	s, found, err := h.lookup(ctx, p.r, g)
 	withKey := p.op == opGetK || p.op == opGatK
@@ -74,9 +86,6 @@ func (h *handler) packetGet(ctx context.Context, p *packet) error {
 	key, data := []byte(nil), s.Data
 	if withKey {
 		key = p.key
-	}
-	if p.op == opTouch {
-		data = nil
 	}
 	h.header(p, statusOK, len(extras), len(key), len(extras)+len(key)+len(data), h.s.Token(s.Flags, s.Data))
 	h.c.Write(extras[:])
