@@ -3,7 +3,7 @@ GO      ?= go
 BIN     := bin/crossfade
 # What the tests start. Debian's names; other systems: see README.
 NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus
-PHP_EXT := memcached:php-memcached redis:php-redis pdo_mysql:php-mysql
+PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql
 
 .PHONY: static deb build demo test test-all test-walk test-php test-story test-planted lint bench deps clean
 
@@ -81,7 +81,7 @@ deps:
 	[ -e /usr/share/php/Symfony/Component/HttpFoundation/autoload.php ] || missing="$$missing php-symfony-http-foundation"; \
 	for n in $(NEEDED); do command -v $${n%%:*} >/dev/null || [ -x /usr/sbin/$${n%%:*} ] || missing="$$missing $${n##*:}"; done; \
 	if command -v php >/dev/null; then for e in $(PHP_EXT); do php -m | grep -qx $${e%%:*} || missing="$$missing $${e##*:}"; done; \
-	else missing="$$missing php-memcached php-redis php-mysql"; fi; \
+	else missing="$$missing php-memcached php-memcache php-redis php-mysql"; fi; \
 	if [ -n "$$missing" ]; then \
 		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 			echo "installing:$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \

@@ -56,7 +56,7 @@ func (d *Door) Edit(ctx context.Context, r kinds.Ref, fn edit.Func) error {
 // it has read. It is the same through any agent and whichever store answered,
 // never 0, and says nothing of the data. It does not notice two changes that
 // cancel each other out.
-func (d *Door) Token(s *backends.Session) uint64 { return d.l.o.Hasher.Token(s.Flags, s.Data) }
+func (d *Door) Token(flags uint32, data []byte) uint64 { return d.l.o.Hasher.Token(flags, data) }
 
 // local answers the calls of an edit that ask no store.
 func (op *operation) local(c rules.Call) rules.Answer {
@@ -163,19 +163,15 @@ func (op *operation) editSwap(ctx context.Context, c rules.Call) (rules.Answer, 
 	if g == nil {
 		return rules.Err, fmt.Errorf("darklaunch: no token for %s", c.Kind)
 	}
-	gone := g.Record().Gone
 	switch c.Kind {
 	case rules.SwapCall:
-		if gone {
-			return conflictNo(g.Revive(ctx, op.session(c.Side)))
-		}
-		return conflictNo(g.Swap(ctx, op.session(c.Side)))
+		return conflictNo(g.Over(ctx, op.session(c.Side)))
 	case rules.RemoveIfCall:
-		if gone {
+		if g.Record().Gone {
 			return rules.OK, nil // there is none, and it is known
 		}
 		// One whose deadline is past: no tombstone that nobody would look for.
-		return conflictNo(g.Swap(ctx, backends.Session{Key: op.key(c.Side), Deadline: time.Unix(1, 0)}))
+		return conflictNo(g.Over(ctx, backends.Session{Key: op.key(c.Side), Deadline: time.Unix(1, 0)}))
 	}
 	ttl := op.buryTTL(c.Side)
 	err := g.Bury(ctx, ttl)

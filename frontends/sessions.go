@@ -41,7 +41,7 @@ type Sessions interface {
 	// Token stands for data and flags, for a client that shall say later what it
 	// has read (memcached's cas, HTTP's ETag). It is never 0, and the same
 	// through every agent.
-	Token(s *backends.Session) uint64
+	Token(flags uint32, data []byte) uint64
 	// Lock grants the lock for ttl; 0 means that the client named no time, and
 	// gets the longest that its kind allows.
 	Lock(ctx context.Context, r kinds.Ref, o kinds.Owner, ttl time.Duration) (granted bool, err error)

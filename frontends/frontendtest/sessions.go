@@ -236,9 +236,9 @@ func (f *Sessions) Edit(_ context.Context, r kinds.Ref, fn edit.Func) error {
 }
 
 // Token implements frontends.Sessions.
-func (f *Sessions) Token(s *backends.Session) uint64 {
+func (f *Sessions) Token(flags uint32, data []byte) uint64 {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d %s", s.Flags, s.Data)
+	fmt.Fprintf(h, "%d %s", flags, data)
 	return max(1, h.Sum64())
 }
 

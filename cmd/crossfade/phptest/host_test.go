@@ -40,7 +40,7 @@ const supervise = `"$@" & read line; trap "" TERM; kill -TERM 0; wait`
 // throughMemcached are PHP's settings today, throughRedis those after the
 // move.
 func throughMemcached(addr string) []string {
-	return []string{"session.save_handler=memcached", "session.save_path=" + addr, "memcached.sess_binary_protocol=0", "memcached.sess_locking=1"}
+	return []string{"session.save_handler=memcached", "session.save_path=" + addr, "memcached.sess_locking=1"}
 }
 
 func throughRedis(addr string, locking bool) []string {
