@@ -2,14 +2,18 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/frontends"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/certs"
 )
 
 // listener is the one that was handed over for addr, or a new one.
@@ -18,6 +22,23 @@ func (o *Options) listener(ctx context.Context, addr string) (net.Listener, erro
 		return l, nil
 	}
 	return frontends.Listen(ctx, addr, frontends.ListenOptions{})
+}
+
+// clients listens where clients connect: in TLS, where the address says so.
+func (a *agent) clients(ctx context.Context, addr string) (net.Listener, error) {
+	plain, secret := strings.CutPrefix(addr, config.TLSPrefix)
+	l, err := a.o.listener(ctx, plain)
+	if err != nil || !secret {
+		return l, err
+	}
+	t := a.c.Listen.TLS
+	c, err := certs.Server(certs.Files{CertFile: t.CertFile, KeyFile: t.KeyFile.Path(), CAFile: t.ClientCAFile}, func(err error) {
+		a.o.Log.Error("TLS goes on with the certificates that it has", "component", "frontend", "error", err)
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen.tls: %w", err), l.Close())
+	}
+	return tls.NewListener(l, c), nil
 }
 
 func (a *agent) admin(ctx context.Context) (*http.Server, net.Listener, error) {

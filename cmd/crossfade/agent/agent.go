@@ -238,7 +238,7 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 		s := f.make()
 		a.servers = append(a.servers, s)
 		for _, addr := range f.addrs {
-			l, err := a.o.listener(ctx, addr)
+			l, err := a.clients(ctx, addr)
 			if err != nil {
 				return abort(fmt.Errorf("listen at %s: %w: is another agent running?", addr, err))
 			}

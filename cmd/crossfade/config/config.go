@@ -41,6 +41,7 @@ type Listen struct {
 	Memcached      []string   `yaml:"memcached"`
 	Redis          []string   `yaml:"redis"`
 	HTTP           []string   `yaml:"http"`
+	TLS            ServerTLS  `yaml:"tls"` // of the addresses that begin with tls:
 	Admin          string     `yaml:"admin"`
 	AdminTokenFile SecretFile `yaml:"admin_token_file"`
 }

@@ -35,12 +35,13 @@ type Server struct {
 	Webhooks []Webhook `yaml:"webhooks"`
 }
 
-// ServerTLS is what a server speaks TLS with; read again when it changes.
+// ServerTLS is what a server, or an agent to its clients, speaks TLS with; read
+// again when it changes.
 type ServerTLS struct {
 	CertFile string     `yaml:"cert_file"`
 	KeyFile  SecretFile `yaml:"key_file"`
-	// ClientCAFile, where set, signs the certificates that agents and people have
-	// to show, beside the token.
+	// ClientCAFile, where set, signs the certificates that who connects has to show,
+	// beside the token where there is one.
 	ClientCAFile string `yaml:"client_ca_file"`
 }
 

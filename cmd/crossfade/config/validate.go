@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -111,9 +112,26 @@ func (k *checker) atLeastOne(path string, v int64) {
 
 func (k *checker) listen() {
 	l := k.c.Listen
-	k.addrs("listen.memcached", l.Memcached, true)
-	k.addrs("listen.redis", l.Redis, true)
-	k.addrs("listen.http", l.HTTP, true)
+	secret := false
+	for path, addrs := range map[string][]string{"listen.memcached": l.Memcached, "listen.redis": l.Redis, "listen.http": l.HTTP} {
+		plain := slices.Clone(addrs)
+		for i, a := range addrs {
+			rest, ok := strings.CutPrefix(a, TLSPrefix)
+			if plain[i] = rest; ok && strings.HasPrefix(rest, "unix:") {
+				k.bad(fmt.Sprintf("%s[%d]", path, i), "%q: accepted are host:port, tls:host:port and unix:path", a)
+			}
+			secret = secret || ok
+		}
+		k.addrs(path, plain, true)
+	}
+	switch t := l.TLS; {
+	case t.On() && (t.CertFile == "" || !t.KeyFile.Set()):
+		k.bad("listen.tls", "accepted are cert_file and key_file together, with or without client_ca_file")
+	case secret && !t.On():
+		k.bad("listen.tls", "is needed for the addresses that begin with tls: accepted are cert_file and key_file, with or without client_ca_file")
+	case t.On() && !secret:
+		k.bad("listen.tls", "no address uses it: accepted is one that begins with tls:, as tls:0.0.0.0:11311")
+	}
 	if !k.addr("listen.admin", l.Admin, true) {
 		return
 	}
@@ -121,6 +139,9 @@ func (k *checker) listen() {
 		k.bad("listen.admin", "%q can be reached from outside: name a listen.admin_token_file, or listen on 127.0.0.1", l.Admin)
 	}
 }
+
+// TLSPrefix begins an address at which clients speak TLS.
+const TLSPrefix = "tls:"
 
 // loopback tells whether only this host reaches the address. A name other than
 // localhost is not trusted to be it.
