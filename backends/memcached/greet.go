@@ -10,7 +10,11 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
+
+const readBuffer = 16 << 10
 
 // errNoMeta says that the server does not know the meta commands.
 var errNoMeta = errors.New("memcached: the server has no meta commands")
@@ -30,7 +34,7 @@ type facts struct {
 // connect dials and greets. The greeting matters for Settle too: once it was
 // answered the server has accepted the connection, and lists it for as long as
 // it can still read from it.
-func (s *Store) connect(ctx context.Context) (*conn, error) {
+func (s *Store) connect(ctx context.Context) (*stream.Conn, error) {
 	nc, br, err := s.open(ctx)
 	if err != nil {
 		return nil, err
@@ -49,7 +53,7 @@ func (s *Store) connect(ctx context.Context) (*conn, error) {
 	}
 	nc.SetDeadline(time.Time{})
 	s.facts.Store(&f)
-	return &conn{nc: nc, br: br, write: nonBlocking(nc), name: localName(nc), runID: f.runID}, nil
+	return stream.NewConn(nc, br, localName(nc), f.runID), nil
 }
 
 // open dials one plain connection, which ends at ctx's deadline unless that is
