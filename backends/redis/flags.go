@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/seed-41165957/crossfade/backends"
 )
 
@@ -66,8 +64,8 @@ func dataHash(data []byte) string {
 
 // parseFlags gives the flags of data under k, of which kept stands beside it.
 // What is of another form, or of other data, is void.
-func parseFlags(kept string, k backends.Key, data []byte) uint32 {
-	rest, ok := strings.CutPrefix(kept, "1 ")
+func parseFlags(kept []byte, k backends.Key, data []byte) uint32 {
+	rest, ok := strings.CutPrefix(string(kept), "1 ")
 	if !ok {
 		return k.Usual
 	}
@@ -79,34 +77,28 @@ func parseFlags(kept string, k backends.Key, data []byte) uint32 {
 	return uint32(flags)
 }
 
-// getWithFlags reads a session and its flags in one step.
+// getWithFlags reads a session and its flags in one step. MGET gives nil also
+// for what is no string: the script says so.
 func (s *Store) getWithFlags(ctx context.Context, k backends.Key) (backends.Session, bool, error) {
-	var cmd *goredis.Cmd
-	err := s.view(ctx, "get", k.Name, func(c goredis.Cmdable) error {
-		keys := []string{k.Name, s.flagsKey(k)}
-		cmd = c.EvalSha(ctx, scriptGet.sha, keys)
-		if goredis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-			// Loaded first: after ASK only the first command goes through, and the
-			// next try finds the script.
-			c.ScriptLoad(ctx, scriptGet.text)
-			cmd = c.EvalSha(ctx, scriptGet.sha, keys)
-		}
-		return cmd.Err()
-	})
+	beside := s.flagsKey(k)
+	c, err := s.send(ctx, "get", k.Name, false, func(_ *node, c *call) { c.cmd(3, "mget").str(k.Name).str(beside) })
+	if err == nil && (len(c.answer(0).list) == 0 || c.answer(0).list[0].null) {
+		c.Free()
+		c, err = s.eval(ctx, "get", false, scriptGet, []string{k.Name, beside}, 0, func(*node, *call) {})
+	}
 	if err != nil {
 		return backends.Session{}, false, err
 	}
-	answer, err := cmd.Slice()
-	if err != nil || len(answer) != 2 {
-		return backends.Session{}, false, s.read(ctx, "get", errAnswer)
+	defer c.Free()
+	both, err := c.answer(0).items(2)
+	if err != nil {
+		return backends.Session{}, false, s.plain("get", err)
 	}
-	text, found := answer[0].(string)
+	data, found, err := both[0].str()
 	if !found {
-		return backends.Session{Key: k}, false, nil
+		return backends.Session{Key: k}, false, s.plain("get", err)
 	}
-	kept, _ := answer[1].(string)
-	data := []byte(text)
-	return backends.Session{Key: k, Data: data, Flags: parseFlags(kept, k, data), DeadlineUnknown: true}, true, nil
+	return backends.Session{Key: k, Data: data, Flags: parseFlags(both[1].text, k, data), DeadlineUnknown: true}, true, nil
 }
 
 var errAnswer = errors.New("backends/redis: an answer of another form")

@@ -98,7 +98,7 @@ func (p *Pool) Do(ctx context.Context, c Call) error {
 		return fmt.Errorf("%s: not sent: %w", p.Product, err)
 	}
 	for {
-		cn, err := p.choose(ctx, c)
+		cn, err := p.choose(ctx, c.Changes())
 		if err == nil {
 			err = cn.submit(ctx, c)
 		}
@@ -113,8 +113,17 @@ func (p *Pool) Do(ctx context.Context, c Call) error {
 	}
 }
 
+// Ready waits until there is a connection for a call. Its errors are Do's.
+func (p *Pool) Ready(ctx context.Context, changes bool) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: not sent: %w", p.Product, err)
+	}
+	_, err := p.choose(ctx, changes)
+	return err
+}
+
 // choose gives the least busy connection that serves, or opens one.
-func (p *Pool) choose(ctx context.Context, c Call) (*Conn, error) {
+func (p *Pool) choose(ctx context.Context, changes bool) (*Conn, error) {
 	for {
 		list := p.List()
 		var best *Conn
@@ -129,7 +138,7 @@ func (p *Pool) choose(ctx context.Context, c Call) (*Conn, error) {
 				best, load = cn, l
 			}
 		}
-		if p.MaxConns-(len(list)-serving) <= p.Reserve && c.Changes() {
+		if p.MaxConns-(len(list)-serving) <= p.Reserve && changes {
 			return nil, backends.ErrBusy
 		}
 		if best != nil {
@@ -241,6 +250,15 @@ func (p *Pool) Drop(name string) {
 	for _, cn := range p.List() {
 		if cn.name == name {
 			cn.Fail(ErrLost)
+		}
+	}
+}
+
+// RetireOne lets the connection of that name end as Retire does.
+func (p *Pool) RetireOne(name string) {
+	for _, cn := range p.List() {
+		if cn.name == name {
+			cn.retire()
 		}
 	}
 }
