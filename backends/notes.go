@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,18 +40,28 @@ const (
 // it has acknowledged. So whoever cares writes a note again where it is gone,
 // and takes no lower one for news.
 //
-// At most one connection of the store is parked by notes, however often a
-// server that stands still is written to: see ErrDoubt.
+// In a store of several servers (Ringed) a note stands on each of them, so that
+// it is seen whichever is down.
+//
+// At most one connection of a server is parked by notes, however often one that
+// stands still is written to: see ErrDoubt.
 type Notes struct {
-	store interface {
-		Store
-		Reader
-		Guarder
-	}
+	each []*noter
+}
+
+// noter keeps the notes on one server.
+type noter struct {
+	store     noteStore
 	migration string
 
 	mu    sync.Mutex // guards doubt
 	doubt *Unknown
+}
+
+type noteStore interface {
+	Store
+	Reader
+	Guarder
 }
 
 // NotesOf gives a migration's notes in a store; false where the store has not
@@ -58,35 +69,81 @@ type Notes struct {
 // with writes: app too, since notes lie in Crossfade's own table, and hybrid
 // with writes: app, where they lie in memcached alone.
 func NotesOf(s Store, migration string) (*Notes, bool) {
-	able, ok := s.(interface {
-		Store
-		Reader
-		Guarder
-	})
-	if !ok {
-		return nil, false
+	servers := []Store{s}
+	if r, ok := s.(Ringed); ok {
+		servers = r.Servers()
 	}
-	return &Notes{store: able, migration: migration}, true
+	n := &Notes{}
+	for _, one := range servers {
+		able, ok := one.(noteStore)
+		if !ok {
+			return nil, false
+		}
+		n.each = append(n.each, &noter{store: able, migration: migration})
+	}
+	return n, true
 }
 
-// Read gives a note; found is false where none stands, which says nothing. The
-// data is the caller's.
-func (n *Notes) Read(ctx context.Context, name string) (data []byte, found bool, err error) {
-	s, found, err := n.store.Get(ctx, NoteKey(n.migration, name))
-	if err != nil {
-		return nil, false, fmt.Errorf("read note: %w", err)
+// Said is what one server says of a note.
+type Said struct {
+	Data  []byte // the caller's
+	Found bool   // false where none stands, which says nothing
+	Err   error
+}
+
+// Read asks all servers at the same time; there is one answer for each.
+func (n *Notes) Read(ctx context.Context, name string) []Said {
+	said := make([]Said, len(n.each))
+	n.all(func(i int, one *noter) error {
+		s, found, err := one.store.Get(ctx, NoteKey(one.migration, name))
+		if err != nil {
+			err = fmt.Errorf("read note: %w", err)
+		}
+		said[i] = Said{s.Data, found, err}
+		return nil
+	})
+	return said
+}
+
+// all runs fn for each server at the same time.
+func (n *Notes) all(fn func(int, *noter) error) error {
+	if len(n.each) == 1 {
+		return fn(0, n.each[0])
 	}
-	return s.Data, found, nil
+	errs := make([]error, len(n.each))
+	var wg sync.WaitGroup
+	for i, one := range n.each {
+		wg.Go(func() { errs[i] = fn(i, one) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // Raise writes a note where none stands, or where rises says that it may follow
 // what stands. It is compare and swap: between the look and the write nobody
-// else has written. done is false where rises refused. Such a note has no end.
+// else has written. done is false where rises refused, on each server. Such a
+// note has no end.
 //
-// rises may be called several times, and must not keep was. ErrTooLarge above
-// MaxNote; ErrConflict where others were faster each time; an Unknown, and all
-// other errors, say that the note may or may not have been written.
+// rises may be called several times, at the same time for several servers, and
+// must not keep was. ErrTooLarge above MaxNote; ErrConflict where others were
+// faster each time; an Unknown, and all other errors, say that the note may or
+// may not have been written.
 func (n *Notes) Raise(ctx context.Context, name string, data []byte, rises func(was []byte) bool) (done bool, err error) {
+	var any atomic.Bool
+	err = n.all(func(_ int, one *noter) error {
+		done, err := one.raiseIt(ctx, name, data, rises)
+		if done {
+			any.Store(true)
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("raise note: %w", err)
+	}
+	return any.Load(), nil
+}
+
+func (n *noter) raiseIt(ctx context.Context, name string, data []byte, rises func(was []byte) bool) (done bool, err error) {
 	s, err := n.note(name, data)
 	if err != nil {
 		return false, err
@@ -103,13 +160,10 @@ func (n *Notes) Raise(ctx context.Context, name string, data []byte, rises func(
 		}
 		return err
 	})
-	if err != nil {
-		return false, fmt.Errorf("raise note: %w", err)
-	}
-	return done, nil
+	return done, err
 }
 
-func (n *Notes) raise(ctx context.Context, s Session, rises func([]byte) bool) (bool, error) {
+func (n *noter) raise(ctx context.Context, s Session, rises func([]byte) bool) (bool, error) {
 	g, err := n.store.Guard(ctx, s.Key, time.Now().Add(noteHold))
 	if err != nil {
 		return false, err
@@ -128,12 +182,15 @@ func (n *Notes) raise(ctx context.Context, s Session, rises func([]byte) bool) (
 // Write writes a note that has one writer, whatever stood there. It lives for an
 // hour: whoever writes it goes on doing so. Errors as Raise.
 func (n *Notes) Write(ctx context.Context, name string, data []byte) error {
-	s, err := n.note(name, data)
+	err := n.all(func(_ int, one *noter) error {
+		s, err := one.note(name, data)
+		if err != nil {
+			return err
+		}
+		s.Deadline = time.Now().Add(noteLife)
+		return one.change(ctx, func() error { return one.store.Set(ctx, s) })
+	})
 	if err != nil {
-		return err
-	}
-	s.Deadline = time.Now().Add(noteLife)
-	if err := n.change(ctx, func() error { return n.store.Set(ctx, s) }); err != nil {
 		return fmt.Errorf("write note: %w", err)
 	}
 	return nil
@@ -141,9 +198,11 @@ func (n *Notes) Write(ctx context.Context, name string, data []byte) error {
 
 // Drop removes a note.
 func (n *Notes) Drop(ctx context.Context, name string) error {
-	err := n.change(ctx, func() error {
-		_, err := n.store.Delete(ctx, NoteKey(n.migration, name))
-		return err
+	err := n.all(func(_ int, one *noter) error {
+		return one.change(ctx, func() error {
+			_, err := one.store.Delete(ctx, NoteKey(one.migration, name))
+			return err
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("drop note: %w", err)
@@ -151,7 +210,7 @@ func (n *Notes) Drop(ctx context.Context, name string) error {
 	return nil
 }
 
-func (n *Notes) note(name string, data []byte) (Session, error) {
+func (n *noter) note(name string, data []byte) (Session, error) {
 	if len(data) > MaxNote {
 		return Session{}, fmt.Errorf("note of %d bytes: at most %d: %w", len(data), MaxNote, ErrTooLarge)
 	}
@@ -160,7 +219,7 @@ func (n *Notes) note(name string, data []byte) (Session, error) {
 
 // change runs one change, unless the last one may still arrive: then it asks the
 // server to end that doubt first, and changes nothing if it cannot.
-func (n *Notes) change(ctx context.Context, fn func() error) error {
+func (n *noter) change(ctx context.Context, fn func() error) error {
 	n.mu.Lock()
 	u := n.doubt
 	n.mu.Unlock()

@@ -281,3 +281,11 @@ type Pooled interface {
 type HostScoped interface {
 	HostScoped() bool
 }
+
+// Ringed is a store of several servers, each of which holds a part of the
+// sessions. What everybody has to see is kept on each of them (Notes), because
+// one that is down takes its part with it. They are given to be used beside the
+// store, not to be closed.
+type Ringed interface {
+	Servers() []Store
+}

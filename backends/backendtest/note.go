@@ -23,6 +23,15 @@ func (e *env) notes() *backends.Notes {
 	return n
 }
 
+// readNote is what the first server of the store says, if none has an error.
+func readNote(ctx context.Context, n *backends.Notes, name string) (data []byte, found bool, err error) {
+	all := n.Read(ctx, name)
+	for _, said := range all {
+		err = errors.Join(err, said.Err)
+	}
+	return all[0].Data, all[0].Found, err
+}
+
 // higher is the rule by which a number rises.
 func higher(than int) func([]byte) bool {
 	return func(was []byte) bool { n, _ := strconv.Atoi(string(was)); return n < than }
@@ -30,17 +39,18 @@ func higher(than int) func([]byte) bool {
 
 func (e *env) wantNote(n *backends.Notes, name, want string) {
 	e.Helper()
-	data, found, err := n.Read(e.ctx, name)
-	e.must(err)
-	if got := string(data); !found || got != want {
-		e.Fatalf("note: got %s (found %v), want %s", short(got), found, short(want))
+	for i, said := range n.Read(e.ctx, name) {
+		e.must(said.Err)
+		if got := string(said.Data); !said.Found || got != want {
+			e.Fatalf("note: server %d: got %s (found %v), want %s", i, short(got), said.Found, short(want))
+		}
 	}
 }
 
 var noteCases = []testCase{
 	{"note/rises only", func(e *env) {
 		n := e.notes()
-		if _, found, err := n.Read(e.ctx, e.prefix+"epoch"); found || err != nil {
+		if _, found, err := readNote(e.ctx, n, e.prefix+"epoch"); found || err != nil {
 			e.Fatalf("found %v, %v, want nothing", found, err)
 		}
 		for _, step := range []struct {
@@ -56,7 +66,7 @@ var noteCases = []testCase{
 		}
 		e.must(n.Drop(e.ctx, e.prefix+"epoch"))
 		e.must(n.Drop(e.ctx, e.prefix+"epoch"))
-		if _, found, err := n.Read(e.ctx, e.prefix+"epoch"); found || err != nil {
+		if _, found, err := readNote(e.ctx, n, e.prefix+"epoch"); found || err != nil {
 			e.Fatalf("dropped, and found %v, %v", found, err)
 		}
 		done, err := n.Raise(e.ctx, e.prefix+"epoch", []byte("1"), higher(1))
@@ -83,7 +93,7 @@ var noteCases = []testCase{
 					if ok {
 						done.Add(1)
 					}
-					data, found, err := n.Read(e.ctx, e.prefix+"epoch")
+					data, found, err := readNote(e.ctx, n, e.prefix+"epoch")
 					if got, _ := strconv.Atoi(string(data)); err != nil || !found || got < v {
 						e.Errorf("after raising to %d: %d stands (found %v, %v)", v, got, found, err)
 					}

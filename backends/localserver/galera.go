@@ -124,3 +124,13 @@ func freePorts(n int) ([]int, error) {
 	}
 	return nil, errors.New("localserver: no free ports")
 }
+
+// FreeAddr is 127.0.0.1 with a port that nobody listened on a moment ago: for
+// programs that are started by other means.
+func FreeAddr() (string, error) {
+	ports, err := freePorts(1)
+	if err != nil {
+		return "", err
+	}
+	return at(ports[0]), nil
+}

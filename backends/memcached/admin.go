@@ -116,6 +116,7 @@ func (s *Store) ask(ctx context.Context) (*facts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memcached: stats: %w", err)
 	}
+	s.name(&f)
 	s.facts.Store(&f)
 	return &f, nil
 }
@@ -161,6 +162,7 @@ func (s *Store) Settle(ctx context.Context, name, runID string) error {
 		if err != nil {
 			return err
 		}
+		s.name(&f)
 		if restarted = runID != "" && f.runID != "" && f.runID != runID; restarted {
 			return nil
 		}

@@ -41,7 +41,7 @@ func (s *Store) connect(ctx context.Context) (*stream.Conn, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	f, err := greet(nc, br)
-	if !stop() && err == nil {
+	if !stop() { // closed by us: what the greeting says of that is not why
 		err = ctx.Err()
 	}
 	if errors.Is(err, io.EOF) {
@@ -52,8 +52,17 @@ func (s *Store) connect(ctx context.Context) (*stream.Conn, error) {
 		return nil, fmt.Errorf("memcached: greet: %w", err)
 	}
 	nc.SetDeadline(time.Time{})
+	s.name(&f)
 	s.facts.Store(&f)
 	return stream.NewConn(nc, br, localName(nc), f.runID), nil
+}
+
+// name ends the run id with the server's name, if it was given one: two servers
+// may have the same process number and start.
+func (s *Store) name(f *facts) {
+	if s.opts.Name != "" {
+		f.runID += "@" + s.opts.Name
+	}
 }
 
 // open dials one plain connection, which ends at ctx's deadline unless that is

@@ -36,6 +36,8 @@ type Options struct {
 	// Migration is the migration's name, part of the names of tombstones and
 	// marks.
 	Migration string
+	// Name, where set, tells the server from others: it ends the run ids.
+	Name string
 	// Conns is how many connections serve at most; default 2. One is enough for
 	// some 300,000 gets a second; memcached serves each from one thread.
 	Conns int

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sync"
 
 	"github.com/seed-41165957/crossfade/backends"
@@ -46,31 +47,30 @@ func (h *Heard) Newer(b *Heard) bool { return h.Start != b.Start || h.Seq > b.Se
 // for each life, the newest of it: two where a store still has that of an
 // earlier life.
 func ReadHeard(ctx context.Context, old, new *backends.Notes, agent string) (all []Heard) {
-	var got [2]*Heard
+	var got [2][]backends.Said
 	var wg sync.WaitGroup
 	for i, from := range []*backends.Notes{old, new} {
-		if from == nil {
-			continue
+		if from != nil {
+			wg.Go(func() { got[i] = from.Read(ctx, AgentName(agent)) })
 		}
-		wg.Go(func() {
-			data, found, err := from.Read(ctx, AgentName(agent))
-			if err != nil || !found {
-				return
-			}
-			if h, err := ParseHeard(data); err == nil {
-				got[i] = &h
-			}
-		})
 	}
 	wg.Wait()
-	if a, b := got[0], got[1]; a != nil && b != nil && a.Start == b.Start {
-		if got[1] = nil; b.Seq > a.Seq {
-			got[0] = b
+	newest := map[string]int{} // by life: its place in all
+	for _, said := range slices.Concat(got[0], got[1]) {
+		if said.Err != nil || !said.Found {
+			continue
 		}
-	}
-	for _, h := range got {
-		if h != nil {
-			all = append(all, *h)
+		h, err := ParseHeard(said.Data)
+		if err != nil {
+			continue
+		}
+		at, known := newest[h.Start]
+		switch {
+		case !known:
+			newest[h.Start] = len(all)
+			all = append(all, h)
+		case h.Seq > all[at].Seq:
+			all[at] = h
 		}
 	}
 	return all

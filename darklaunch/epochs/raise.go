@@ -1,6 +1,7 @@
 package epochs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -66,16 +67,16 @@ func raise(ctx context.Context, to *backends.Notes, n *Note, data []byte) error 
 	if to == nil {
 		return ErrNone
 	}
-	var refused error
+	var mu sync.Mutex
+	var refused error // by one of the store's servers
 	_, err := to.Raise(ctx, Name, data, func(was []byte) bool {
-		var ok bool
-		ok, refused = n.follows(was)
+		ok, why := n.follows(was)
+		mu.Lock()
+		defer mu.Unlock()
+		refused = cmp.Or(why, refused)
 		return ok
 	})
-	if err == nil {
-		err = refused
-	}
-	return err
+	return cmp.Or(err, refused)
 }
 
 // Stand is what one store says.
@@ -83,6 +84,9 @@ type Stand struct {
 	Note  Note
 	Found bool
 	Err   error // the store did not say, or holds what is no note
+	// Short is set where a server of the store answers that it has none, or a
+	// lower one: the others have more than it.
+	Short bool
 }
 
 // ReadBoth reads the epoch note of both stores at the same time.
@@ -98,11 +102,33 @@ func read(ctx context.Context, from *backends.Notes, migration string) (s Stand)
 	if from == nil {
 		return Stand{Err: ErrNone}
 	}
-	data, found, err := from.Read(ctx, Name)
-	if err != nil || !found {
-		return Stand{Err: err}
+	servers := from.Read(ctx, Name)
+	stands := make([]Stand, len(servers))
+	for i, said := range servers {
+		stands[i] = stand(said, migration)
+		s.Note, s.Found = Highest(s, stands[i])
+		if stands[i].Err != nil {
+			s.Err = stands[i].Err
+		}
 	}
-	if s.Note, s.Err = Parse(data); s.Err == nil && s.Note.Migration != migration {
+	if !s.Found {
+		return s
+	}
+	s.Err = nil // who answers counts
+	for _, one := range stands {
+		lower := one.Note.Epoch < s.Note.Epoch || one.Note.Epoch == s.Note.Epoch && one.Note.At.Before(s.Note.At)
+		if one.Err == nil && (!one.Found || lower) {
+			s.Short = true
+		}
+	}
+	return s
+}
+
+func stand(said backends.Said, migration string) (s Stand) {
+	if said.Err != nil || !said.Found {
+		return Stand{Err: said.Err}
+	}
+	if s.Note, s.Err = Parse(said.Data); s.Err == nil && s.Note.Migration != migration {
 		s.Err = errors.New("epochs: not a note of this migration")
 	}
 	s.Found = s.Err == nil

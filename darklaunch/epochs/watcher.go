@@ -172,7 +172,7 @@ func (w *Watcher) again(ctx context.Context, o, n Stand) {
 	}
 	old, new := w.o.Old, w.o.New
 	lacks := func(s Stand) bool {
-		return s.Err == nil && (!s.Found || s.Note.Epoch < w.top.Epoch || s.Note.Epoch == w.top.Epoch && s.Note.At.Before(w.top.At))
+		return s.Err == nil && (!s.Found || s.Short || s.Note.Epoch < w.top.Epoch || s.Note.Epoch == w.top.Epoch && s.Note.At.Before(w.top.At))
 	}
 	if !lacks(o) {
 		old = nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seed-41165957/crossfade/backends/memcached/ring"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
@@ -38,7 +39,8 @@ func passable(c *config.Config) (string, error) {
 	case m != nil && len(c.Listen.Redis) > 0:
 		return foreign("listen.redis", "memcached", "Redis")
 	case m != nil:
-		return m.Servers[0], nil
+		s, err := ring.ParseServer(m.Servers[0])
+		return s.Addr, err
 	case r == nil:
 		return no("old is not a server that clients can speak with")
 	case len(c.Listen.Memcached) > 0:

@@ -51,7 +51,9 @@ func abilities(ctx context.Context, side string, st backends.Store, c *config.Co
 			add(f.What+" "+f.Host, f.OK, f.Found, f.Mend)
 		}
 		return rows, err
-	case *memcached.Store:
+	case interface {
+		Preflight(context.Context) ([]memcached.Finding, error)
+	}: // one server, or a ring
 		fs, err := st.Preflight(ctx)
 		for _, f := range fs {
 			add(f.What, f.OK, f.Found, f.Mend)

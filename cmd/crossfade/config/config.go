@@ -80,10 +80,11 @@ type Files struct {
 	Owner       string   `yaml:"owner"`
 }
 
-// Memcached is a ring of memcached servers.
+// Memcached is a memcached server, or a ring of them.
 type Memcached struct {
-	Servers []string `yaml:"servers"`
-	Hash    string   `yaml:"hash"`
+	Servers []string `yaml:"servers"`  // host:port[:weight] [name]
+	Hash    string   `yaml:"hash"`     // how keys are spread over them
+	KeyHash string   `yaml:"key_hash"` // the hash of a key; empty: the usual one
 }
 
 // MySQL is a table of sessions.

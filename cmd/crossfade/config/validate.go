@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends/files"
+	"github.com/seed-41165957/crossfade/backends/memcached/ring"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 )
 
@@ -222,9 +223,31 @@ func (k *checker) store(side string, s Store) {
 }
 
 func (k *checker) memcached(path string, m *Memcached) {
-	k.servers(path+".servers", m.Servers, true)
-	if m.Hash != "ketama" && m.Hash != "ketama_weighted" {
-		k.bad(path+".hash", "%q: accepted are ketama (libmemcached's own) and ketama_weighted (libketama, twemproxy)", m.Hash)
+	if len(m.Servers) == 0 {
+		k.bad(path+".servers", "is empty: accepted is a list of host:port[:weight] [name]")
+		return
+	}
+	var servers []ring.Server
+	seen := map[string]bool{}
+	for i, text := range m.Servers {
+		at := fmt.Sprintf("%s.servers[%d]", path, i)
+		s, err := ring.ParseServer(text)
+		switch {
+		case err != nil:
+			k.bad(at, "%v", err)
+		case seen[s.Addr]:
+			k.bad(at, "%q stands twice: accepted is each address once", s.Addr)
+		}
+		servers, seen[s.Addr] = append(servers, s), true
+	}
+	switch m.Hash {
+	case ring.Ketama, ring.KetamaWeighted, ring.Modulo:
+	default:
+		k.bad(path+".hash", "%q: accepted are ketama (libmemcached's own), ketama_weighted (libketama, twemproxy's ketama) and modulo", m.Hash)
+		return
+	}
+	if _, err := ring.NewRouter(servers, m.Hash, m.KeyHash); err != nil {
+		k.bad(path+".key_hash", "%q: accepted are md5, fnv1a_64 (twemproxy's default), one_at_a_time, and none: what libmemcached has with that hash", m.KeyHash)
 	}
 }
 

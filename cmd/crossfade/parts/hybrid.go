@@ -5,7 +5,6 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/hybrid"
-	"github.com/seed-41165957/crossfade/backends/memcached"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 )
 
@@ -15,7 +14,11 @@ func openHybrid(name string, c *config.Hybrid, of *config.Config) (backends.Stor
 	if err != nil {
 		return nil, fmt.Errorf("%s.hybrid.mysql: %w", name, err)
 	}
-	cache := memcached.New(c.Memcached.Servers[0], memcached.Options{Migration: of.Migration, DialTimeout: of.Timeouts.Dial.Std()})
+	cache, err := openMemcached(c.Memcached, of.Migration, of.Timeouts)
+	if err != nil {
+		rows.Close()
+		return nil, fmt.Errorf("%s.hybrid.memcached: %w", name, err)
+	}
 	return hybrid.New(cache, rows, hybrid.Options{Migration: of.Migration, Prefix: c.KeyPrefix, SyncEvery: c.SyncEvery.Std(),
 		SQLLogouts: c.SQLLogouts, ReadOnly: c.MySQL.Writes == "app"}), nil
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/files"
-	"github.com/seed-41165957/crossfade/backends/memcached"
 	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/backends/redis"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
@@ -44,8 +43,12 @@ func OpenStore(name string, c config.Store, of *config.Config) (backends.Store, 
 		return memory.New(memory.Options{Migration: migration, Evict: false}), nil
 	case c.Files != nil:
 		return files.New(FilesOptions(c.Files, migration))
-	case c.Memcached != nil && len(c.Memcached.Servers) == 1:
-		return memcached.New(c.Memcached.Servers[0], memcached.Options{Migration: migration, DialTimeout: t.Dial.Std()}), nil
+	case c.Memcached != nil:
+		s, err := openMemcached(*c.Memcached, migration, t)
+		if err != nil {
+			return nil, fmt.Errorf("%s.memcached: %w", name, err)
+		}
+		return s, nil
 	case c.Redis != nil:
 		o, err := redisOptions(c.Redis)
 		if err != nil {
@@ -59,10 +62,10 @@ func OpenStore(name string, c config.Store, of *config.Config) (backends.Store, 
 			return nil, fmt.Errorf("%s.mysql: %w", name, err)
 		}
 		return s, nil
-	case c.Hybrid != nil && len(c.Hybrid.Memcached.Servers) == 1:
+	case c.Hybrid != nil:
 		return openHybrid(name, c.Hybrid, of)
 	}
-	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, files, mysql, redis, and memcached of one server, alone or in hybrid", name)
+	return nil, fmt.Errorf("%s: no store that this version has: accepted are memory, files, memcached, mysql, hybrid and redis", name)
 }
 
 // FilesOptions are those of the files store that the configuration names.

@@ -14,6 +14,7 @@ import (
 // none, back to a memcached client: copied by the backfill, or written on the
 // way. A phpredis that overwrites a session knows of none, and ends them.
 func TestClientFlags(t *testing.T) {
+	t.Parallel()
 	mc, rd := memcachedServer(t), redisServer(t)
 	f := newFleet(t, 1, setting{sessions: memcachedKeys, old: memcachedAt(mc), new: redisAt(rd)})
 	w := dial(t, f.agents[0].memcached)

@@ -1,6 +1,7 @@
 package phptest
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -20,7 +21,12 @@ import (
 	_ "github.com/seed-41165957/crossfade/cmd/crossfade/cli"
 )
 
+// TestMain lets more tests run at once than there are cores: they wait, for
+// pages, locks and clusters, more than they work.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {

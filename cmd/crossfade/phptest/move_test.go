@@ -11,6 +11,7 @@ import (
 // through the agents to Redis, back to mirror on the way, and in the end off
 // the agents. Everything is done with the crossfade command.
 func TestPHPMove(t *testing.T) {
+	t.Parallel()
 	clicking, idling, quota := 60, 120, int64(300)
 	if long {
 		clicking, quota = 300, 2500

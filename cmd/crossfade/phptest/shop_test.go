@@ -203,9 +203,11 @@ func (s *shop) misbehave() {
 // brings it back.
 func (s *shop) killNode() {
 	s.t.Helper()
-	if err := s.db.Nodes[0].Kill(); err != nil {
-		s.t.Fatal(err)
-	}
+	s.crowd.kill(func() {
+		if err := s.db.Nodes[0].Kill(); err != nil {
+			s.t.Fatal(err)
+		}
+	})
 	s.crowd.until(s.crowd.place.Load().clicks.Load() + 100)
 	if err := s.db.Nodes[0].Restart(s.t.Context()); err != nil {
 		s.t.Fatal(err)
@@ -215,6 +217,7 @@ func (s *shop) killNode() {
 // TestShopUnchanged moves the shop without a line changed (way A): its memcached
 // is pointed at the agents, and it goes on writing MySQL itself.
 func TestShopUnchanged(t *testing.T) {
+	t.Parallel()
 	s := newShop(t, "sync_every: 1s|app", false)
 	direct := func(i int) *host { return s.page(i, "memcached and MySQL", "own.php", s.mc.Addr(), "") }
 	agents := func(i int) *host { return s.page(i, "agent and MySQL", "own.php", s.fleet.agents[i].memcached, "") }
@@ -242,6 +245,7 @@ func TestShopUnchanged(t *testing.T) {
 // TestShopFunctions moves the shop with its four session functions replaced (way
 // B): the agents own memcached and MySQL.
 func TestShopFunctions(t *testing.T) {
+	t.Parallel()
 	s := newShop(t, "sync_every: 1s, sql_logouts: true|layer", true)
 	direct := func(i int) *host { return s.page(i, "memcached and MySQL", "own.php", s.mc.Addr(), "") }
 	agents := func(i int) *host {
@@ -258,7 +262,9 @@ func TestShopFunctions(t *testing.T) {
 	s.at("mirror, a node killed", false, s.killNode)
 	s.at("backfill, verify", false, s.do("backfill"), s.do("verify"))
 	s.at("read-new", true, s.do("ramp read-new 25"), s.do("ramp read-new 100"))
-	s.at("read-new, memcached restarted", true, func() {
+	// Nobody is logged out by SQL there: where old lacks a write, the table is not
+	// asked until it was made whole.
+	s.at("read-new, memcached restarted", false, func() {
 		if err := s.mc.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}

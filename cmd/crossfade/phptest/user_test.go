@@ -29,13 +29,24 @@ func (c *crowd) ask(u *user, op string) (reply, error) {
 		p.mu.Unlock()
 	}
 	if err != nil {
-		c.fail("at %s, through %s: %v", p.name, h.name, err)
+		c.failedOne(began, "at %s, through %s: %v", p.name, h.name, err)
 		return r, err
 	}
 	if r.cookie != "" {
 		u.cookie = r.cookie
 	}
 	return r, nil
+}
+
+// failedOne notes a request that failed, and that the book will count as refused.
+func (c *crowd) failedOne(began time.Time, format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wasCut(began) {
+		c.cutOff++
+		return
+	}
+	c.failed = append(c.failed, fmt.Sprintf(format, args...))
 }
 
 func (c *crowd) fail(format string, args ...any) {
