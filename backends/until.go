@@ -71,4 +71,9 @@ func (u *Until) Err() error {
 }
 
 // Value implements context.Context.
-func (u *Until) Value(key any) any { return u.base.Value(key) }
+func (u *Until) Value(key any) any {
+	if in := u.inner.Load(); in != nil {
+		return in.Value(key) // what package context asks for the cause
+	}
+	return u.base.Value(key)
+}

@@ -23,6 +23,7 @@ type Layer struct {
 	obs   Observer
 	start string // this life's start id
 	hosts bool   // old is host-scoped
+	taken bool   // both stores are backends.Takers
 	flags flags.Stopper
 	state stateFile
 
@@ -91,6 +92,7 @@ func New(o Options) (*Layer, error) {
 	if h, ok := o.Old.Store.(backends.HostScoped); ok {
 		l.hosts = h.HostScoped()
 	}
+	l.taken = takes(o.Old.Store) && takes(o.New.Store)
 	l.calls, l.endCalls = context.WithCancel(context.Background())
 	for i := range l.breakers {
 		l.breakers[i] = breaker{failures: o.BreakerFailures, period: o.BreakerPeriod}

@@ -1,6 +1,7 @@
 package darklaunch
 
 import (
+	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,6 +92,9 @@ func (l *Layer) enqueue(op *operation) {
 	}
 	q := &operation{l: l, era: op.era.keep(), at: op.at, ref: op.ref, hash: op.hash, purpose: Mirror,
 		write: op.write, deadline: op.deadline, queued: time.Now()}
+	if l.taken { // else it is a copy already
+		q.write.Data = bytes.Clone(q.write.Data)
+	}
 	q.m = rules.Start(kind, op.at.Position, l.env(op.at))
 	l.table.queuedOne(op.hash, op.ref, 1)
 	if l.mirror.push(q) {

@@ -244,9 +244,7 @@ func (l *Layer) timed(op *operation, c rules.Call, fn func(context.Context) erro
 	if !op.from.IsZero() {
 		from = op.from
 	}
-	ctx, cancel := context.WithDeadline(l.calls, from.Add(l.side(c.Side).Timeout))
-	err := fn(ctx)
-	cancel()
+	err := until(l.calls, from.Add(l.side(c.Side).Timeout), fn)
 	now := time.Now()
 	ok := err == nil || errors.Is(err, backends.ErrConflict) || refuses(err)
 	if errors.Is(err, backends.ErrBusy) {

@@ -1,6 +1,7 @@
 package memcached
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,9 @@ func (sl *slots) exec(ctx context.Context, c *call) error {
 	sl.wg.Add(1)
 	sl.mu.Unlock()
 	c.expect()
+	for i := range c.cmds {
+		c.cmds[i].data = bytes.Clone(c.cmds[i].data) // it may be sent when the caller has left
+	}
 	r := &run{sl: sl, x: x, c: c, done: make(chan error, 1)}
 	go r.run()
 	select {

@@ -85,6 +85,7 @@ var (
 	_ backends.Locker      = (*Store)(nil)
 	_ backends.Scanner     = (*Store)(nil)
 	_ backends.Healther    = (*Store)(nil)
+	_ backends.Taker       = (*Store)(nil)
 )
 
 // New makes a store for the server at addr: host:port, or a path for a Unix
@@ -131,6 +132,9 @@ func New(addr string, o Options) *Store {
 	s.admin.init(s)
 	return s
 }
+
+// TakesData implements backends.Taker: a packet is a copy.
+func (s *Store) TakesData() bool { return true }
 
 // Close implements backends.Store. It waits for the goroutines of the
 // connections; calls that are under way end.

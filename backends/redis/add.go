@@ -65,6 +65,7 @@ func (n *node) addUndo(ctx context.Context, sess backends.Session, ask bool) (*u
 		// ASKING does not reach past the first command: wait until the slot is there.
 		return nil, &ReplyError{Op: "add", Code: "TRYAGAIN"}
 	}
+	sess.Data = bytes.Clone(sess.Data) // the line may be sending it when the caller has left
 	l, err := n.undos.take(ctx)
 	if err != nil {
 		return nil, err
