@@ -47,6 +47,7 @@ func (d *Door) get(ctx context.Context, r kinds.Ref, exact bool) (backends.Sessi
 	defer op.free()
 	op.ref, op.hash, op.purpose, op.exact = r, d.l.o.Hasher.SumString(r.ID), Request, exact
 	began := time.Now()
+	op.now = began
 	if err := d.l.begin(op, rules.Get); err != nil {
 		return backends.Session{}, false, err
 	}
@@ -172,8 +173,15 @@ func (d *Door) writeOnce(ctx context.Context, op *operation, kind rules.Op) (rul
 	op.notAfter = began.Add(l.o.CopyTimeout)
 	most := began.Add(l.o.Old.Timeout + l.o.New.Timeout) // to wait for other writes
 	drained := false
+	op.now = began
 	for {
-		err := until(ctx, most, func(ctx context.Context) error { return l.table.lockWrite(ctx, op.hash, op.ref, drained) })
+		err := until(ctx, most, func(ctx context.Context) error {
+			waited, err := l.table.lockWrite(ctx, op.hash, op.ref, drained)
+			if waited {
+				op.now = time.Time{}
+			}
+			return err
+		})
 		if err != nil {
 			return rules.Error, fmt.Errorf("%w: other writes of the session are still under way", ErrUnavailable)
 		}
@@ -223,8 +231,16 @@ func (op *operation) unavailable() error {
 }
 
 func (d *Door) observe(op *operation, kind rules.Op, r rules.Reply, began time.Time) {
-	d.l.obs.Request(d.name, kind, op.at.Position, result(kind, r), time.Since(began))
+	d.l.obs.Request(d.name, kind, op.at.Position, result(kind, r), op.since(began))
 	d.note(op, kind, r)
+}
+
+// since is the time from began to the operation's end.
+func (op *operation) since(began time.Time) time.Duration {
+	if op.now.IsZero() {
+		return time.Since(began)
+	}
+	return op.now.Sub(began)
 }
 
 func result(kind rules.Op, r rules.Reply) string {

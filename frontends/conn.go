@@ -37,10 +37,11 @@ type Conn struct {
 	nc     net.Conn
 	in     *bufio.Reader // reads through Conn.fill
 	output output
-	long   []byte  // a line that outgrew the buffer
-	bulk   *[]byte // from bulks while in use
-	timed  bool    // the deadline of this command is set
-	fills  int     // reads from nc so far
+	long   []byte   // a line that outgrew the buffer
+	bulk   *[]byte  // from bulks while in use
+	timed  bool     // the deadline of this command is set
+	idle   patience // the deadline of a rest
+	fills  int      // reads from nc so far
 	began  time.Time
 	locks  int       // granted to this client and not released
 	held   time.Time // when the last of them runs out
@@ -95,7 +96,7 @@ func (c *Conn) fill(p []byte) (int, error) {
 		return 0, err
 	}
 	if !c.timed {
-		c.timed = true
+		c.timed, c.idle = true, patience{}
 		if err := c.nc.SetReadDeadline(time.Now().Add(c.Options.Command)); err != nil {
 			return 0, err
 		}
@@ -122,15 +123,13 @@ func (c *Conn) rest() error {
 		c.mu.Unlock()
 		return ErrQuit
 	}
-	idle := time.Time{}
-	if c.Options.Idle > 0 {
-		idle = now.Add(c.Options.Idle)
-	}
-	if !until.IsZero() {
-		idle = until
-	}
 	// Under mu, so that stop cannot set its deadline in between and lose it.
-	err := c.nc.SetReadDeadline(idle)
+	var err error
+	if idle, ok := c.idle.renew(now, c.Options.Idle); !until.IsZero() {
+		err = c.nc.SetReadDeadline(until)
+	} else if ok {
+		err = c.nc.SetReadDeadline(idle)
+	}
 	c.resting = true
 	c.mu.Unlock()
 	if err != nil {

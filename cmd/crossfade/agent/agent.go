@@ -260,6 +260,5 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 // unsupported passes on what the frontends count and the layer does not see.
 type unsupported struct{ m *metrics.Metrics }
 
-func (unsupported) Request(string, string, time.Duration) {}
-func (u unsupported) Unsupported(class string)            { u.m.Unsupported(class) }
-func (unsupported) Connections(int)                       {}
+func (u unsupported) Unsupported(class string) { u.m.Unsupported(class) }
+func (unsupported) Connections(int)            {}
