@@ -63,6 +63,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		o.Metrics = metrics.New(c.Migration, o.Version)
 	}
 	defer o.Sockets.Close()
+	defer carry()()
 	p, err := parts.Open(c, c.Agent.StateDir)
 	if err != nil {
 		return err
