@@ -77,6 +77,38 @@ func parseFlags(kept []byte, k backends.Key, data []byte) uint32 {
 	return uint32(flags)
 }
 
+// setWithFlags writes a session and its flags in one step. (A script costs the
+// server more than the four commands do.)
+func (s *Store) setWithFlags(ctx context.Context, sess backends.Session) error {
+	beside, kept := s.flagsKey(sess.Key), formatFlags(sess)
+	c, err := s.send(ctx, "set", sess.Key.Name, true, func(n *node, c *call) {
+		end := n.end(sess.Deadline)
+		if end == endPast {
+			c.cmd(3, "del").str(sess.Key.Name).str(beside)
+			return
+		}
+		c.cmd(1, "multi")
+		n.set(c, sess.Key.Name, sess.Data, end)
+		if kept == "" {
+			c.cmd(2, "del").str(beside)
+		} else {
+			n.set(c, beside, []byte(kept), end)
+		}
+		c.cmd(1, "exec")
+	})
+	if err != nil {
+		return err
+	}
+	defer c.Free()
+	last := c.answer(c.cmds - c.skip - 1)
+	for i := range last.list { // what failed when it was run
+		if err := last.list[i].err(); err != nil {
+			return s.reply("set", err)
+		}
+	}
+	return nil
+}
+
 // getWithFlags reads a session and its flags in one step. MGET gives nil also
 // for what is no string: the script says so.
 func (s *Store) getWithFlags(ctx context.Context, k backends.Key) (backends.Session, bool, error) {

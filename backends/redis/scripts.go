@@ -80,11 +80,6 @@ var (
 	scriptLook = newScript(`
 return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]), redis.call('EXISTS', KEYS[2]), KEYS[3] and redis.call('GET', KEYS[3])}`)
 
-	// scriptSet writes a session and its flags (KEYS: these two).
-	scriptSet = newScript(put + `
-put(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
-return 1`)
-
 	// scriptTouch moves the deadline of a session and its flags (KEYS: these
 	// two), or removes both.
 	scriptTouch = newScript(`

@@ -39,8 +39,7 @@ func (s *Store) Set(ctx context.Context, sess backends.Session) error {
 		return err
 	}
 	if s.opts.KeepFlags {
-		_, err := s.write(ctx, "set", scriptSet, []string{sess.Key.Name, s.flagsKey(sess.Key)}, sess)
-		return err
+		return s.setWithFlags(ctx, sess)
 	}
 	c, err := s.send(ctx, "set", sess.Key.Name, true, func(n *node, c *call) {
 		end := n.end(sess.Deadline)

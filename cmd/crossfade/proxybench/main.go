@@ -75,11 +75,11 @@ func (b *bench) main(bin, cpus string, only []string) (err error) {
 // off is throughput, with all sessions at off, beside twemproxy; and what the
 // load itself can do.
 func (b *bench) off() error {
-	mc, err := b.agent("offmc", position.Off, store("memcached", b.memcached), store("redis", b.newer))
+	mc, err := b.agent("offmc", position.Off, memcached, store(memcached, b.memcached), store(redis, b.newer))
 	if err != nil {
 		return err
 	}
-	rd, err := b.agent("offrd", position.Off, store("redis", b.redis), store("redis", b.newer))
+	rd, err := b.agent("offrd", position.Off, redis, store(redis, b.redis), store(redis, b.newer))
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func (b *bench) rest() error {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil && int(limit.Cur) < n+1000 {
 		n = int(limit.Cur) - 1000
 	}
-	p, err := b.agent("rest", position.Off, store("memcached", b.memcached), store("redis", b.newer))
+	p, err := b.agent("rest", position.Off, memcached, store(memcached, b.memcached), store(redis, b.newer))
 	if err != nil {
 		return err
 	}

@@ -106,18 +106,34 @@ func (s *stand) startTwemproxy() (*proxy, error) {
 	return p, s.start(p, nil, "nutcracker", "-c", file, "-a", "127.0.0.1", "-s", stats, "-o", filepath.Join(s.dir, "nutcracker.log"))
 }
 
+// Protocols that an agent's clients speak.
+const (
+	memcached = "memcached"
+	redis     = "redis"
+	both      = "both"
+)
+
 // store is old or new of an agent, in the words of crossfade.yaml.
 func store(kind string, srv *localserver.Server) string {
-	if kind == "memcached" {
+	if kind == memcached {
 		return fmt.Sprintf("{memcached: {servers: [%q]}}", srv.Addr())
 	}
 	return fmt.Sprintf("{redis: {addrs: [%q]}}", srv.Addr())
 }
 
-// agent starts the real binary with all sessions at one position. Clients may
-// speak either protocol to it.
-func (s *stand) agent(name string, at position.Position, old, newer string) (*proxy, error) {
+// agent starts the real binary with all sessions at one position. speaks are the
+// protocols that clients may use: where memcached's is one of them, client flags
+// are kept in Redis too.
+func (s *stand) agent(name string, at position.Position, speaks, old, newer string) (*proxy, error) {
 	p := &proxy{memcached: freePort(), redis: freePort()}
+	listen := fmt.Sprintf("memcached: [%q]", p.memcached)
+	switch speaks {
+	case redis:
+		p.memcached = p.redis
+		listen = fmt.Sprintf("redis: [%q]", p.redis)
+	case both:
+		listen += fmt.Sprintf(", redis: [%q]", p.redis)
+	}
 	d := flags.Definition{Migration: name, Epoch: 1, KeepOld: true, Default: at}
 	d.Weights[at] = flags.Buckets
 	flagFile := filepath.Join(s.dir, name+".json")
@@ -131,7 +147,7 @@ func (s *stand) agent(name string, at position.Position, old, newer string) (*pr
 	admin := freePort()
 	text := fmt.Sprintf(`migration: %s
 agent: {name: web-1, state_dir: %q, key_file: %q}
-listen: {memcached: [%q], redis: [%q], admin: %q}
+listen: {%s, admin: %q}
 sessions:
   - name: php
     keys: ["memc.sess.key.{id: [A-Za-z0-9,-]+}", "PHPREDIS_SESSION:{id}"]
@@ -141,7 +157,7 @@ old: %s
 new: %s
 flags: {file: %q, agents: [%q]}
 timeouts: {old: 2s, new: 250ms}
-`, name, filepath.Join(s.dir, name), filepath.Join(s.dir, "hash.key"), p.memcached, p.redis, admin, old, newer, flagFile, admin)
+`, name, filepath.Join(s.dir, name), filepath.Join(s.dir, "hash.key"), listen, admin, old, newer, flagFile, admin)
 	file := filepath.Join(s.dir, name+".yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err

@@ -12,8 +12,8 @@ const steadyClients = 200
 // steady is the latency at a fixed rate: off beside twemproxy, and the other
 // positions beside off.
 func (b *bench) steady() error {
-	mc, newer := store("memcached", b.memcached), store("redis", b.newer)
-	off, err := b.agent("steady-off", position.Off, mc, newer)
+	mc, newer := store(memcached, b.memcached), store(redis, b.newer)
+	off, err := b.agent("steady-off", position.Off, memcached, mc, newer)
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (b *bench) steady() error {
 	}
 	row(name("off"), "twemproxy", as, bs, "")
 
-	mirror, err := b.agent("steady-mirror", position.Mirror, mc, newer)
+	mirror, err := b.agent("steady-mirror", position.Mirror, memcached, mc, newer)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (b *bench) steady() error {
 	}
 	row(name("mirror"), "off", as, bs, "")
 
-	stalled, err := b.agent("steady-stalled", position.Mirror, mc, store("redis", b.frozen))
+	stalled, err := b.agent("steady-stalled", position.Mirror, memcached, mc, store(redis, b.frozen))
 	if err != nil {
 		return err
 	}
@@ -57,8 +57,8 @@ func (b *bench) steady() error {
 // readNew is set against off over old, and for writes against the time of both
 // stores.
 func (b *bench) readNew(off *proxy, through func(*proxy) *way, run func([]*client) *result) error {
-	mc, newer := store("memcached", b.memcached), store("redis", b.newer)
-	p, err := b.agent("steady-readnew", position.ReadNew, mc, newer)
+	mc, newer := store(memcached, b.memcached), store(redis, b.newer)
+	p, err := b.agent("steady-readnew", position.ReadNew, memcached, mc, newer)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (b *bench) readNew(off *proxy, through func(*proxy) *way, run func([]*clien
 	}
 	row(fmt.Sprintf("read-new, %d/s over %d", b.perSecond, steadyClients), "off", as, bs,
 		fmt.Sprintf("reads p50 %.2f", ratio(as, bs, reads50)))
-	second, err := b.agent("steady-second", position.Off, newer, mc)
+	second, err := b.agent("steady-second", position.Off, memcached, newer, mc)
 	if err != nil {
 		return err
 	}
@@ -83,12 +83,16 @@ func (b *bench) readNew(off *proxy, through func(*proxy) *way, run func([]*clien
 
 // stores is a memcached client over Redis, beside a Redis client over it.
 func (b *bench) stores() error {
-	rd, err := b.agent("across", position.Off, store("redis", b.redis), store("redis", b.newer))
+	across, err := b.agent("across", position.Off, memcached, store(redis, b.redis), store(redis, b.newer))
 	if err != nil {
 		return err
 	}
-	mc := &way{pid: rd.Pid(), addr: rd.memcached, speak: memcachedWire}
-	own := &way{pid: rd.Pid(), addr: rd.redis, speak: redisWire}
+	plain, err := b.agent("plain", position.Off, redis, store(redis, b.redis), store(redis, b.newer))
+	if err != nil {
+		return err
+	}
+	mc := &way{pid: across.Pid(), addr: across.memcached, speak: memcachedWire}
+	own := &way{pid: plain.Pid(), addr: plain.redis, speak: redisWire}
 	as, bs, err := b.against(50, mc, own, func(cs []*client) *result { return flatOut(cs, b.long) })
 	if err != nil {
 		return err
