@@ -115,9 +115,28 @@ func mirrorTarget(p position.Position) rules.Side {
 	return rules.New
 }
 
+// mirrorTick is how often mirrored writes go out: those of all lanes together,
+// so that they share packets, and wake the other server and this process once
+// in a while, not beside each request that users wait for.
+const mirrorTick = 2 * time.Millisecond
+
+// next gives what is to be delivered, at the next tick where there was nothing.
+func (m *mirror) next(lane int) (op *operation, ok bool) {
+	select {
+	case op, ok = <-m.lanes[lane]:
+		return op, ok
+	default:
+	}
+	if op, ok = <-m.lanes[lane]; ok && !m.ended() {
+		now := time.Now()
+		time.Sleep(now.Truncate(mirrorTick).Add(mirrorTick).Sub(now))
+	}
+	return op, ok
+}
+
 // deliver empties one lane until it is closed.
 func (l *Layer) deliver(lane int) {
-	for op := range l.mirror.lanes[lane] {
+	for op, ok := l.mirror.next(lane); ok; op, ok = l.mirror.next(lane) {
 		now := time.Now()
 		l.mirror.lag.Store(int64(now.Sub(op.queued)))
 		op.notAfter = now.Add(l.o.CopyTimeout)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -22,7 +23,7 @@ var ErrQuit = errors.New("frontends: the client said goodbye")
 // returns when it cannot tell where the next command begins.
 var ErrFraming = errors.New("frontends: framing lost")
 
-// readBuffer is what a connection has at rest. Values up to it are handed to
+// readBuffer is what a connection has while it is not at rest. Values up to it are handed to
 // Sessions where they were read.
 const readBuffer = 4 << 10
 
@@ -35,7 +36,11 @@ type Conn struct {
 	Number uint64
 
 	nc     net.Conn
-	in     *bufio.Reader // reads through Conn.fill
+	in     *bufio.Reader // reads through Conn.fill; of input; nil at rest
+	input  *input
+	raw    syscall.RawConn       // set where it waits without an input
+	try    func(fd uintptr) bool // of raw.Read: see waitBare
+	tried  error                 // what the last try came to
 	output output
 	long   []byte   // a line that outgrew the buffer
 	bulk   *[]byte  // from bulks while in use
@@ -78,14 +83,13 @@ func (c *Conn) leaving(now time.Time) (until time.Time, leaving bool) {
 	return until, !until.After(now)
 }
 
-// filler keeps Read out of Conn's own methods.
-type filler struct{ c *Conn }
-
-func (f filler) Read(p []byte) (int, error) { return f.c.fill(p) }
-
 func newConn(nc net.Conn, number uint64, o *Options) *Conn {
 	c := &Conn{Options: o, Number: number, nc: nc, output: output{nc: nc, o: o}, began: time.Now()}
-	c.in = bufio.NewReaderSize(filler{c}, readBuffer)
+	if !c.waitBare() {
+		c.input = &input{conn: c}
+		c.input.buf = bufio.NewReaderSize(c.input, readBuffer)
+		c.in = c.input.buf
+	}
 	return c
 }
 
@@ -136,7 +140,7 @@ func (c *Conn) rest() error {
 		return err
 	}
 	c.timed = true
-	_, err = c.in.Peek(1)
+	err = c.await()
 	c.mu.Lock()
 	c.resting = false
 	c.mu.Unlock()

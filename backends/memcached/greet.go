@@ -14,7 +14,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
-const readBuffer = 16 << 10
+const readBuffer = 64 << 10
 
 // errNoMeta says that the server does not know the meta commands.
 var errNoMeta = errors.New("memcached: the server has no meta commands")

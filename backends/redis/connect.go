@@ -14,7 +14,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
-const readBuffer = 16 << 10
+const readBuffer = 64 << 10
 
 // newStreams makes the connections for all calls but guards: nothing is dialled.
 func (n *node) newStreams(conns int) *stream.Pool {

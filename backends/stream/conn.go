@@ -17,7 +17,7 @@ import (
 
 const (
 	spareMax = 256 << 10 // a write buffer larger than this is not kept
-	yieldAt  = 8         // calls in flight from which the writer lets others add theirs first
+	yieldAt  = 1         // calls in flight from which the writer lets others add theirs first
 	turns    = 4         // packets that a caller writes for others before a goroutine takes over
 )
 
