@@ -126,6 +126,7 @@ func (a *agent) run(ctx context.Context) error {
 		behind.Go(func() { a.parts.File.Run(flagsCtx) })
 	}
 	behind.Go(func() { a.reaping(flagsCtx) })
+	behind.Go(func() { tidy(flagsCtx) })
 	layerCtx, endLayer := context.WithCancel(base)
 	var layerDone sync.WaitGroup
 	layerDone.Go(func() { failed(a.layer.Run(layerCtx)) })

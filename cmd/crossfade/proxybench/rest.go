@@ -32,7 +32,7 @@ func (b *bench) rest() error {
 			return 0, 0, err
 		}
 		defer hangUp(all)
-		time.Sleep(3 * time.Second) // what was needed for the requests goes back
+		time.Sleep(45 * time.Second) // what was needed for the requests goes back
 		return float64(resident(p.Pid())-before) / float64(len(all)), connections(p.Pid(), b.memcached.Addr()), nil
 	}
 	ours, open, err := memory(p)
