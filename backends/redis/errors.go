@@ -91,11 +91,12 @@ func (s *Store) reply(op string, err error) error {
 // plain makes errors of the connection fit to be shown: go-redis puts what it
 // could not read, which may be data, into some of its own.
 func (s *Store) plain(op string, err error) error {
+	if err == nil {
+		return nil // before the variables, which are on the heap
+	}
 	var netErr net.Error
 	var answered *ReplyError
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &answered):
 		return err // it was made fit before
 	case isReply(err):
