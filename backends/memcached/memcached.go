@@ -38,7 +38,8 @@ type Options struct {
 	Migration string
 	// Name, where set, tells the server from others: it ends the run ids.
 	Name string
-	// Conns is how many connections serve at most; default 2. One is enough for
+	// Conns is how many connections serve at most; default 2, and 1 where Go runs
+	// on one processor. One is enough for
 	// some 300,000 gets a second; memcached serves each from one thread.
 	Conns int
 	// MaxConns bounds the connections, parked ones included; default two for
@@ -96,7 +97,7 @@ func New(addr string, o Options) *Store {
 		classicMax = 32
 	}
 	if o.Conns <= 0 {
-		o.Conns = 2
+		o.Conns = min(2, runtime.GOMAXPROCS(0))
 	}
 	if o.MaxConns <= 0 {
 		o.MaxConns = max(2*runtime.GOMAXPROCS(0), o.Conns+2)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ func (n *node) newStreams(conns int) *stream.Pool {
 				return s.Settle(ctx, conn, runID)
 			})
 		},
-		Conns: min(2, conns), MaxConns: conns, Reserve: conns / 2,
+		Conns: min(2, conns, runtime.GOMAXPROCS(0)), MaxConns: conns, Reserve: conns / 2,
 		InFlight: 4096, Queued: 16 << 20, DialTimeout: s.opts.DialTimeout,
 	})
 }

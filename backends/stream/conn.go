@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +16,6 @@ import (
 
 const (
 	spareMax = 256 << 10 // a write buffer larger than this is not kept
-	yieldAt  = 1         // calls in flight from which the writer lets others add theirs first
 	turns    = 4         // packets that a caller writes for others before a goroutine takes over
 )
 
@@ -118,14 +116,11 @@ func (cn *Conn) submit(ctx context.Context, c Call) error {
 		cn.last.next = f
 	}
 	cn.last = f
-	load := cn.load.Add(1)
+	cn.load.Add(1)
 	write := !cn.writing
 	cn.writing = true
 	cn.mu.Unlock()
 	if write {
-		if load >= yieldAt {
-			runtime.Gosched() // others add to the packet: half the system calls at 128 callers
-		}
 		cn.flush()
 	}
 	return nil

@@ -1,8 +1,13 @@
 package stream
 
-// flush writes until nothing is left. The caller has set writing.
+import "runtime"
+
+// flush writes until nothing is left. The caller has set writing. Before each
+// packet whoever is ready to run adds his to it: ten calls in a packet cost both
+// programs a tenth of the system calls, and where nobody is ready nobody waits.
 func (cn *Conn) flush() {
 	for turn := 0; ; turn++ {
+		runtime.Gosched()
 		buf := cn.take()
 		if len(buf) == 0 {
 			return
@@ -64,6 +69,7 @@ func (cn *Conn) handOver(buf []byte, from int) {
 				return
 			}
 			cn.giveBack(buf)
+			runtime.Gosched()
 		}
 	}()
 }
