@@ -6,7 +6,7 @@
 // It starts memcached, Redis, twemproxy (nutcracker) and agents of the real
 // binary, all proxies on the same processors. Sessions have 1 KiB; half of the
 // requests are reads. Each ratio is the median of pairs of runs that took
-// turns. See README, "What it costs", and make bench-proxy.
+// turns. See docs/speed.md.
 package main
 
 import (
