@@ -3,9 +3,9 @@ GO      ?= go
 BIN     := bin/crossfade
 # What the tests start. Debian's names; other systems: see README.
 NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus
-PHP_EXT := memcached:php-memcached redis:php-redis pdo_mysql:php-mysql
+PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql
 
-.PHONY: static deb build demo test test-all test-walk test-php test-story lint bench bench-proxy deps clean
+.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted lint bench bench-proxy deps clean
 
 build: $(BIN)
 
@@ -40,7 +40,7 @@ test: deps
 	$(GO) test -race -timeout 600s $$($(GO) list ./... | grep -Ev '/darklaunch/(walk|prove)$$')
 
 # The long runs, by area.
-test-all: test test-walk test-php test-story test-faults
+test-all: test test-walk test-php test-story test-planted test-faults
 
 test-walk:
 	CROSSFADE_DEEP=1 $(GO) test -timeout 80m -run Deep -v ./darklaunch/walk
@@ -52,6 +52,11 @@ test-php: deps $(BIN)
 # another in each stage, rollbacks from every position.
 test-story: deps
 	CROSSFADE_LONG=1 $(GO) test -count=1 -timeout 60m -v ./cmd/crossfade/storytest
+
+# On real servers: a thousand planted differences of each class, all found, and
+# none else; and what a server does for who asks.
+test-planted:
+	CROSSFADE_LONG=1 $(GO) test -race -count=1 -timeout 20m -run 'Planted|RealServers' -v ./migrate ./migrate/control
 
 test-faults: $(BIN)
 	./$(BIN) demo --break new
@@ -82,7 +87,7 @@ deps:
 	[ -e /usr/share/php/Symfony/Component/HttpFoundation/autoload.php ] || missing="$$missing php-symfony-http-foundation"; \
 	for n in $(NEEDED); do command -v $${n%%:*} >/dev/null || [ -x /usr/sbin/$${n%%:*} ] || missing="$$missing $${n##*:}"; done; \
 	if command -v php >/dev/null; then for e in $(PHP_EXT); do php -m | grep -qx $${e%%:*} || missing="$$missing $${e##*:}"; done; \
-	else missing="$$missing php-memcached php-redis php-mysql"; fi; \
+	else missing="$$missing php-memcached php-memcache php-redis php-mysql"; fi; \
 	if [ -n "$$missing" ]; then \
 		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 			echo "installing:$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \

@@ -34,6 +34,7 @@ func TestHouseRules(t *testing.T) {
 		{"redis in a test of the layer", "darklaunch/r_test.go", "package darklaunch\n\nimport _ \"github.com/redis/go-redis/v9\"\n", "only backends/ may"},
 		{"flags beside flags", "darklaunch/flagship/r.go", "// Package flagship sails.\npackage flagship\n\nimport _ \"github.com/open-feature/go-sdk/openfeature\"\n", "only darklaunch/flags may"},
 		{"a client at the root of backends", "backends/r.go", "package backends\n\nimport _ \"github.com/redis/go-redis/v9\"\n", "standard library alone"},
+		{"the command with its own tests", "cmd/crossfade/cli/x.go", "package cli\n\nimport _ \"" + module + "/cmd/crossfade/binarytest\"\n", "only tests may"},
 		{"no package comment", "migrate/m.go", "package migrate\n", "migrate: no package comment"},
 		{"a comment about something else", "migrate/m.go", "// Copyright somebody.\npackage migrate\n", "migrate: no package comment"},
 		{"a folder of tests alone", "frontends/x_test.go", "package frontends\n", ""},

@@ -93,6 +93,8 @@ func arrow(file, imp string) string {
 		return ""
 	case to < from:
 		return "imports go cmd → migrate, dashboard, frontends → darklaunch → backends, so that the layer is a library and a store can be had without it"
+	case strings.HasSuffix(target, "/binarytest") && !strings.HasSuffix(file, "_test.go"):
+		return "only tests may: it holds the whole command, and what tests need"
 	case to == from && top(dir) != top(target):
 		return "packages of one floor do not know each other: what both need belongs a floor down"
 	}

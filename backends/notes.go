@@ -127,30 +127,32 @@ func (n *Notes) all(fn func(int, *noter) error) error {
 // rises may be called several times, at the same time for several servers, and
 // must not keep was. ErrTooLarge above MaxNote; ErrConflict where others were
 // faster each time; an Unknown, and all other errors, say that the note may or
-// may not have been written.
+// may not have been written. With an error, done says that one server has it.
 func (n *Notes) Raise(ctx context.Context, name string, data []byte, rises func(was []byte) bool) (done bool, err error) {
+	return n.Change(ctx, name, func(was []byte, found bool) ([]byte, bool) { return data, !found || rises(was) })
+}
+
+// Change is Raise with data made of what stands; found is false where nothing
+// does. Where write is false the note stays as it is.
+func (n *Notes) Change(ctx context.Context, name string, to func(was []byte, found bool) (data []byte, write bool)) (done bool, err error) {
 	var any atomic.Bool
 	err = n.all(func(_ int, one *noter) error {
-		done, err := one.raiseIt(ctx, name, data, rises)
-		if done {
+		done, err := one.compute(ctx, name, to)
+		if done && err == nil {
 			any.Store(true)
 		}
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("raise note: %w", err)
+		err = fmt.Errorf("raise note: %w", err)
 	}
-	return any.Load(), nil
+	return any.Load(), err
 }
 
-func (n *noter) raiseIt(ctx context.Context, name string, data []byte, rises func(was []byte) bool) (done bool, err error) {
-	s, err := n.note(name, data)
-	if err != nil {
-		return false, err
-	}
+func (n *noter) compute(ctx context.Context, name string, to func([]byte, bool) ([]byte, bool)) (done bool, err error) {
 	err = n.change(ctx, func() error {
 		for try := range noteTries {
-			done, err = n.raise(ctx, s, rises)
+			done, err = n.once(ctx, name, to)
 			if !errors.Is(err, ErrConflict) {
 				return err
 			}
@@ -163,15 +165,20 @@ func (n *noter) raiseIt(ctx context.Context, name string, data []byte, rises fun
 	return done, err
 }
 
-func (n *noter) raise(ctx context.Context, s Session, rises func([]byte) bool) (bool, error) {
-	g, err := n.store.Guard(ctx, s.Key, time.Now().Add(noteHold))
+func (n *noter) once(ctx context.Context, name string, to func([]byte, bool) ([]byte, bool)) (bool, error) {
+	g, err := n.store.Guard(ctx, NoteKey(n.migration, name), time.Now().Add(noteHold))
 	if err != nil {
 		return false, err
 	}
 	defer g.Release()
 	rec := g.Record()
-	if rec.Found && !rises(rec.Data) {
+	data, write := to(rec.Data, rec.Found)
+	if !write {
 		return false, nil
+	}
+	s, err := n.note(name, data)
+	if err != nil {
+		return false, err
 	}
 	if rec.Gone { // nobody buries a note; what did so by hand is no reason to keep silent
 		return true, g.Revive(ctx, s)

@@ -129,13 +129,13 @@ type Guarder interface {
 	// empty session with reserved flags that readers take as missing and that
 	// expires at notAfter.
 	//
-	// After notAfter (at most 20 s ahead) Swap, Revive and Bury refuse, by the
+	// After notAfter (at most 20 s ahead) Swap, Revive, Over and Bury refuse, by the
 	// server's clock where the server can check it in the same step.
 	Guard(ctx context.Context, k Key, notAfter time.Time) (Guard, error)
 }
 
 // Guard is one guarded change. It is used by one goroutine and once: one Swap,
-// one Revive or one Bury, or none.
+// one Revive, one Over or one Bury, or none.
 type Guard interface {
 	// Record is what stood when the guard was made. A claim of anybody is
 	// Found false.
@@ -149,6 +149,11 @@ type Guard interface {
 	// tombstone renewed. (A tombstone that has run out since may or may not
 	// count as modified.)
 	Revive(ctx context.Context, s Session) error
+	// Over is Revive, and does not refuse either for a tombstone that stood
+	// beside a session when the guard was made (a Set leaves it there), but
+	// clears it: for a change that is made of that session. A copy must not, as
+	// its source may be older than the delete.
+	Over(ctx context.Context, s Session) error
 	// Bury removes the session and leaves a tombstone for ttl if nothing has
 	// modified the key since. Otherwise ErrConflict.
 	Bury(ctx context.Context, ttl time.Duration) error
@@ -274,6 +279,13 @@ type Healther interface {
 // looked at.
 type Tiered interface {
 	Tiers() (fast, slow Store)
+}
+
+// OwnRemover is a Store that keeps what is Crossfade's own apart from sessions,
+// so that Delete does not reach it. RemoveOwn removes one of its names, as Scan
+// lists them; nil when it is missing.
+type OwnRemover interface {
+	RemoveOwn(ctx context.Context, name string) error
 }
 
 // Pooled can say how many connections it has without asking the server: also

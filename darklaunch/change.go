@@ -33,7 +33,7 @@ const longestLife = 365 * 24 * time.Hour
 // copy what the other side held.
 func (op *operation) session(s rules.Side) backends.Session {
 	switch op.m.Op() {
-	case rules.Set, rules.Add, rules.MirrorSet:
+	case rules.Set, rules.Add, rules.Edit, rules.MirrorSet:
 		w := op.write
 		w.Key = op.key(s)
 		return w
@@ -43,16 +43,22 @@ func (op *operation) session(s rules.Side) backends.Session {
 	if from.Flags == 0 && !op.l.keepsFlags(s.Other()) {
 		from.Flags = op.ref.Kind().Flags
 	}
-	if from.DeadlineUnknown {
-		// The store cannot say how long it still lives: the longest it can,
-		// until the next write or touch makes it exact.
-		from.DeadlineUnknown = false
-		if age := op.ref.Kind().MaxAge; age > 0 {
-			from.Deadline = time.Now().Add(age)
-		}
-		op.l.obs.Divergence("expiry", "unknown")
-	}
+	op.known(&from)
 	return from
+}
+
+// known gives a deadline to a session that was read from a store which cannot
+// say how long it still lives: the longest it can, until the next write or touch
+// makes it exact.
+func (op *operation) known(s *backends.Session) {
+	if !s.DeadlineUnknown {
+		return
+	}
+	s.DeadlineUnknown = false
+	if age := op.ref.Kind().MaxAge; age > 0 {
+		s.Deadline = time.Now().Add(age)
+	}
+	op.l.seen(op.ref).Divergence("expiry", "unknown")
 }
 
 func okNo(ok bool) rules.Answer {
@@ -65,6 +71,14 @@ func okNo(ok bool) rules.Answer {
 // change makes every call but a read of the session.
 func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, error) {
 	st, s := op.l.store(c.Side), c.Side
+	if op.edit != nil {
+		switch c.Kind {
+		case rules.GuardCall:
+			return op.editGuard(ctx, st, s)
+		case rules.SwapCall, rules.RemoveIfCall, rules.BuryIfCall:
+			return op.editSwap(ctx, c)
+		}
+	}
 	switch c.Kind {
 	case rules.MarkCall:
 		return op.marks(ctx, st)
@@ -112,6 +126,8 @@ func (op *operation) change(ctx context.Context, c rules.Call) (rules.Answer, er
 		return conflictNo(err)
 	case rules.PutMarkCall:
 		return rules.OK, op.putMarks(ctx, st)
+	case rules.ListCall:
+		return op.list(ctx)
 	case rules.DropMarkCall:
 		err := st.DropMarks(ctx, op.key(s), op.own)
 		if _, unknown := backends.IsUnknown(err); err == nil || unknown {
@@ -178,6 +194,8 @@ func (op *operation) guardIt(ctx context.Context, st Abilities, s rules.Side) (r
 
 // putMarks puts our entries beside the session.
 func (op *operation) putMarks(ctx context.Context, st Abilities) error {
+	op.l.marking.Add(1)
+	defer op.l.marking.Add(-1)
 	for _, m := range op.l.namedCalls(op.hash, op.ref) {
 		m.Agent, m.Write = op.l.start, op.l.writes.Add(1)
 		err := st.PutMark(ctx, op.key(rules.Old), m, op.ref.Kind().MaxAge)

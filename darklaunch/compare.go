@@ -74,8 +74,8 @@ func (l *Layer) sample(op *operation, reply rules.Reply) {
 	default:
 		return
 	}
-	if op.at.Down != flags.NoneDown {
-		return // one of the two is dead, or being made whole
+	if op.at.Down != flags.NoneDown || op.ref.Synthetic() {
+		return // one of the two is dead, or being made whole; or nobody's session
 	}
 	// Bytes that the bucket does not depend on, so that every cohort has its share.
 	if part := uint16(op.hash[14])<<8 | uint16(op.hash[15]); float64(part) >= l.o.CompareRatio*65536 {

@@ -231,7 +231,7 @@ func (op *operation) unavailable() error {
 }
 
 func (d *Door) observe(op *operation, kind rules.Op, r rules.Reply, began time.Time) {
-	d.l.obs.Request(d.name, kind, op.at.Position, result(kind, r), op.since(began))
+	d.l.seen(op.ref).Request(d.name, kind, op.at.Position, result(kind, r), op.since(began))
 	d.note(op, kind, r)
 }
 

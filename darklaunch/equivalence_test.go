@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/edit"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
@@ -31,7 +32,7 @@ func answers(r *rig, n uint64, length int, step func(i int)) string {
 		d := r.layers[i%len(r.layers)].Door("library")
 		s := ref(ids[rng.IntN(len(ids))])
 		life := time.Duration(rng.IntN(50)+1) * time.Second
-		switch rng.IntN(8) {
+		switch rng.IntN(10) {
 		case 0, 1:
 			got, found, err := d.Get(ctx, s)
 			fmt.Fprintf(&b, "%d get %s: %q %v %v\n", i, s.ID, got.Data, found, err)
@@ -47,6 +48,8 @@ func answers(r *rig, n uint64, length int, step func(i int)) string {
 		case 6:
 			stored, err := d.Add(ctx, s, backends.Session{Deadline: time.Now().Add(life)})
 			fmt.Fprintf(&b, "%d add %s: %v %v\n", i, s.ID, stored, err)
+		case 8, 9:
+			b.WriteString(edited(d, i, s, rng.IntN(6), life))
 		case 7:
 			granted, err := d.Lock(ctx, s, kinds.Owner{Client: fmt.Sprint(i), Conn: uint64(i)}, 5*time.Second)
 			fmt.Fprintf(&b, "%d lock %s: %v %v\n", i, s.ID, granted, err)
@@ -58,6 +61,31 @@ func answers(r *rig, n uint64, length int, step func(i int)) string {
 		time.Sleep(time.Duration(rng.IntN(3000)) * time.Millisecond)
 	}
 	return b.String()
+}
+
+// edited makes one edit, and says what its function was asked of and what came.
+func edited(d *darklaunch.Door, i int, s kinds.Ref, what int, life time.Duration) string {
+	told := ""
+	err := d.Edit(context.Background(), s, func(got backends.Session, found bool) (edit.Change, error) {
+		told = fmt.Sprintf("%q %v", got.Data, found)
+		switch {
+		case what == 0:
+			return edit.Leave(), nil
+		case what == 1:
+			return edit.Delete(), nil
+		case what == 2:
+			return edit.Touch(time.Now().Add(life)), nil
+		case what == 3 && found: // append: the deadline stays
+			got.Data = fmt.Appendf(got.Data[:len(got.Data):len(got.Data)], "+%d", i)
+			return edit.Write(got), nil
+		case what == 4 && found:
+			return edit.Write(backends.Session{Data: []byte("past"), Deadline: time.Now()}), nil
+		case what == 5:
+			return edit.Write(backends.Session{Data: fmt.Appendf(nil, "e%d", i), Deadline: time.Now().Add(life)}), nil
+		}
+		return edit.Write(got), fmt.Errorf("refused %d", i)
+	})
+	return fmt.Sprintf("%d edit %d %s: %s %v\n", i, what, s.ID, told, err)
 }
 
 // TestEquivalence: one random history gives a client the same answers in every

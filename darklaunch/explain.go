@@ -82,7 +82,7 @@ func said(err error) string {
 // given the answers of two healthy stores that hold the session.
 func (l *Layer) Ways(at flags.Decision) []Way {
 	var ways []Way
-	for _, op := range []rules.Op{rules.Get, rules.Set, rules.Touch, rules.Delete, rules.Add, rules.Lock} {
+	for _, op := range []rules.Op{rules.Get, rules.Set, rules.Touch, rules.Delete, rules.Add, rules.Edit, rules.Lock} {
 		w := Way{Op: op.String()}
 		m := rules.Start(op, at.Position, l.env(at))
 		for n := 0; m.Running() && n < 16; n++ {
@@ -90,7 +90,9 @@ func (l *Layer) Ways(at flags.Decision) []Way {
 				if c.Kind == rules.NoCall || !m.Running() {
 					continue
 				}
-				w.Calls = append(w.Calls, c.Side.String()+": "+c.Kind.String())
+				if !c.Kind.Local() {
+					w.Calls = append(w.Calls, c.Side.String()+": "+c.Kind.String())
+				}
 				m.Answer(i, healthy(c.Kind))
 			}
 			w.After = w.After || m.TakeEffects()&rules.QueueWrite != 0
@@ -107,6 +109,10 @@ func healthy(k rules.Kind) rules.Answer {
 		return rules.Hit
 	case rules.MarkCall:
 		return rules.Clear
+	case rules.AskCall:
+		return rules.Writes
+	case rules.SameCall:
+		return rules.Same
 	}
 	return rules.OK
 }

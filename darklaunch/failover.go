@@ -137,7 +137,7 @@ func (l *Layer) distrustOne(c change) (done bool) {
 	// Nobody reads new while it is mirrored only, and no step to where it is
 	// read begins while something is dirty. Elsewhere the mark comes first: a
 	// repair that finds none has nothing to do.
-	if at.Position != position.Mirror && op.call(rules.Call{Kind: rules.PutMarkCall, Side: rules.Old}) != rules.OK {
+	if at.Position != position.Mirror && !op.mark() {
 		return false
 	}
 	l.soil(c.hash, c.ref, rules.New)

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/edit"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
@@ -62,6 +63,31 @@ var operationCases = []operationCase{
 	{"add", "after", func(d *darklaunch.Door, r kinds.Ref) outcome {
 		stored, err := d.Add(context.Background(), r, backends.Session{Data: []byte("after"), Deadline: time.Now().Add(time.Hour)})
 		return outcome{stored, "", err}
+	}},
+	{"edit", "after", func(d *darklaunch.Door, r kinds.Ref) outcome {
+		found := false
+		err := d.Edit(context.Background(), r, func(s backends.Session, is bool) (edit.Change, error) {
+			found = is && string(s.Data) == "before"
+			s.Data = []byte("after")
+			return edit.Write(s), nil
+		})
+		return outcome{found, "", err}
+	}},
+	{"edit that deletes", "", func(d *darklaunch.Door, r kinds.Ref) outcome {
+		found := false
+		err := d.Edit(context.Background(), r, func(_ backends.Session, is bool) (edit.Change, error) {
+			found = is
+			return edit.Delete(), nil
+		})
+		return outcome{found, "", err}
+	}},
+	{"edit that touches", "before", func(d *darklaunch.Door, r kinds.Ref) outcome {
+		found := false
+		err := d.Edit(context.Background(), r, func(s backends.Session, is bool) (edit.Change, error) {
+			found = is
+			return edit.Touch(s.Deadline.Add(time.Hour)), nil
+		})
+		return outcome{found, "", err}
 	}},
 	{"lock", "before", func(d *darklaunch.Door, r kinds.Ref) outcome {
 		granted, err := d.Lock(context.Background(), r, kinds.Owner{Client: "me", Conn: 1}, 10*time.Second)

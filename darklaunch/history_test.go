@@ -201,6 +201,9 @@ func randomHistory(t *testing.T, rng *rand.Rand, side int) {
 	r.clean()
 	quiet(true)
 	r.publish(position.ReadNew, nil)
+	if rng.IntN(2) == 0 {
+		r.tryRecord(t) // nil or not: stores fail
+	}
 	dwell("taking read-new")
 	quiet(false)
 	r.acked()

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/darklaunch/lease"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
@@ -36,12 +37,14 @@ type Layer struct {
 	logouts  *logouts
 	gone     tombstones
 	breakers [2]breaker
+	lease    *lease.Lease // nil: readers of new always look at marks
 
 	observing observing
 	writes    atomic.Uint64 // numbers this agent's marks
 	marksPut  atomic.Int64
 	// marksStanding counts the marks that were put and not seen to be removed.
 	marksStanding atomic.Int64
+	marking       atomic.Int64 // marks that are being put
 	marksLost     atomic.Int64 // stood when old evicted something or restarted
 	health        [2]atomic.Pointer[backends.Health]
 	failovers     atomic.Int64  // how often new came to have another run id
@@ -93,6 +96,9 @@ func New(o Options) (*Layer, error) {
 		l.hosts = h.HostScoped()
 	}
 	l.taken = takes(o.Old.Store) && takes(o.New.Store)
+	if notes, ok := backends.NotesOf(o.Old.Store, o.Migration); ok && !l.hosts {
+		l.lease = lease.New(notes, l.start)
+	}
 	l.calls, l.endCalls = context.WithCancel(context.Background())
 	for i := range l.breakers {
 		l.breakers[i] = breaker{failures: o.BreakerFailures, period: o.BreakerPeriod}
@@ -120,6 +126,7 @@ func (l *Layer) Run(ctx context.Context) error {
 	wg.Go(func() { l.watchHealth(work, rules.Old) })
 	wg.Go(func() { l.watchHealth(work, rules.New) })
 	wg.Go(func() { l.recomparing(work) })
+	wg.Go(func() { l.leasing(work) })
 	for range compareWorkers {
 		wg.Go(func() { l.comparing(work) })
 	}
@@ -266,7 +273,7 @@ func (l *Layer) begin(op *operation, kind rules.Op) error {
 		}
 		env &^= rules.Settled
 	}
-	op.m = rules.Start(kind, op.at.Position, env)
+	op.m = rules.Start(kind, op.at.Position, env|l.leased(kind))
 	return nil
 }
 

@@ -40,7 +40,7 @@ func newLogouts() *logouts {
 
 // follow notes a client's read, if its session is in the census.
 func (l *Layer) follow(op *operation, reply rules.Reply) {
-	if !l.logouts.Takes(op.hash) {
+	if !l.logouts.Takes(op.hash) || op.ref.Synthetic() {
 		return
 	}
 	now := time.Now()
@@ -77,11 +77,11 @@ func (l *Layer) follow(op *operation, reply rules.Reply) {
 
 // followWrite notes what a write does to a session's life.
 func (l *Layer) followWrite(op *operation, kind rules.Op, reply rules.Reply) {
-	if !l.logouts.Takes(op.hash) || reply == rules.Error {
+	if !l.logouts.Takes(op.hash) || reply == rules.Error || op.ref.Synthetic() {
 		return
 	}
 	now := time.Now()
-	switch kind {
+	switch op.became(kind, reply) {
 	case rules.Delete:
 		if reply != rules.Done {
 			l.logouts.Missing(op.hash, now)

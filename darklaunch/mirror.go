@@ -84,7 +84,7 @@ func (m *mirror) popped(op *operation) {
 // held, so that the order in the queue is the order of the writes.
 func (l *Layer) enqueue(op *operation) {
 	kind := rules.MirrorSet
-	switch op.m.Op() {
+	switch op.became(op.m.Op(), rules.Done) {
 	case rules.Delete:
 		kind = rules.MirrorDelete
 	case rules.Touch:
@@ -103,7 +103,7 @@ func (l *Layer) enqueue(op *operation) {
 	q.era.release()
 	l.table.queuedOne(op.hash, op.ref, -1)
 	l.mirror.dropped.Add(1)
-	l.obs.MirrorDropped()
+	l.seen(op.ref).MirrorDropped()
 	l.soil(op.hash, op.ref, mirrorTarget(op.at.Position))
 }
 

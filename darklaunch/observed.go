@@ -145,7 +145,7 @@ func (l *Layer) SeenChanges(hs []flags.Hash) []SeenChange {
 // note remembers what a client did, where that is asked for.
 func (d *Door) note(op *operation, kind rules.Op, r rules.Reply) {
 	ob := d.l.observing.Load()
-	if ob == nil {
+	if ob == nil || op.ref.Synthetic() {
 		return
 	}
 	now := time.Now()
@@ -165,7 +165,7 @@ func (d *Door) note(op *operation, kind rules.Op, r rules.Reply) {
 		return
 	}
 	s := ob.session(op.hash)
-	switch kind {
+	switch op.became(kind, r) {
 	case rules.Get:
 		o.Reads++
 		if r == rules.Missing {

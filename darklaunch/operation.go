@@ -29,6 +29,7 @@ type operation struct {
 	from     time.Time        // when the deadline of calls begins; zero: at each call
 	exact    bool             // the client wants the deadline with the data
 	now      time.Time        // when the last call ended, or the operation began; zero: some time has passed since
+	edit     *editing         // of an edit
 
 	got      [2]backends.Record // what was read from each store
 	target   backends.Record    // what a copy's target held
@@ -39,6 +40,7 @@ type operation struct {
 	queued   time.Time       // when it was queued, of a mirrored write
 	lock     string          // the grant's value
 	lockTTL  time.Duration
+	leases   time.Time     // when the last clean lease from before our mark ends
 	cleans   bool          // it was begun for what is dirty, and may end that
 	slots    chan struct{} // of copies, of which this one holds one
 	effects  rules.Effects // all there were
@@ -115,7 +117,7 @@ func (op *operation) take() {
 	}
 	for _, f := range fallbacks {
 		if fx&f.effect != 0 {
-			l.obs.Fallback(f.reason)
+			l.seen(op.ref).Fallback(f.reason)
 		}
 	}
 }
@@ -129,6 +131,14 @@ func (op *operation) releaseGuard() {
 	if op.guard != nil {
 		op.guard.Release()
 		op.guard = nil
+	}
+	if op.edit != nil {
+		for i, g := range op.edit.guards {
+			if g != nil {
+				g.Release()
+				op.edit.guards[i] = nil
+			}
+		}
 	}
 }
 
@@ -175,7 +185,7 @@ func (op *operation) essential(c rules.Call) bool {
 			return true // it is the only one
 		}
 		switch c.Kind {
-		case rules.LockCall, rules.UnlockCall, rules.PutMarkCall:
+		case rules.LockCall, rules.UnlockCall, rules.PutMarkCall, rules.ListCall:
 			return true
 		case rules.MarkCall, rules.ReadCall:
 			return false
@@ -195,6 +205,9 @@ func (op *operation) essential(c rules.Call) bool {
 func (op *operation) call(c rules.Call) rules.Answer {
 	if c.Kind == rules.WaitCall {
 		return op.wait()
+	}
+	if c.Kind.Local() {
+		return op.local(c)
 	}
 	if c.Kind == rules.ReadCall {
 		r := op.read(c)
@@ -258,9 +271,9 @@ func (l *Layer) timed(op *operation, c rules.Call, fn func(context.Context) erro
 	} else {
 		b.done(now, ok)
 	}
-	l.obs.StoreCall(c.Side, classOf(c.Kind), op.purpose, now.Sub(began))
+	l.seen(op.ref).StoreCall(c.Side, classOf(c.Kind), op.purpose, now.Sub(began))
 	if !ok {
-		l.obs.StoreError(c.Side, errors.Is(err, context.DeadlineExceeded))
+		l.seen(op.ref).StoreError(c.Side, errors.Is(err, context.DeadlineExceeded))
 	}
 	return err
 }
@@ -271,7 +284,7 @@ func classOf(k rules.Kind) Class {
 		return Read
 	case rules.TouchCall:
 		return Touch
-	case rules.DeleteCall, rules.BuryCall, rules.BuryIfCall, rules.UndoCall:
+	case rules.DeleteCall, rules.BuryCall, rules.BuryIfCall, rules.RemoveIfCall, rules.UndoCall:
 		return Delete
 	case rules.LockCall, rules.UnlockCall:
 		return Lock
@@ -362,6 +375,9 @@ func (op *operation) sameAsTarget(s rules.Side, rec *backends.Record) bool {
 // target holds, or than the delete that left a tombstone there: it came from
 // old's slower tier, or another host has had the session since.
 func (op *operation) lags(s rules.Side, rec *backends.Record) bool {
+	if op.m.Op() == rules.Edit {
+		return s == rules.Old && rec.Found && rec.Lagging
+	}
 	if s != rules.Old || op.m.Op() != rules.Copy && op.m.Op() != rules.Repair {
 		return false
 	}

@@ -89,7 +89,7 @@ func (l *Layer) noteChange(op *operation, c rules.Call) {
 	n := change{hash: op.hash, ref: op.ref}
 	switch c.Kind {
 	case rules.SetCall, rules.ReviveCall, rules.TouchCall, rules.AddCall, rules.AddUndoCall, rules.SwapCall:
-	case rules.DeleteCall, rules.BuryCall, rules.BuryIfCall, rules.UndoCall:
+	case rules.DeleteCall, rules.BuryCall, rules.BuryIfCall, rules.RemoveIfCall, rules.UndoCall:
 		n.deleted = true
 	default:
 		return // a read, a lock, a record of this agent

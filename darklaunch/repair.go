@@ -37,7 +37,7 @@ func (l *Layer) refill(from *operation) {
 	started := l.background(func(context.Context) {
 		defer func() { <-l.copies; era.release() }()
 		op := l.copyOne(era, hash, ref, at, rules.Refill)
-		l.obs.Copied("refill", doneOrLeft(op.m.Reply() == rules.Finished))
+		l.seen(ref).Copied("refill", doneOrLeft(op.m.Reply() == rules.Finished))
 	})
 	if !started {
 		<-l.copies
@@ -119,8 +119,8 @@ func (l *Layer) repairOne(e *era, h flags.Hash, ref kinds.Ref) {
 	op := l.copyOne(e, h, ref, at, rules.Repair)
 	done := op.m.Reply() == rules.Finished
 	l.repaired(h, ref, done)
-	l.obs.Repair(rules.New, doneOrLeft(done))
-	l.obs.Copied("repair", doneOrLeft(done))
+	l.seen(ref).Repair(rules.New, doneOrLeft(done))
+	l.seen(ref).Copied("repair", doneOrLeft(done))
 }
 
 func doneOrLeft(done bool) string {

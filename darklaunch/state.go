@@ -58,6 +58,29 @@ func openState(dir string) (stateFile, error) {
 	return s, s.save()
 }
 
+// FormerLives are the start ids of the lives before the one that has not begun
+// yet, the newest first, by its state folder; none: it is the first, or the folder
+// is another. New says so where the file cannot be read.
+func FormerLives(dir string) []string {
+	if dir == "" {
+		return nil
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "start.json"))
+	var last stateFile
+	if err != nil || json.Unmarshal(data, &last) != nil {
+		return nil
+	}
+	return append([]string{last.Start}, last.Former...)
+}
+
+// NewLife begins a life without a layer, in the place of the one before: its start
+// id, and those of the lives before it. It does not end cleanly. An error means
+// that the folder does not know of it.
+func NewLife(dir string) (start string, former []string, err error) {
+	s, err := openState(dir)
+	return s.Start, s.Former, err
+}
+
 func newStart() string {
 	var b [8]byte
 	rand.Read(b[:])

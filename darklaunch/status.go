@@ -41,6 +41,9 @@ type Status struct {
 	// MarksStanding is how many of them were not removed yet, as far as this
 	// life of the agent knows.
 	MarksStanding int64 `json:"marks_standing"`
+	// Lease is how readers here stand to marks: clean (none is looked for), looks,
+	// or listed (this agent may have some itself). Empty: they always look.
+	Lease string `json:"lease,omitempty"`
 	// MarksLost is how many stood when old evicted something or restarted.
 	MarksLost int64 `json:"marks_lost"`
 	// Failovers is how often new came to have another run id; Recompared how many
@@ -82,6 +85,7 @@ func (l *Layer) Status() Status {
 		UnknownOld: l.unknown[rules.Old].Load(), UnknownNew: l.unknown[rules.New].Load(),
 		Queued: l.mirror.operations.Load(), QueuedBytes: l.mirror.bytes.Load(), Dropped: l.mirror.dropped.Load(),
 		MarksPut: l.marksPut.Load(), MarksStanding: l.marksStanding.Load(), MarksLost: l.marksLost.Load(),
+		Lease:     l.leaseState(),
 		Failovers: l.failovers.Load(), Distrusted: l.distrusted.Load(), Recompared: l.recompared.Load(),
 		Tombstones: l.gone.standing(now), Bypassed: l.bypassed.Load(),
 		BreakerOld: l.breakers[rules.Old].state(now).String(), BreakerNew: l.breakers[rules.New].state(now).String(),

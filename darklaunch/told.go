@@ -62,7 +62,7 @@ func (l *Layer) Told(agent string, dirty []flags.Hash) {
 // what new holds for what is behind, and copy old's over it.
 func (op *operation) mayWriteAlone(kind rules.Op, env rules.Env) bool {
 	switch kind {
-	case rules.Set, rules.Add, rules.Touch, rules.Delete:
+	case rules.Set, rules.Add, rules.Edit, rules.Touch, rules.Delete:
 	default:
 		return true
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/edit"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 )
 
@@ -34,6 +35,7 @@ const (
 	OpAdd    = "add"
 	OpTouch  = "touch"
 	OpDelete = "delete"
+	OpEdit   = "edit"
 	OpLock   = "lock"
 	OpUnlock = "unlock"
 )
@@ -42,10 +44,10 @@ const (
 const (
 	ResultHit     = "hit"     // get, read: found; touch, delete, unlock: done
 	ResultMiss    = "miss"    // get, read
-	ResultStored  = "stored"  // set, add; lock: granted
+	ResultStored  = "stored"  // set, add, edit; lock: granted
 	ResultExists  = "exists"  // add; lock: somebody holds it
 	ResultMissing = "missing" // touch, delete, unlock: there was nothing
-	ResultRefused = "refused" // too large, or a key that no store takes
+	ResultRefused = "refused" // too large, or a key that no store takes; edit: left as it was
 	ResultError   = "error"
 )
 
@@ -142,6 +144,31 @@ func (v observed) Delete(ctx context.Context, r kinds.Ref) (bool, error) {
 	found, err := v.Sessions.Delete(ctx, r)
 	v.report(OpDelete, start, found, ResultHit, ResultMissing, err)
 	return found, err
+}
+
+func (v observed) Edit(ctx context.Context, r kinds.Ref, fn edit.Func) error {
+	start := time.Now()
+	var own error
+	result := ResultStored
+	err := v.Sessions.Edit(ctx, r, func(s backends.Session, found bool) (edit.Change, error) {
+		var c edit.Change
+		c, own = fn(s, found)
+		switch {
+		case own == nil && c.Effective(found, start).Action != edit.Leaves:
+			result = ResultStored
+		case found:
+			result = ResultRefused
+		default:
+			result = ResultMissing
+		}
+		return c, own
+	})
+	if err == nil || err == own {
+		v.o.Request(OpEdit, result, time.Since(start))
+		return err
+	}
+	v.report(OpEdit, start, false, "", "", err)
+	return err
 }
 
 func (v observed) Lock(ctx context.Context, r kinds.Ref, o kinds.Owner, ttl time.Duration) (bool, error) {

@@ -193,7 +193,7 @@ func TestObserver(t *testing.T) {
 		"get s.a\r\nset s.a 0 0 1\r\nx\r\nget s.a s.b\r\nadd s.a 0 0 1\r\nx\r\ntouch s.a 9\r\ntouch s.b 9\r\ndelete s.a\r\ndelete s.a\r\n"+
 			"add l.a 0 0 1\r\n1\r\nadd l.a 0 0 1\r\n1\r\ndelete l.a\r\ndelete l.a\r\nget s.bad\r\nget other\r\nincr s.a 1\r\nfoo\r\nset l.a 0 0 1\r\nx\r\n")
 	want := "get miss|set stored|get hit|get miss|add exists|touch hit|touch missing|delete hit|delete missing|" +
-		"lock stored|lock exists|unlock hit|unlock missing|get error|unsupported key|unsupported arithmetic|unsupported command|unsupported lock"
+		"lock stored|lock exists|unlock hit|unlock missing|get error|unsupported key|edit missing|unsupported command|unsupported lock"
 	if got := strings.Join(o.requests, "|"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/edit"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 )
 
@@ -32,6 +33,15 @@ type Sessions interface {
 	// (zero: never); a touch into the past is a Delete.
 	Touch(ctx context.Context, r kinds.Ref, deadline time.Time) (found bool, err error)
 	Delete(ctx context.Context, r kinds.Ref) (found bool, err error)
+	// Edit makes of the session what fn says, of what is there: conditional and
+	// computed writes. fn may be asked several times, as others write; a nil
+	// error means that what it said last is so. Its own error comes back as it
+	// is, and nothing was changed.
+	Edit(ctx context.Context, r kinds.Ref, fn edit.Func) error
+	// Token stands for data and flags, for a client that shall say later what it
+	// has read (memcached's cas, HTTP's ETag). It is never 0, and the same
+	// through every agent.
+	Token(flags uint32, data []byte) uint64
 	// Lock grants the lock for ttl; 0 means that the client named no time, and
 	// gets the longest that its kind allows.
 	Lock(ctx context.Context, r kinds.Ref, o kinds.Owner, ttl time.Duration) (granted bool, err error)

@@ -13,6 +13,49 @@ import (
 // Log is the migration's audit log.
 func (m *Migration) Log() *audit.Log { return m.log }
 
+type gatesKey struct{}
+
+// WithGates is a context in which what is asked for is written down with what the
+// gates of the plan say of it.
+func WithGates(ctx context.Context, gs []audit.Gate) context.Context {
+	return context.WithValue(ctx, gatesKey{}, gs)
+}
+
+// FaultVerb is what the log calls what befell the migration: nobody asked for it.
+// The outcome is FaultSeen, or how long it lasted.
+const (
+	FaultVerb = "fault"
+	FaultSeen = "seen"
+)
+
+// Befell writes down a fault: what, in words and in the terms of which it is one.
+func (m *Migration) Befell(ctx context.Context, f Fault, outcome string) error {
+	e, err := m.entry(ctx, FaultVerb, f)
+	if err != nil {
+		return err
+	}
+	e.Outcome = outcome
+	return m.after(ctx, e)
+}
+
+// Fault is something that befell a migration. Two entries with one ID are its
+// beginning and its end; a failover has one.
+type Fault struct {
+	ID    string `json:"id"`
+	Store string `json:"store"` // old, new
+	// What is down: agents have given the store up (their breaker is open); or
+	// failover: another server answers in its place.
+	What   string   `json:"what"`
+	Agents []string `json:"agents"` // that saw it; of many the first
+	Of     int      `json:"of"`     // agents that there are
+}
+
+// Kinds of faults.
+const (
+	FaultDown     = "down"
+	FaultFailover = "failover"
+)
+
 // Audited does what somebody asked for, with a line in the log before it and one
 // after it. What cannot be written down is not begun.
 func (m *Migration) Audited(ctx context.Context, verb string, args any, do func(context.Context) error) error {
@@ -21,10 +64,12 @@ func (m *Migration) Audited(ctx context.Context, verb string, args any, do func(
 		return err
 	}
 	e.Outcome = audit.Asked
+	e.Gates, _ = ctx.Value(gatesKey{}).([]audit.Gate)
 	if err := m.log.Append(ctx, e); err != nil {
 		return fmt.Errorf("migrate: what is asked for cannot be written down: %w", err)
 	}
 	err = do(ctx)
+	e.Gates = nil
 	e.Outcome = audit.Done
 	if err != nil {
 		e.Outcome = err.Error()

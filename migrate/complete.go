@@ -142,13 +142,22 @@ func (m *Migration) removeOwn(ctx context.Context, side rules.Side, name string)
 	if side == rules.Old {
 		st = l.Old.Store
 	}
-	if tiers, ok := st.(backends.Tiered); ok {
-		st, _ = tiers.Tiers() // what is ours is kept in the fast one
+	in := []backends.Store{st}
+	if tiers, ok := st.(backends.Tiered); ok { // what is ours is kept in the fast one, and notes in both
+		fast, slow := tiers.Tiers()
+		in = []backends.Store{fast, slow}
 	}
 	one, cancel := context.WithTimeout(ctx, m.copyMost())
 	defer cancel()
-	if _, err := st.Delete(one, backends.Key{Name: name}); err != nil {
-		return fmt.Errorf("migrate: remove a key of ours from %v: %w: run it again", side, err)
+	for _, st := range in {
+		if own, ok := st.(backends.OwnRemover); ok {
+			err = own.RemoveOwn(one, name)
+		} else {
+			_, err = st.Delete(one, backends.Key{Name: name})
+		}
+		if err != nil {
+			return fmt.Errorf("migrate: remove a key of ours from %v: %w: run it again", side, err)
+		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
@@ -26,7 +27,7 @@ func (m *Migration) ask(ctx context.Context, r *record) []reply {
 	})
 	if r != nil {
 		for i := range out {
-			out[i].known = r.Agents[out[i].addr].Name
+			out[i].known, out[i].life = r.Agents[out[i].addr].Name, r.Agents[out[i].addr].Start
 		}
 	}
 	m.heard(ctx, out)
@@ -39,8 +40,8 @@ type Roster interface {
 	// it is not known who they are, one among them does not answer. They are not
 	// closed.
 	Agents() []*agentapi.Client
-	// Names are all that may serve: the note of the epoch has them.
-	Names() []string
+	// Lives are all that may serve: the note of the epoch has them.
+	Lives() []epochs.Life
 	// Step is called right before a revision is published, under the lock of the
 	// publisher: it takes those off who are away, and waits until they cannot
 	// serve any more.

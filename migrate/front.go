@@ -50,6 +50,13 @@ func (f *front) move() (moved bool) {
 	return moved
 }
 
+// empty tells whether all that was listed is done for good.
+func (f *front) empty() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.pages) == 0
+}
+
 func (f *front) at() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

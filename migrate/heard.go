@@ -3,6 +3,8 @@ package migrate
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,7 +52,9 @@ func (e *ears) hear(agent string, h epochs.Heard, now time.Time) (fresh bool) {
 }
 
 // heard fills in, for agents that did not answer, what they say in their own
-// notes: an agent whose note moves on is there, and its status is the one in it.
+// notes: an agent whose note moves on is there, and its status is the one in it. A
+// life counts that was heard of last, or one that followed it in its state folder:
+// what another process under that name has acknowledged says nothing of it.
 // Where there is a note that was not seen before, it looks twice.
 func (m *Migration) heard(ctx context.Context, replies []reply) {
 	if _, _, ok := m.notes(); !ok {
@@ -82,7 +86,11 @@ func (m *Migration) listen(ctx context.Context, replies []reply) (again bool) {
 					continue
 				}
 				var s agentapi.Status
-				if json.Unmarshal(h.Status, &s) == nil && s.Agent == a.known && s.Start == h.Start {
+				switch {
+				case json.Unmarshal(h.Status, &s) != nil || s.Agent != a.known || s.Start != h.Start:
+				case a.life != "" && s.Start != a.life && !slices.Contains(s.Former, a.life):
+					a.err = errors.New("another agent of its name tells how it is, and cannot show that it took its place")
+				default:
 					a.status, a.err = s, nil
 				}
 			}

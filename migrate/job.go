@@ -129,7 +129,7 @@ func (c *copier) resume(name string) (why string, err error) {
 	case was.Report.Sample != c.rep.Sample:
 		why = "the last run looked at another share of the sessions"
 	case was.Place == "" && was.Phase != phaseTarget && (name != jobReverse || was.Phase == phaseCopy):
-		why = "the last run came to no place to go on from (memcached and session files give none)"
+		why = "the last run was cut short before it came to a place to go on from"
 	case !c.sameLives(&was):
 		why = "an agent has ended without saying so, or is new, since"
 	default:

@@ -57,6 +57,7 @@ func (c *child) run() error {
 	if err != nil {
 		return err
 	}
+	m.onePass = 100
 	_, err = m.Backfill(context.Background(), nil)
 	return err
 }
@@ -124,6 +125,9 @@ func killedBackfill(t *testing.T, from string, n int) {
 		}
 	})
 	c := child{From: from, Old: src.srv.Addr(), New: dst.Addr(), FlagFile: r.flagFile(), Agents: r.m.o.Agents, Rate: float64(n) / 5}
+	if from == "memcached" {
+		c.Rate = float64(n) / 4 // it goes on with a pass: a run must have the time for one
+	}
 	resumed := 0
 	for kill := range 11 {
 		text, _ := json.Marshal(c)
@@ -143,7 +147,7 @@ func killedBackfill(t *testing.T, from string, n int) {
 		time.Sleep(1400*time.Millisecond + time.Duration(rand.IntN(600))*time.Millisecond) // the first 1.3 s wait for what the last run sent
 		cmd.Process.Kill()
 		cmd.Wait()
-		if s, _, _ := r.m.JobState(JobBackfill); s.Place != "" {
+		if s, _, _ := r.m.JobState(JobBackfill); s.Place != "" && s.Place != (pass{0, passesMost}).String() {
 			resumed = max(resumed, s.Runs)
 		}
 		if s, _, _ := r.m.JobState(JobBackfill); s.Ended {
@@ -156,7 +160,7 @@ func killedBackfill(t *testing.T, from string, n int) {
 	close(stop)
 	wg.Wait()
 	tr.end()
-	if from == "mariadb" && resumed < 2 {
+	if resumed < 2 {
 		t.Errorf("it went on where it was in %d runs", resumed)
 	}
 	checkMoved(t, r, from, n, deleted, written)
@@ -168,8 +172,8 @@ func checkMoved(t *testing.T, r *rig, from string, n int, deleted map[int]bool, 
 	t.Helper()
 	// What is promised, and what the bounds of two clocks leave open that each
 	// process finds for itself: with thirty processes waiting for two cores a
-	// bound of 30 ms was seen, with four none above a millisecond.
-	exact := 10*time.Millisecond + 30*time.Millisecond
+	// bound of 55 ms was seen, with four none above a millisecond.
+	exact := 10*time.Millisecond + 150*time.Millisecond
 	if from == "memcached" {
 		// It tells whole seconds left, rounded up, from a clock that ticks once a
 		// second: each of the two looks (the copy's, and the one here) sees the end

@@ -102,6 +102,8 @@ type Migration struct {
 	noteOld, noteNew *backends.Notes
 	ears             ears
 
+	onePass int64 // sessions that are gone through at once: passes.go
+
 	crash func(epoch uint64) error // tests: between the record and the flag file
 }
 
@@ -115,7 +117,7 @@ func New(o Options) (*Migration, error) {
 	setDefault(&o.Recheck, 200*time.Millisecond)
 	setDefault(&o.Workers, 4)
 	setDefault(&o.Batch, 200)
-	m := &Migration{o: o, log: audit.New(o.Book, o.Told)}
+	m := &Migration{o: o, log: audit.New(o.Book, o.Told), onePass: onePass}
 	for _, a := range o.Agents {
 		c, err := agentapi.NewClient(a, o.Client)
 		if err != nil {

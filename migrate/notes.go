@@ -55,7 +55,7 @@ func (m *Migration) raiseEpoch(ctx context.Context, epoch uint64, data []byte, t
 	}
 	n := epochs.Note{Migration: m.o.Migration, Flags: data, At: time.Now().UTC()}
 	if m.o.Roster != nil {
-		n.Agents = m.o.Roster.Names()
+		n.Agents = m.o.Roster.Lives()
 	} else if top, found := epochs.Highest(m.epochs(ctx)); found {
 		n.Agents = top.Agents
 	}
@@ -152,7 +152,7 @@ func (m *Migration) finishNext(ctx context.Context, t *teller) error {
 }
 
 // Announce writes the epoch in both stores once more, with the roster as it is
-// now: an agent that is new finds itself in it. It is best effort, as raising is.
+// now: an agent that is new, or lives anew, finds itself in it. It is best effort, as raising is.
 func (m *Migration) Announce(ctx context.Context) error {
 	cur, err := m.read()
 	if err != nil || cur.data == nil {
@@ -203,7 +203,7 @@ type EpochView struct {
 }
 
 func view(s epochs.Stand) EpochView {
-	v := EpochView{Epoch: s.Note.Epoch, At: s.Note.At, Agents: s.Note.Agents}
+	v := EpochView{Epoch: s.Note.Epoch, At: s.Note.At, Agents: epochs.Names(s.Note.Agents)}
 	if s.Err != nil {
 		v.Error = s.Err.Error()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/darklaunch/epochs"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
 	bookfiles "github.com/seed-41165957/crossfade/migrate/book/files"
 )
 
@@ -23,11 +24,17 @@ func (r *rig) forget() {
 	}
 }
 
-// note raises what a server would: the revision as it stands, with a roster.
+// note raises what a server would: the revision as it stands, with a roster of
+// names, each with a start id behind it or without.
 func (r *rig) note(data []byte, roster ...string) {
 	r.t.Helper()
 	old, new, _ := r.m.notes()
-	n := epochs.Note{Migration: migration, Flags: data, Agents: roster, At: time.Now().Add(time.Second)}
+	var lives []epochs.Life
+	for _, a := range roster {
+		name, start, _ := strings.Cut(a, " ")
+		lives = append(lives, epochs.Life{Name: name, Start: start})
+	}
+	n := epochs.Note{Migration: migration, Flags: data, Agents: lives, At: time.Now().Add(time.Second)}
 	if err := epochs.Raise(context.Background(), old, new, n); err != nil {
 		r.t.Fatal(err)
 	}
@@ -149,6 +156,40 @@ func TestHeard(t *testing.T) {
 	res, err := r.m.Ramp(ctx, "read-new", 5000, nil)
 	if err != nil || res.Agents != 2 {
 		t.Fatalf("got %+v, %v, want both agents heard", res, err)
+	}
+}
+
+// TestHeardLives: what another process under an agent's name says in the stores is
+// not taken for its word; that of the life after it is.
+func TestHeardLives(t *testing.T) {
+	r := newRig(t, 1)
+	r.ramp("mirror", 50)
+	own := r.agents[0].layer.Status().Start
+	for _, tt := range []struct {
+		name   string
+		start  string
+		former []string
+		want   bool
+	}{
+		{"the same life", own, nil, true},
+		{"the life after it", "00000000000000b1", []string{"00000000000000b0", own}, true},
+		{"another of its name", "00000000000000b2", nil, false},
+	} {
+		replies := []reply{{addr: "web-1", known: "web-1", life: own, err: errors.New("out of reach")}}
+		_, new, _ := r.m.notes()
+		for seq := range uint64(2) {
+			st := agentapi.Status{Agent: "web-1"}
+			st.Start, st.Former = tt.start, tt.former
+			status, _ := json.Marshal(st)
+			data, _ := json.Marshal(epochs.Heard{Version: 1, Start: tt.start, Seq: seq + 1, Status: status})
+			if err := new.Write(t.Context(), epochs.AgentName("web-1"), data); err != nil {
+				t.Fatal(err)
+			}
+			r.m.listen(t.Context(), replies)
+		}
+		if got := replies[0].err == nil; got != tt.want || got && replies[0].status.Start != tt.start {
+			t.Errorf("%s: taken for its word %v (%v), want %v", tt.name, got, replies[0].err, tt.want)
+		}
 	}
 }
 

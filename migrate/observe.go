@@ -217,7 +217,7 @@ func (m *Migration) sampleRows(ctx context.Context) (*rowSample, error) {
 	var refs []kinds.Ref
 	err = sc.Scan(ctx, "", func(names []string) error {
 		for _, n := range names {
-			if ref, ok := m.o.Kinds.FromOld(n); ok && !ref.Lock {
+			if ref, ok := m.o.Kinds.FromOld(n); ok && !ref.Lock && !ref.Synthetic() {
 				refs = append(refs, ref)
 			}
 		}

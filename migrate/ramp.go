@@ -131,6 +131,9 @@ func (m *Migration) reach(ctx context.Context, to func(flags.Definition) (goal, 
 		return res, err
 	}
 	res, err = m.toward(ctx, g, progress)
+	if err == nil {
+		m.spareLooks(ctx, tell(progress))
+	}
 	if err == nil || res.refusedAt == nil {
 		return res, err
 	}

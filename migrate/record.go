@@ -283,6 +283,7 @@ func (d *run) countsFor(replies []reply) string {
 type reply struct {
 	addr   string
 	known  string // its name, when it was last heard of
+	life   string // its start id, when it was last heard of; empty: not known
 	status agentapi.Status
 	err    error
 }

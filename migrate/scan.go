@@ -36,6 +36,8 @@ type scan struct {
 	// settle, if there is one, is called each second with no worker running, and
 	// at the end: then what stands before is done for good.
 	settle func(context.Context) error
+	// part is the pass, of a store that gives no places.
+	part pass
 }
 
 // scan gives every session of a store to s.fn, where the store can go on with a
@@ -53,6 +55,9 @@ func (c *copier) scan(ctx context.Context, s scan, order ...string) error {
 	sc, ok := st.(backends.Scanner)
 	if !ok {
 		return fmt.Errorf("migrate: %v: %w", s.side, backends.ErrUnlisted)
+	}
+	if _, places := st.(backends.Resumer); !places && s.phase != "" {
+		return c.inPasses(ctx, sc, from, s, place)
 	}
 	if s.phase != "" {
 		c.job.at(s.phase, place, &c.rep)
@@ -118,7 +123,7 @@ func (c *copier) scanOnce(ctx context.Context, sc backends.Scanner, from func(st
 	}
 	began := time.Now()
 	give := func(names []string, next string) error {
-		items := c.sort(names, from)
+		items := c.sort(names, from, s.part)
 		p := f.begin(next, (len(items)+c.m.o.Batch-1)/c.m.o.Batch)
 		for len(items) > 0 {
 			n := min(len(items), c.m.o.Batch)
@@ -163,14 +168,15 @@ func (c *copier) scanOnce(ctx context.Context, sc backends.Scanner, from func(st
 	return errors.Join(err, ctx.Err())
 }
 
-// sort counts names by what they are, and gives the sessions that are copied.
-func (c *copier) sort(names []string, from func(string) (kinds.Ref, bool)) []item {
+// sort counts names by what they are, and gives the sessions that are copied. In
+// passes each name counts in one: a session in its own, what is none in the first.
+func (c *copier) sort(names []string, from func(string) (kinds.Ref, bool), part pass) []item {
 	items := make([]item, 0, len(names))
-	var locks, own, others, skipped, apart int64
+	var locks, own, others, skipped, apart, elsewhere int64
 	for _, name := range names {
 		ref, ok := from(name)
 		switch {
-		case strings.HasPrefix(name, "crossfade:"):
+		case strings.HasPrefix(name, "crossfade:"), ok && ref.Synthetic():
 			own++
 			continue
 		case !ok:
@@ -181,6 +187,10 @@ func (c *copier) sort(names []string, from func(string) (kinds.Ref, bool)) []ite
 			continue
 		}
 		hash, at := c.layer.Position(ref)
+		if !part.holds(hash) {
+			elsewhere++
+			continue
+		}
 		if !c.counts(at) {
 			skipped++
 			continue
@@ -193,7 +203,11 @@ func (c *copier) sort(names []string, from func(string) (kinds.Ref, bool)) []ite
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rep.Names += int64(len(names))
+	if part.n > 0 {
+		elsewhere += locks + own + others
+		locks, own, others = 0, 0, 0
+	}
+	c.rep.Names += int64(len(names)) - elsewhere
 	c.rep.Locks += locks
 	c.rep.Own += own
 	c.rep.Others += others

@@ -165,6 +165,9 @@ func (c *copier) look(ctx context.Context, items []item, source rules.Side, seco
 		if r.Err == nil && r.Class == "" {
 			continue
 		}
+		if second && r.Class == "old_regressed" && r.Found[source] {
+			continue // it stays as it is, and was counted in the first walk
+		}
 		c.suspected[h] = true
 		c.again = append(c.again, suspect{ref: items[i].ref, hash: h, seen: r, err: r.Err})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/epochs"
@@ -82,7 +83,7 @@ func (m *Migration) RollbackViaStore(ctx context.Context, to string, progress fu
 		if err != nil {
 			return res, fmt.Errorf("migrate: revision %d: %w", n.Epoch, err)
 		}
-		last = &epochs.Note{Migration: m.o.Migration, Flags: data, Epoch: n.Epoch, Agents: top.Agents, At: time.Now().UTC()}
+		last = &epochs.Note{Migration: m.o.Migration, Flags: data, Epoch: n.Epoch, Agents: nowLiving(top.Agents, replies), At: time.Now().UTC()}
 		err = m.raise(ctx, old, new, *last)
 		var not *epochs.RaiseError
 		switch {
@@ -133,11 +134,24 @@ func (m *Migration) askVia(ctx context.Context, top epochs.Note) []reply {
 		return m.ask(ctx, nil)
 	}
 	replies := make([]reply, len(top.Agents))
-	for i, name := range top.Agents {
-		replies[i] = reply{addr: name, known: name, err: errors.New("its note in the stores does not move on")}
+	for i, a := range top.Agents {
+		replies[i] = reply{addr: a.Name, known: a.Name, life: a.Start, err: errors.New("its note in the stores does not move on")}
 	}
 	m.heard(ctx, replies)
 	return replies
+}
+
+// nowLiving is a roster with the lives that have answered.
+func nowLiving(roster []epochs.Life, replies []reply) []epochs.Life {
+	roster = slices.Clone(roster)
+	for i := range roster {
+		for _, a := range replies {
+			if a.err == nil && a.addr == roster[i].Name {
+				roster[i].Start = a.status.Start
+			}
+		}
+	}
+	return roster
 }
 
 // ackedVia waits until each agent has acknowledged the revision. What its last

@@ -44,6 +44,47 @@ var reviveCases = []testCase{
 		e.must(e.buried(g, k).Revive(e.ctx, backends.Session{Key: k, Data: []byte("x"), Deadline: time.Now().Add(-time.Hour)}))
 		e.wantMissing(k)
 	}},
+	{"guard/over", func(e *env) {
+		g, b := ability[backends.Guarder](e), ability[backends.Tombstoner](e)
+		absent, present, gone, beside := e.key("a"), e.key("b"), e.key("c"), e.key("d")
+		e.set(present, "data")
+		for _, k := range []backends.Key{gone, beside} {
+			_, err := b.Bury(e.ctx, k, time.Minute)
+			e.must(err)
+		}
+		e.set(beside, "data") // leaves the tombstone
+		for _, k := range []backends.Key{absent, present, gone, beside} {
+			e.must(e.guard(g, k).Over(e.ctx, e.session(k, "new")))
+			e.wantData(k, "new")
+			e.delete(k)
+			e.wantGone(k, false)
+		}
+	}},
+	{"guard/over past", func(e *env) {
+		g, b := ability[backends.Guarder](e), ability[backends.Tombstoner](e)
+		k := e.key("a")
+		_, err := b.Bury(e.ctx, k, time.Minute)
+		e.must(err)
+		e.set(k, "data")
+		e.must(e.guard(g, k).Over(e.ctx, backends.Session{Key: k, Deadline: time.Now().Add(-time.Hour)}))
+		e.wantMissing(k)
+	}},
+	{"guard/over, written or buried since", func(e *env) {
+		g, b := ability[backends.Guarder](e), ability[backends.Tombstoner](e)
+		for name, since := range map[string]func(k backends.Key){
+			"set":    func(k backends.Key) { e.set(k, "data") },
+			"bury":   func(k backends.Key) { _, err := b.Bury(e.ctx, k, time.Minute); e.must(err) },
+			"delete": func(k backends.Key) { e.delete(k) },
+		} {
+			k := e.key(name)
+			_, err := b.Bury(e.ctx, k, time.Minute)
+			e.must(err)
+			e.set(k, "data")
+			guard := e.guard(g, k)
+			since(k)
+			e.wantErr(guard.Over(e.ctx, e.session(k, "new")), backends.ErrConflict)
+		}
+	}},
 	{"guard/revive of what is not gone", func(e *env) {
 		g, b := ability[backends.Guarder](e), ability[backends.Tombstoner](e)
 		absent, present, beside := e.key("a"), e.key("b"), e.key("c")

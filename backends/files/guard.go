@@ -127,6 +127,11 @@ func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
 	return g.swap(ctx, []backends.Session{sess}, g.recs[0].Gone)
 }
 
+// Over clears also one that stands beside the session.
+func (g *guard) Over(ctx context.Context, sess backends.Session) error {
+	return g.swap(ctx, []backends.Session{sess}, g.graves[0].stands())
+}
+
 func (g *guard) swap(ctx context.Context, ss []backends.Session, revive bool) error {
 	at := make([]int, len(ss))
 	for i, sess := range ss {

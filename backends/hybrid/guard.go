@@ -39,14 +39,19 @@ func (s *Store) Guard(ctx context.Context, k backends.Key, notAfter time.Time) (
 func (g *guard) Record() backends.Record { return g.rec }
 
 func (g *guard) Swap(ctx context.Context, sess backends.Session) error {
-	return g.swap(ctx, sess, g.cache.Swap)
+	return g.swap(ctx, sess, g.cache.Swap, false)
 }
 
 func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
-	return g.swap(ctx, sess, g.cache.Revive)
+	return g.swap(ctx, sess, g.cache.Revive, false)
 }
 
-func (g *guard) swap(ctx context.Context, sess backends.Session, cache setter) error {
+// Over clears the tombstones of both tiers.
+func (g *guard) Over(ctx context.Context, sess backends.Session) error {
+	return g.swap(ctx, sess, g.cache.Over, true)
+}
+
+func (g *guard) swap(ctx context.Context, sess backends.Session, cache setter, over bool) error {
 	if err := cache(ctx, sess); err != nil {
 		return err
 	}
@@ -62,7 +67,10 @@ func (g *guard) swap(ctx context.Context, sess backends.Session, cache setter) e
 	defer known.Release()
 	// A tombstone in the table stands beside memcached's, which has decided.
 	rows := g.rows.Swap
-	if g.rows.Record().Gone {
+	switch {
+	case over:
+		rows = g.rows.Over
+	case g.rows.Record().Gone:
 		rows = g.rows.Revive
 	}
 	if err := rows(ctx, sess); err != nil {

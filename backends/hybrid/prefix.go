@@ -102,6 +102,10 @@ func (g idGuard) Revive(ctx context.Context, s backends.Session) error {
 	return g.Guard.Revive(ctx, g.t.session(s))
 }
 
+func (g idGuard) Over(ctx context.Context, s backends.Session) error {
+	return g.Guard.Over(ctx, g.t.session(s))
+}
+
 // Scan gives names as memcached has them.
 func (t ids) Scan(ctx context.Context, prefix string, fn func([]string) error) error {
 	short := ""

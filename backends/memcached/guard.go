@@ -159,6 +159,15 @@ func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
 	if !g.record.Gone {
 		return g.Swap(ctx, sess)
 	}
+	return g.Over(ctx, sess)
+}
+
+// Over clears also a tombstone that stands beside the session: Revive's two
+// steps, for Revive's reasons.
+func (g *guard) Over(ctx context.Context, sess backends.Session) error {
+	if !g.buried {
+		return g.Swap(ctx, sess)
+	}
 	if err := g.check(ctx, &sess); err != nil {
 		return err
 	}

@@ -111,15 +111,20 @@ func (s *Store) guard(ks []backends.Key, notAfter time.Time) *guard {
 func (g *guard) Record() backends.Record { return g.recs[0] }
 
 func (g *guard) Swap(ctx context.Context, sess backends.Session) error {
-	return g.swap(ctx, OpSwap, []backends.Session{sess})
+	return g.swap(ctx, OpSwap, []backends.Session{sess}, false)
 }
 
 // Revive is Swap where no tombstone stood, or one stands beside a session.
 func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
-	return g.swap(ctx, OpGuardRevive, []backends.Session{sess})
+	return g.swap(ctx, OpGuardRevive, []backends.Session{sess}, g.recs[0].Gone)
 }
 
-func (g *guard) swap(ctx context.Context, op Op, ss []backends.Session) error {
+// Over also clears a tombstone beside a session.
+func (g *guard) Over(ctx context.Context, sess backends.Session) error {
+	return g.swap(ctx, OpGuardRevive, []backends.Session{sess}, g.buried[0])
+}
+
+func (g *guard) swap(ctx context.Context, op Op, ss []backends.Session, revive bool) error {
 	owned := make([]backends.Session, len(ss))
 	for i, sess := range ss {
 		if err := g.store.enterData(ctx, sess); err != nil {
@@ -128,7 +133,6 @@ func (g *guard) swap(ctx context.Context, op Op, ss []backends.Session) error {
 		owned[i] = sess
 		owned[i].Data = bytes.Clone(sess.Data)
 	}
-	revive := op == OpGuardRevive && g.recs[0].Gone
 	_, err := faulty(g.store, ctx, op, g.recs[0].Key.Name, func() (struct{}, error) {
 		return struct{}{}, g.change(func(now int64) {
 			for _, sess := range owned {
@@ -246,5 +250,5 @@ func (g manyGuard) Swap(ctx context.Context, ss []backends.Session) error {
 	if len(ss) == 0 {
 		return nil
 	}
-	return g.swap(ctx, OpSwap, ss)
+	return g.swap(ctx, OpSwap, ss, false)
 }

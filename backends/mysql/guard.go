@@ -135,6 +135,11 @@ func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
 	return g.swap(ctx, "guarded revive", []backends.Session{sess}, g.recs[0].Gone)
 }
 
+// Over clears also one that stands beside the session.
+func (g *guard) Over(ctx context.Context, sess backends.Session) error {
+	return g.swap(ctx, "guarded revive", []backends.Session{sess}, g.buried)
+}
+
 func (g *guard) swap(ctx context.Context, op string, ss []backends.Session, revive bool) error {
 	named := make(map[string]bool, len(ss))
 	for _, sess := range ss {

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,10 +40,11 @@ func (s *Store) written(k backends.Key) []string {
 	return []string{k.Name}
 }
 
-// sessionArgs is what the scripts take of a session: data, end and, with
+// sessionArgs is what a line's scripts take of a session: data, end and, with
 // KeepFlags, what to keep beside it.
 func (n *node) sessionArgs(args []any, sess backends.Session) []any {
-	args = append(args, sess.Data, n.end(sess.Deadline))
+	// A copy: the line may be sending it when the caller has left.
+	args = append(args, bytes.Clone(sess.Data), n.end(sess.Deadline))
 	if n.store.opts.KeepFlags {
 		args = append(args, formatFlags(sess))
 	}

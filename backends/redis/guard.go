@@ -149,6 +149,14 @@ func (g *guard) Revive(ctx context.Context, sess backends.Session) error {
 	return g.swap(ctx, "guarded revive", scriptGuardRevive, []backends.Session{sess})
 }
 
+// Over runs that script where any tombstone stood.
+func (g *guard) Over(ctx context.Context, sess backends.Session) error {
+	if !g.grave {
+		return g.Swap(ctx, sess)
+	}
+	return g.swap(ctx, "guarded revive", scriptGuardRevive, []backends.Session{sess})
+}
+
 func (g *guard) swap(ctx context.Context, op string, sc *script, ss []backends.Session) error {
 	if g.pool == nil {
 		return backends.ErrConflict // it guards nothing

@@ -15,6 +15,9 @@ import (
 // AgentName is the name of an agent's own note.
 func AgentName(agent string) string { return "agent:" + agent }
 
+// heardVersion is of agents' own notes.
+const heardVersion = 1
+
 // Heard is what an agent says of itself in its own note.
 type Heard struct {
 	Version int `json:"version"`
@@ -33,7 +36,7 @@ func ParseHeard(data []byte) (h Heard, err error) {
 	if err := json.Unmarshal(data, &h); err != nil {
 		return Heard{}, fmt.Errorf("epochs: not an agent's note: %w", err)
 	}
-	if h.Version != version || !startID.MatchString(h.Start) || h.Seq == 0 || len(h.Status) == 0 {
+	if h.Version != heardVersion || !startID.MatchString(h.Start) || h.Seq == 0 || len(h.Status) == 0 {
 		return Heard{}, errors.New("epochs: not an agent's note of this version")
 	}
 	return h, nil

@@ -32,8 +32,13 @@ import (
 // Name of the epoch note: see backends.NoteKey.
 const Name = "epoch"
 
-// version rises when an older reader would misread a note.
-const version = 1
+// version rises when an older reader would misread a note. Both are read. A note
+// whose roster lists no lives is written in the form that version 1 reads: whoever
+// has no server's roster has nothing to say that it would misread.
+const (
+	version      = 2 // the roster lists lives
+	versionNames = 1 // the roster lists names, or there is none
+)
 
 // RosterMost is how many agents a roster may name.
 const RosterMost = 2000
@@ -46,21 +51,23 @@ type Note struct {
 	Flags        []byte
 	Epoch        uint64
 	CutoverFloor int
-	// Agents are the names of those that a step waits for. nil: not known. Empty
+	// Agents is the roster: those that a step waits for. nil: not known. Empty
 	// and not nil: nobody, which is something else.
-	Agents []string
+	Agents []Life
 	// At is when it was published, to the millisecond. It tells two rosters of
 	// one epoch apart.
 	At time.Time
 }
 
-// wire is a note as it stands in a store.
+// wire is a note as it stands in a store. Lives are of version 2, Agents of
+// version 1.
 type wire struct {
 	Version      int             `json:"version"`
 	Migration    string          `json:"migration"`
 	Epoch        uint64          `json:"epoch"`
 	CutoverFloor int             `json:"cutover_floor"`
 	Agents       *[]string       `json:"agents,omitempty"`
+	Lives        *[]Life         `json:"lives,omitempty"`
 	At           int64           `json:"at"` // unix milliseconds
 	Flags        json.RawMessage `json:"flags"`
 }
@@ -75,13 +82,10 @@ func (n Note) Marshal() ([]byte, error) {
 	if snap.Migration() != n.Migration {
 		return nil, fmt.Errorf("epochs: flags of migration %q in a note of %q", snap.Migration(), n.Migration)
 	}
-	w := wire{Version: version, Migration: n.Migration, Epoch: snap.Epoch(), CutoverFloor: snap.Definition().CutoverFloor,
+	w := wire{Version: versionNames, Migration: n.Migration, Epoch: snap.Epoch(), CutoverFloor: snap.Definition().CutoverFloor,
 		At: n.At.UnixMilli(), Flags: n.Flags}
 	if n.Agents != nil {
-		agents := append([]string{}, n.Agents...) // [] is written as [], not as null
-		slices.Sort(agents)
-		w.Agents = &agents
-		if err := checkRoster(agents); err != nil {
+		if err := w.roster(n.Agents); err != nil {
 			return nil, err
 		}
 	}
@@ -124,35 +128,16 @@ func Parse(data []byte) (Note, error) {
 		return Note{}, fmt.Errorf("epochs: %w", err)
 	}
 	floor := snap.Definition().CutoverFloor
-	if w.Version != version || snap.Epoch() != w.Epoch || snap.Migration() != w.Migration || floor != w.CutoverFloor || w.At <= 0 {
+	if w.Version < versionNames || snap.Epoch() != w.Epoch || snap.Migration() != w.Migration || floor != w.CutoverFloor || w.At <= 0 {
 		return Note{}, errors.New("epochs: not a note: it says something else than the flags in it")
 	}
 	n := Note{Migration: w.Migration, Flags: w.Flags, Epoch: w.Epoch, CutoverFloor: floor, At: time.UnixMilli(w.At).UTC()}
-	if w.Agents != nil {
-		n.Agents = append([]string{}, *w.Agents...)
-		if err := checkRoster(n.Agents); err != nil {
-			return Note{}, err
-		}
+	n.Agents, err = w.agents()
+	if err != nil {
+		return Note{}, err
 	}
 	return n, nil
 }
-
-// checkRoster wants names in order, each once.
-func checkRoster(agents []string) error {
-	if len(agents) > RosterMost {
-		return fmt.Errorf("epochs: a roster of %d agents: at most %d", len(agents), RosterMost)
-	}
-	for i, name := range agents {
-		if name == "" || len(name) > 64 || i > 0 && agents[i-1] >= name {
-			return fmt.Errorf("epochs: roster: %.64q: accepted are names of 1 to 64 bytes, in order, each once", name)
-		}
-	}
-	return nil
-}
-
-// Names tells whether an agent is in the fleet, as far as the note says: true
-// where it has no roster.
-func (n *Note) Names(agent string) bool { return n.Agents == nil || slices.Contains(n.Agents, agent) }
 
 // Snapshot compiles the flags of a note that was parsed.
 func (n *Note) Snapshot() (*flags.Snapshot, error) { return flags.Parse(n.Flags) }

@@ -34,12 +34,25 @@ func revision(t testing.TB, epoch uint64, p position.Position) []byte {
 // moment is a time of publishing, so many seconds on.
 func moment(s int) time.Time { return time.Date(2026, 11, 22, 10, 0, s, 0, time.UTC) }
 
+// note is one whose roster has names, each with a start id behind it or without.
 func note(t testing.TB, epoch uint64, p position.Position, agents ...string) Note {
-	return Note{Migration: "test", Flags: revision(t, epoch, p), Agents: agents, At: moment(int(epoch))}
+	return Note{Migration: "test", Flags: revision(t, epoch, p), Agents: lives(agents...), At: moment(int(epoch))}
 }
 
+func lives(agents ...string) []Life {
+	var all []Life
+	for _, a := range agents {
+		name, start, _ := strings.Cut(a, " ")
+		all = append(all, Life{name, start})
+	}
+	return all
+}
+
+// idA and idB are start ids.
+const idA, idB = "00000000000000af", "00000000000000b0"
+
 func TestNoteReadBack(t *testing.T) {
-	for _, agents := range [][]string{nil, {}, {"web-2", "web-1"}} {
+	for _, agents := range [][]Life{nil, {}, lives("web-2", "web-1"), lives("web-2 "+idB, "web-1 "+idA)} {
 		n := note(t, 7, position.Cutover)
 		n.Agents = agents
 		data, err := n.Marshal()
@@ -50,7 +63,7 @@ func TestNoteReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: %s", err, data)
 		}
-		want := slices.Sorted(slices.Values(agents))
+		want := slices.SortedFunc(slices.Values(agents), func(a, b Life) int { return strings.Compare(a.Name, b.Name) })
 		if got.Epoch != 7 || got.CutoverFloor != flags.Buckets || got.Migration != "test" || !got.At.Equal(n.At) ||
 			!slices.Equal(got.Agents, want) || (got.Agents == nil) != (agents == nil) {
 			t.Errorf("got %+v, want agents %v", got, agents)
@@ -60,8 +73,8 @@ func TestNoteReadBack(t *testing.T) {
 		if !a.Same(b) {
 			t.Error("other flags came back")
 		}
-		if got.Names("web-1") != (agents == nil || len(agents) == 2) {
-			t.Errorf("names web-1: %v, by %v", got.Names("web-1"), agents)
+		if got.Lists("web-1", []string{idA}) != (agents == nil || len(agents) == 2) {
+			t.Errorf("lists web-1: %v, by %v", got.Lists("web-1", []string{idA}), agents)
 		}
 	}
 }
@@ -84,6 +97,10 @@ func TestNoteForms(t *testing.T) {
 		"no time":                      {`"at":`, `"at":0,"flags2":`},
 		"flags that are malformed":     {`"crossfade-stage"`, `"another-flag"`},
 		"something after it":           {`"version":1`, "\x00"},
+		"names in version 2":           {`"version":1`, `"version":2`},
+		"lives in version 1":           {`"agents":["a","b"]`, `"lives":[{"name":"a","start":"` + idA + `"}]`},
+		"lives and names":              {`"version":1`, `"version":2,"lives":[{"name":"a","start":"` + idA + `"}]`},
+		"a life without a start id":    {`"version":1,"migration":"test","epoch":7,"cutover_floor":0,"agents":["a","b"]`, `"version":2,"migration":"test","epoch":7,"cutover_floor":0,"lives":[{"name":"a","start":""}]`},
 	} {
 		data := bytes.Replace(good, []byte(edit[0]), []byte(edit[1]), 1)
 		if edit[1] == "\x00" {
@@ -96,7 +113,7 @@ func TestNoteForms(t *testing.T) {
 			t.Errorf("%s: read as %+v", name, n)
 		}
 	}
-	later := bytes.Replace(good, []byte(`"version":1`), []byte(`"version":2,"more":1`), 1)
+	later := bytes.Replace(good, []byte(`"version":1`), []byte(`"version":3,"more":1`), 1)
 	if _, err := Parse(later); !errors.Is(err, ErrVersion) {
 		t.Errorf("a later version: %v, want ErrVersion", err)
 	}
@@ -122,12 +139,58 @@ func TestTooManyPins(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	good, err := note(f, 7, position.Mirror, "a", "b").Marshal()
-	if err != nil {
-		f.Fatal(err)
+// TestNoteVersions: a roster of lives is version 2; what version 1 says in full is
+// written as that, and read by whoever knows no other.
+func TestNoteVersions(t *testing.T) {
+	for want, agents := range map[string][]Life{
+		`"version":1,"migration":"test","epoch":7,"cutover_floor":0,"at"`:                                                                    nil,
+		`"version":1,"migration":"test","epoch":7,"cutover_floor":0,"agents":[]`:                                                             {},
+		`"version":1,"migration":"test","epoch":7,"cutover_floor":0,"agents":["a","b"]`:                                                      lives("b", "a "+idA),
+		`"version":2,"migration":"test","epoch":7,"cutover_floor":0,"lives":[{"name":"a","start":"` + idA + `"},{"name":"b","start":"` + idB: lives("b "+idB, "a "+idA),
+	} {
+		n := note(t, 7, position.Mirror)
+		n.Agents = agents
+		data, err := n.Marshal()
+		if err != nil || !strings.HasPrefix(string(data), "{"+want) {
+			t.Errorf("%v: %v\n got %s\nwant {%s", agents, err, data, want)
+		}
 	}
-	f.Add(good)
+}
+
+// TestLists: of two lives under one name, the roster's counts, and one that shows
+// that the roster's is over.
+func TestLists(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		roster []Life
+		lives  []string
+		want   bool
+	}{
+		{"no roster", nil, []string{idA}, true},
+		{"nobody", []Life{}, []string{idA}, false},
+		{"by name alone", lives("web-1"), []string{idA}, true},
+		{"another name", lives("web-2"), []string{idA}, false},
+		{"its life", lives("web-1 " + idA), []string{idA}, true},
+		{"one that it followed", lives("web-1 " + idA), []string{idB, idA}, true},
+		{"another life of its name", lives("web-1 " + idB), []string{idA}, false},
+		{"its life under another name", lives("web-2 " + idA), []string{idA}, false},
+	} {
+		n := note(t, 7, position.Mirror)
+		n.Agents = tt.roster
+		if got := n.Lists("web-1", tt.lives); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, agents := range [][]string{{"a", "b"}, {"a " + idA, "b " + idB}} {
+		good, err := note(f, 7, position.Mirror, agents...).Marshal()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(good)
+	}
 	f.Add([]byte(`{"version":1}`))
 	f.Add([]byte(`{"version":2}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -174,7 +237,7 @@ func TestRaise(t *testing.T) {
 	top := func() string {
 		a, b := ReadBoth(ctx, o, n, "test")
 		h, found := Highest(a, b)
-		return fmt.Sprintf("%d %d: %d %v %s", a.Note.Epoch, b.Note.Epoch, h.Epoch, found, strings.Join(h.Agents, ","))
+		return fmt.Sprintf("%d %d: %d %v %s", a.Note.Epoch, b.Note.Epoch, h.Epoch, found, strings.Join(Names(h.Agents), ","))
 	}
 	want := func(step, want string, err error, higher bool) {
 		t.Helper()

@@ -29,6 +29,7 @@ type WatcherOptions struct {
 	Kept      *flags.Kept
 	Migration string
 	Name      string          // of this agent, as a roster has it
+	Former    []string        // its earlier lives, by its state folder: see Note.Lists
 	Old, New  *backends.Notes // nil: the store holds none
 }
 
@@ -59,6 +60,7 @@ type Watched struct {
 type Watcher struct {
 	o     WatcherOptions
 	voice Voice
+	lives []string // its own, once it is known, and the former ones
 	began time.Time
 	seq   uint64
 	top   *Note // the highest that was seen
@@ -69,10 +71,15 @@ type Watcher struct {
 }
 
 // NewWatcher makes a watcher. It starts nothing and calls no store.
-func NewWatcher(o WatcherOptions) *Watcher { return &Watcher{o: o, began: time.Now()} }
+func NewWatcher(o WatcherOptions) *Watcher {
+	return &Watcher{o: o, lives: o.Former, began: time.Now()}
+}
 
 // Speak lets the agent write its own note. Call it before Run, or not at all.
-func (w *Watcher) Speak(v Voice) { w.voice = v }
+func (w *Watcher) Speak(v Voice) {
+	w.voice = v
+	w.lives = append([]string{v.Start}, w.o.Former...)
+}
 
 // Watched is what was seen so far.
 func (w *Watcher) Watched() Watched {
@@ -127,7 +134,8 @@ func (w *Watcher) failed(old, new error) {
 	w.was.NewFailed += fault(new)
 }
 
-// Unlisted tells whether the newest note has a roster without this agent. One
+// Unlisted tells whether the newest note has a roster without this agent: without
+// its name, or with another life under it. One
 // that does not serve yet then waits for a server, which adds it.
 func (w *Watcher) Unlisted() bool {
 	w.mu.Lock()
@@ -140,7 +148,7 @@ func (w *Watcher) Unlisted() bool {
 // no longer. A note of the revision that is served here says nothing: its server
 // has added the agent since.
 func (w *Watcher) obey() {
-	k, cur, named := w.o.Kept, w.o.Kept.Current(), w.top.Names(w.o.Name)
+	k, cur, named := w.o.Kept, w.o.Kept.Current(), w.top.Lists(w.o.Name, w.lives)
 	w.mu.Lock()
 	w.unlisted = !named
 	w.mu.Unlock()
@@ -149,7 +157,11 @@ func (w *Watcher) obey() {
 			return // it does not serve, and waits for a server
 		}
 	} else if obey, stop := rules.TakesNote(cur.Epoch(), rules.Note{Epoch: w.top.Epoch, Listed: named}); stop && !named {
-		k.Stop(fmt.Sprintf("the roster of revision %d does not name agent %s", w.top.Epoch, w.o.Name))
+		why := "does not name agent " + w.o.Name
+		if w.top.Life(w.o.Name) != "" {
+			why = "names another life of agent " + w.o.Name + ", which was started in the place of this one"
+		}
+		k.Stop(fmt.Sprintf("the roster of revision %d %s", w.top.Epoch, why))
 		return
 	} else if stop && w.top.Agents != nil {
 		k.Stop(fmt.Sprintf("revision %d stands in the stores, and %d is served here: one was published without waiting for agent %s", w.top.Epoch, cur.Epoch(), w.o.Name))
@@ -199,7 +211,7 @@ func (w *Watcher) again(ctx context.Context, o, n Stand) {
 // only a fleet that is waited for has to be heard, and only one that cannot be
 // reached otherwise pays for it.
 func (w *Watcher) tell(ctx context.Context) {
-	if w.voice.Status == nil || w.top == nil || w.top.Agents == nil || !w.top.Names(w.o.Name) || time.Since(w.began) < quietFor {
+	if w.voice.Status == nil || w.top == nil || w.top.Agents == nil || !w.top.Lists(w.o.Name, w.lives) || time.Since(w.began) < quietFor {
 		return
 	}
 	if time.Since(w.voice.Asked()) < quietFor {
@@ -210,7 +222,7 @@ func (w *Watcher) tell(ctx context.Context) {
 		return
 	}
 	w.seq++
-	data, err := json.Marshal(Heard{Version: version, Start: w.voice.Start, Seq: w.seq, Status: status})
+	data, err := json.Marshal(Heard{Version: heardVersion, Start: w.voice.Start, Seq: w.seq, Status: status})
 	if err != nil {
 		return
 	}

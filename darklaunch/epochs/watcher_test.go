@@ -39,7 +39,7 @@ func bubble(t *testing.T, fn func(t *testing.T, r *rig)) {
 		r.o, _ = backends.NotesOf(r.old, "test")
 		r.n, _ = backends.NotesOf(r.new, "test")
 		r.k = flags.NewKept(flags.KeptOptions{Migration: "test"})
-		r.w = NewWatcher(WatcherOptions{Kept: r.k, Migration: "test", Name: "web-1", Old: r.o, New: r.n})
+		r.w = NewWatcher(WatcherOptions{Kept: r.k, Migration: "test", Name: "web-1", Former: []string{"00000000000000ae"}, Old: r.o, New: r.n})
 		r.w.Speak(Voice{Start: "00000000000000af",
 			Status: func() ([]byte, error) { return []byte(`{"epoch":1}`), nil },
 			Asked:  func() time.Time { return time.Unix(0, r.asked.Load()) }})
@@ -138,9 +138,12 @@ func TestWatcherStops(t *testing.T) {
 			n.At = moment(9)
 			return n
 		}, ""}, // its server has added it since
+		{"the next, in a roster of lives", func(t *testing.T) Note { return note(t, 2, position.Fenced, "web-1 "+idA, "web-2 "+idB) }, ""},
+		{"the next, by a life that it follows", func(t *testing.T) Note { return note(t, 2, position.Fenced, "web-1 00000000000000ae") }, ""},
+		{"another life in its place", func(t *testing.T) Note { return note(t, 2, position.Fenced, "web-1 "+idB) }, "another life of agent web-1"},
 		{"an empty roster", func(t *testing.T) Note {
 			n := note(t, 2, position.Fenced)
-			n.Agents = []string{}
+			n.Agents = []Life{}
 			return n
 		}, "does not name"},
 	} {

@@ -2,6 +2,7 @@ package flags
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 )
@@ -66,6 +67,20 @@ func NewHasher(key []byte) (*Hasher, error) {
 	h := &Hasher{}
 	copy(h.key[:], key)
 	return h, nil
+}
+
+// Token stands for a session's data and flags: the first 8 bytes of
+// SHA-256(key ‖ 0 ‖ flags ‖ data), big-endian, and 1 for 0, which stands for
+// none in the protocols. (No id begins with a 0, so that no Hash is a Token.)
+func (h *Hasher) Token(flags uint32, data []byte) uint64 {
+	sum := sha256.New()
+	var head [KeySize + 5]byte
+	copy(head[:], h.key[:])
+	binary.BigEndian.PutUint32(head[KeySize+1:], flags)
+	sum.Write(head[:])
+	sum.Write(data)
+	var out [sha256.Size]byte
+	return max(1, binary.BigEndian.Uint64(sum.Sum(out[:0])))
 }
 
 // stackID is the longest id that is hashed without an allocation: a Store's

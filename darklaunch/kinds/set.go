@@ -23,6 +23,7 @@ type kind struct {
 	Kind
 	keys, locks     []*pattern
 	newKey, newLock *pattern
+	synthetic, head string // the form of synthetic ids, and what they begin with
 }
 
 type entry struct {
@@ -82,6 +83,9 @@ func Compile(list []Kind) (*Set, error) {
 			}
 			return cmp.Compare(b.p.fixed(), a.p.fixed())
 		})
+	}
+	for _, k := range c.set.kinds {
+		c.set.reserve(k)
 	}
 	return c.set, nil
 }

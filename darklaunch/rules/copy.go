@@ -152,7 +152,7 @@ func (m *Machine) swap() {
 // oldMayLack tells whether new may hold a write that old lacks, made by an agent
 // that could not reach old: in settled read-new, where no mark says otherwise.
 func (m *Machine) oldMayLack() bool {
-	return m.op == Copy && m.pos == position.ReadNew && m.env&Settled != 0 && m.seen&isMarked == 0
+	return m.op == Copy && m.pos == position.ReadNew && m.env()&Settled != 0 && m.seen&isMarked == 0
 }
 
 // absent: the source has no such session. Is it deleted?
@@ -167,11 +167,11 @@ func (m *Machine) absent() {
 	}
 	evidence := t == Old || // rolling back: new decides
 		m.seen&isMarked != 0 ||
-		(m.env&OldEvicts == 0 ||
+		(m.env()&OldEvicts == 0 ||
 			m.pos == position.Mirror || // what users see is old's answer
 			m.pos == position.Fenced && m.op == Copy) &&
 			// Another host may have it, unless this one has just deleted it.
-			(m.env&HostScoped == 0 || m.op == Repair || dropped(HostMissIsNoAnswer))
+			(m.env()&HostScoped == 0 || m.op == Repair || dropped(HostMissIsNoAnswer))
 	if !evidence && !dropped(EvictedIsNoAnswer) {
 		if m.seen&targetHeld != 0 {
 			m.effect(EvictedOld)

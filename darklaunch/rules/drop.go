@@ -13,6 +13,8 @@ const (
 	TombstoneFirst          // the mark is looked at before new's tombstone counts
 	ReadersHonourTombstones // a tombstone in new ends the search
 	DirtyInMemory           // dirty is told to every reader, by the mark, not kept in memory
+	MarkersAreListed        // who marks is in the record that readers with a lease have seen empty
+	LeasesRunOut            // ... and acknowledges after their leases have ended
 	MarkMustStand           // no acknowledgement if the mark could not be written either
 	EvictedIsNoAnswer       // a miss in a store that evicts is no evidence
 	MirrorAfterAnswer       // in mirror new is written after the answer
@@ -32,6 +34,11 @@ const (
 	BehindIsRecorded        // old-behind is recorded in new before the first acknowledgement
 	NoFallbackWhileBehind   // and while the record stands old answers nothing
 	TouchCopyIsGuarded      // the copy a touch makes goes by a token
+	EditGoesByToken         // an edit is written by the token of what it was made of
+	EditsSecondByToken      // ... in the other store too, by one that was taken before
+	EditComparesStores      // read-new and sealed edit only what both stores hold alike, or what a mark tells
+	SealedEditNeedsEqual    // sealed edits nothing that the stores hold differently
+	EditLooksAtConflicts    // read-new does not take new for behind where somebody else has written it
 	TokenBeforeSource       // a copy reads the target's token first
 	CopyCorrects            // backfill compares and corrects, not only adds
 	RepairIsGuarded         // a repair swaps by the token
@@ -69,6 +76,8 @@ const (
 	TombstoneOutlives     // a tombstone outlives every copy and unknown call
 	UndoByToken           // an add is taken back by its token
 	UnlockByToken         // a lock is removed by its token
+	UnlistedWhenClean     // an agent leaves the record of markers when it has no mark and puts none
+	RecordListsAll        // the record is made with everybody in it, who leave it themselves
 	MarkIsASet            // a mark has an entry for each agent, removed by its owner
 	NoCopyWhileSealed     // no copy runs in sealed
 	CrashMakesDirty       // an unclean end needs a new verification

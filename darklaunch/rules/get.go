@@ -18,7 +18,7 @@ func (m *Machine) startGet() {
 		m.ask(ReadCall, New)
 	case position.ReadNew:
 		switch {
-		case m.env&OldDown != 0:
+		case m.env()&OldDown != 0:
 			// Every agent knows that old is dead: new is all there is, and
 			// since read-new is settled, new has everything.
 			m.ask(ReadCall, New)
@@ -32,6 +32,11 @@ func (m *Machine) startGet() {
 
 func (m *Machine) lookBoth() {
 	m.step = getBoth
+	if m.env()&CleanLease != 0 {
+		m.seen |= isClear // nothing that is acknowledged before this read was marked
+		m.ask(ReadCall, New)
+		return
+	}
 	// At the same time, to spare a round trip: safe because a repair removes a
 	// mark only one full read deadline after its swap, so that a read that
 	// missed the mark began after new was whole.
@@ -115,10 +120,10 @@ func (m *Machine) unmarkedAnswer() {
 		m.effect(Unmarked)
 	}
 	sealed := m.pos == position.Sealed && !dropped(SealedDoesNotFallBack)
-	noFallback := sealed || m.env&Behind != 0 && !dropped(NoFallbackWhileBehind)
+	noFallback := sealed || m.env()&Behind != 0 && !dropped(NoFallbackWhileBehind)
 	// This host's old may hold an older session than another host's: it may
 	// fill what new lacks, and not stand in for what new holds.
-	hostOnly := m.env&HostScoped != 0 && !dropped(HostDoesNotStandIn)
+	hostOnly := m.env()&HostScoped != 0 && !dropped(HostDoesNotStandIn)
 	switch {
 	case m.seen&newHit != 0:
 		m.tell(HitNew)
@@ -159,7 +164,7 @@ func (m *Machine) answerOfOld(a Answer) {
 			m.effect(QueueRefill)
 		}
 		m.tell(HitOld)
-	case a == Miss && m.seen&newFailed != 0 && m.seen&isMarked == 0 && m.env&OldEvicts != 0 && !dropped(EvictedIsNoAnswer):
+	case a == Miss && m.seen&newFailed != 0 && m.seen&isMarked == 0 && m.env()&OldEvicts != 0 && !dropped(EvictedIsNoAnswer):
 		// Old may have thrown out what new still holds.
 		m.tell(Error)
 	case a == Miss, a == Gone:

@@ -18,8 +18,8 @@ func (m *Machine) startLock() {
 	case position.Cutover:
 		m.ask(LockCall, New)
 	case position.ReadNew:
-		if m.env&OldDown != 0 {
-			if m.env&LocksInNew == 0 {
+		if m.env()&OldDown != 0 {
+			if m.env()&LocksInNew == 0 {
 				m.tell(Error) // those that old granted have not all run out
 				return
 			}
@@ -105,7 +105,7 @@ func (m *Machine) Grants() Grants {
 	switch {
 	case m.bothLock():
 		return GrantOld | GrantNew
-	case m.pos == position.Cutover, m.env&LocksInNew != 0:
+	case m.pos == position.Cutover, m.env()&LocksInNew != 0:
 		return GrantNew
 	}
 	return GrantOld
@@ -119,7 +119,7 @@ func (m *Machine) bothLock() bool {
 	case position.Sealed, position.Back:
 		return !dropped(SealedLocksBoth)
 	case position.ReadNew:
-		return m.env&HostScoped != 0 && !dropped(HostLocksBoth)
+		return m.env()&HostScoped != 0 && !dropped(HostLocksBoth)
 	}
 	return false
 }

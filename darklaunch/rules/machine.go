@@ -6,12 +6,13 @@ import "github.com/seed-41165957/crossfade/darklaunch/position"
 type Machine struct {
 	op    Op
 	pos   position.Position
-	env   Env
+	envs  [2]uint8 // Env in two bytes, and so are Effects: a machine has no padding
 	step  step
 	calls [2]Call
 	reply Reply
 	seen  seen
-	fx    [2]uint8 // Effects in two bytes, so that a machine has no padding
+	edit  edit
+	fx    [2]uint8
 }
 
 // step is where the machine stands: which answer it is waiting for.
@@ -39,12 +40,14 @@ func Start(op Op, pos position.Position, env Env) Machine {
 		// in a rollback of cutover.
 		pos = position.Back
 	}
-	m := Machine{op: op, pos: pos, env: env}
+	m := Machine{op: op, pos: pos, envs: [2]uint8{uint8(env), uint8(env >> 8)}}
 	switch op {
 	case Get:
 		m.startGet()
 	case Set, Touch, Delete, Add:
 		m.startWrite()
+	case Edit:
+		m.startEdit()
 	case Lock:
 		m.startLock()
 	case MirrorSet, MirrorTouch, MirrorDelete:
@@ -88,6 +91,8 @@ func (m *Machine) TakeEffects() Effects {
 	return fx
 }
 
+func (m *Machine) env() Env { return Env(m.envs[0]) | Env(m.envs[1])<<8 }
+
 func (m *Machine) effect(e Effects) {
 	m.fx[0] |= uint8(e)
 	m.fx[1] |= uint8(e >> 8)
@@ -107,6 +112,8 @@ func (m *Machine) Answer(i int, a Answer) {
 		m.getAnswer(c, a)
 	case Set, Touch, Delete, Add:
 		m.writeAnswer(c, a)
+	case Edit:
+		m.editAnswer(c, a)
 	case Lock, Unlock:
 		m.lockAnswer(c, a)
 	case MirrorSet, MirrorTouch, MirrorDelete:

@@ -11,6 +11,7 @@ const (
 	Touch
 	Delete
 	Add
+	Edit // a write on a condition, or of what was read
 	Lock
 	Unlock
 	// What follows after an answer, in the order of the session's writes:
@@ -25,13 +26,13 @@ const (
 	CopyBack // the same in rollback, new to old; also of a session dirty in old
 )
 
-var opNames = [...]string{"none", "get", "set", "touch", "delete", "add", "lock", "unlock",
+var opNames = [...]string{"none", "get", "set", "touch", "delete", "add", "edit", "lock", "unlock",
 	"mirror set", "mirror touch", "mirror delete", "refill", "repair", "copy", "copy back"}
 
 func (o Op) String() string { return opNames[o] }
 
 // Writes tells whether a client's operation may change the session.
-func (o Op) Writes() bool { return o >= Set && o <= Add }
+func (o Op) Writes() bool { return o >= Set && o <= Edit }
 
 // Side is a store.
 type Side uint8
@@ -69,16 +70,25 @@ const (
 	GuardCall         // read with a token -> Hit, Miss, Gone
 	SwapCall          // write what the other side's register holds if the token is good -> OK, No
 	BuryIfCall        // delete and leave a tombstone if the token is good -> OK, No
+	RemoveIfCall      // delete if the token is good -> OK, No
 	PutMarkCall       // add our entry to the marks -> OK
+	ListCall          // be in the record of markers -> OK (and everybody knows), No (since now)
 	DropMarkCall      // remove the entries that were seen and are ours -> OK
 	BehindCall        // write the record that old is behind -> OK
 	LockCall          // -> OK (granted), No
 	UnlockCall        // compare and delete -> OK, No
 	WaitCall          // no store: one full read deadline -> OK
+	// Of edits, without a store.
+	AskCall   // the function, of what the side's register holds -> Leaves, LeavesNone, Writes, Removes, Err
+	SameCall  // old: do both registers hold the same; new: does new hold what the function was asked of -> Same, No
+	AgainCall // may the edit try again -> OK, Err
+	// Of marks, without a store.
+	LeaseCall // until no reader has a clean lease from before -> OK
 )
 
 var kindNames = [...]string{"-", "read", "look at marks", "set", "set+clear tombstone", "delete", "delete+tombstone", "touch",
-	"add", "add", "undo add", "read token", "swap", "bury by token", "put mark", "drop mark", "put old-behind record", "lock", "unlock", "wait one read deadline"}
+	"add", "add", "undo add", "read token", "swap", "bury by token", "delete by token", "put mark", "be in the record of markers", "drop mark", "put old-behind record", "lock", "unlock", "wait one read deadline",
+	"ask the function", "compare", "try again", "wait one lease"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -86,11 +96,14 @@ func (k Kind) String() string { return kindNames[k] }
 // without an answer is of unknown outcome.
 func (k Kind) Changes() bool {
 	switch k {
-	case NoCall, ReadCall, MarkCall, GuardCall, WaitCall:
+	case NoCall, ReadCall, MarkCall, GuardCall, WaitCall, AskCall, SameCall, AgainCall, LeaseCall:
 		return false
 	}
 	return true
 }
+
+// Local tells whether a call asks no store.
+func (k Kind) Local() bool { return k == WaitCall || k >= AskCall }
 
 // Call is one request to one store.
 type Call struct {
@@ -116,9 +129,15 @@ const (
 	Refuses           // the store works, and does not take this session: its size or its key
 	Err               // a read that could not say; a change that did not happen
 	Unknown           // a change that may have happened, or may happen later
+	// Of an edit's function.
+	Leaves     // the session stays as it is
+	LeavesNone // ... and there is none
+	Writes     // it shall be what the function gave
+	Removes    // it shall be gone
 )
 
-var answerNames = [...]string{"-", "ok", "no", "hit", "same", "hit, older", "miss", "gone", "no mark", "marked", "marked with a call under way", "refuses", "error", "timeout"}
+var answerNames = [...]string{"-", "ok", "no", "hit", "same", "hit, older", "miss", "gone", "no mark", "marked", "marked with a call under way", "refuses", "error", "timeout",
+	"leave it", "leave it, there is none", "write", "remove"}
 
 func (a Answer) String() string { return answerNames[a] }
 
@@ -131,9 +150,9 @@ const (
 	NoReply  Reply = iota
 	HitOld         // the session that old's register holds
 	HitNew         // the session that new's register holds
-	Missing        // none: of a get, touch or delete
+	Missing        // none: of a get, touch or delete; of an edit that changed nothing
 	Done           // stored, touched, deleted, granted, released
-	Refused        // an add of what exists; a lock that is held; an unlock of what is not ours
+	Refused        // an add of what exists; an edit that left a session as it was; a lock that is held; an unlock of what is not ours
 	Error          // no store could say, or the write is not surely kept
 	Finished       // of background work: nothing is left to do
 	Left           // of background work: not done; the session stays as it was
@@ -165,7 +184,7 @@ const (
 )
 
 // Env is what the machine needs to know when it starts, besides the position.
-type Env uint8
+type Env uint16
 
 const (
 	Settled    Env = 1 << iota // read-new was acknowledged by all for this session, and old may fail
@@ -176,6 +195,8 @@ const (
 	Behind                     // this agent's old-behind record stands
 	KeepOld                    // cutover also writes old, after the answer
 	HostScoped                 // each host has an old of its own, which no other agent sees
+	Leases                     // who marks is in the record of markers: see CleanLease
+	CleanLease                 // of a get: a moment ago nobody was in it, and whoever marks now waits until that moment is long past
 )
 
 // Grants, for Unlock: where the grant's token lies.

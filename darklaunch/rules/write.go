@@ -7,6 +7,8 @@ const (
 	writeFirst   step = iota // the decider
 	writeSecond              // the other store
 	writeMark                // what new did not surely take is marked in old
+	writeList                // ... by an agent that is known to mark
+	writeLease               // ... to everybody
 	writeBehind              // old failed: the record that old is behind
 	writeAlone               // ... then new alone
 	writeLook                // new has the id already: is it what we have added?
@@ -34,20 +36,22 @@ func (m *Machine) first() Side {
 	return Old
 }
 
-// callFor is how the operation is asked of a store.
-func (m *Machine) callFor(s Side) Kind {
-	// Tombstones stand where copies could bring a session back: in new while
-	// copies run old to new, in both while they run back.
-	tombs := false
+// buries tells whether a delete leaves a tombstone in that store. They stand
+// where copies could bring a session back: in new while copies run old to new,
+// in both while they run back.
+func (m *Machine) buries(s Side) bool {
 	switch m.pos {
 	case position.Mirror, position.Fenced, position.ReadNew, position.Sealed:
-		tombs = s == New
+		return s == New
 	case position.Back:
-		tombs = true
-		if s == Old && dropped(BackBuriesInOld) {
-			tombs = false
-		}
+		return s == New || !dropped(BackBuriesInOld)
 	}
+	return false
+}
+
+// callFor is how the operation is asked of a store.
+func (m *Machine) callFor(s Side) Kind {
+	tombs := m.buries(s)
 	switch m.op {
 	case Set:
 		if tombs && !dropped(SetClearsTombstone) {
@@ -87,7 +91,7 @@ func (m *Machine) callFor(s Side) Kind {
 func (m *Machine) startWrite() {
 	switch m.pos {
 	case position.ReadNew:
-		if m.env&(OldDown|Behind) != 0 {
+		if m.env()&(OldDown|Behind) != 0 {
 			// Old lacks writes of ours: what it says of a session may be long
 			// past. It is asked again once it is whole.
 			m.newAlone()
@@ -112,11 +116,23 @@ func (m *Machine) writeAnswer(c Call, a Answer) {
 	case writeMark:
 		if a == OK || dropped(MarkMustStand) {
 			m.effect(DirtyNew)
-			m.done()
+			m.list()
 			return
 		}
 		m.effect(DirtyNew)
 		m.tell(Error)
+	case writeList:
+		switch {
+		case a == OK, a == No && dropped(LeasesRunOut):
+			m.done()
+		case a == No:
+			m.step = writeLease
+			m.ask(LeaseCall, Old)
+		default: // a reader with a lease would not look at the mark
+			m.tell(Error)
+		}
+	case writeLease:
+		m.done()
 	case writeBehind:
 		if a != OK {
 			m.tell(Error)
@@ -174,7 +190,7 @@ func (m *Machine) firstAnswer(s Side, a Answer) {
 		m.effect(QueueWrite)
 		m.done()
 	case position.Cutover:
-		if m.env&KeepOld != 0 {
+		if m.env()&KeepOld != 0 {
 			m.effect(QueueWrite)
 		}
 		m.done()
@@ -196,7 +212,7 @@ func (m *Machine) firstFailed(s Side, a Answer) {
 		m.tell(Error)
 		return
 	}
-	if m.pos == position.ReadNew && m.env&Settled != 0 && a != Refuses {
+	if m.pos == position.ReadNew && m.env()&Settled != 0 && a != Refuses {
 		m.newAlone()
 		return
 	}
@@ -275,10 +291,20 @@ func (m *Machine) markOrFail() {
 	m.ask(PutMarkCall, Old)
 }
 
+// list sees to it that readers look at the mark.
+func (m *Machine) list() {
+	if m.env()&Leases == 0 || dropped(MarkersAreListed) {
+		m.done()
+		return
+	}
+	m.step = writeList
+	m.ask(ListCall, Old)
+}
+
 // hostNeedsNew tells whether a mark would be of no use: readers on other hosts
 // do not see it.
 func (m *Machine) hostNeedsNew() bool {
-	return m.pos == position.ReadNew && m.env&HostScoped != 0 && !dropped(HostNeedsNew)
+	return m.pos == position.ReadNew && m.env()&HostScoped != 0 && !dropped(HostNeedsNew)
 }
 
 // lookAnswer: new has an id that old had room for. What is it?
@@ -318,7 +344,7 @@ func (m *Machine) undoAnswer(a Answer) {
 // newAlone is settled read-new with old failing: new takes the write, after it
 // holds the record that old is behind.
 func (m *Machine) newAlone() {
-	if m.env&Behind != 0 || dropped(BehindIsRecorded) {
+	if m.env()&Behind != 0 || dropped(BehindIsRecorded) {
 		m.step = writeAlone
 		m.ask(m.aloneCall(), New)
 		return

@@ -59,6 +59,7 @@ func crash(c *Config)       { c.Crashes = 1 }
 func evicted(c *Config)     { c.OldEvicts, c.Evicted = true, true }
 func absent(c *Config)      { c.Absent = true }
 func hostScoped(c *Config)  { c.HostScoped = true }
+func leases(c *Config)      { c.Lease = true }
 func byTombstone(c *Config) { c.ByTombstone = true }
 
 func path(ps ...Phase) func(*Config) { return func(c *Config) { c.Path = ps } }
@@ -73,6 +74,7 @@ var (
 	p1or3      = []Promise{NoLogout, NoResurrection}
 	holders    = []Promise{OneHolder}
 	oneContent = []Promise{OneContent}
+	oneEdit    = []Promise{OneEdit}
 )
 
 var brokenRules = []brokenRule{
@@ -148,6 +150,15 @@ var brokenRules = []brokenRule{
 	{"", rules.IntentIsRecorded, "fleet: the record does not hold what comes next", oneContent, 0, cfg("read-new to cutover", 0, befalls(Fleet{Cuts: 1, Forgets: 1, Kills: 1, Losses: 1}))},
 	{"", rules.StartReadsNotes, "fleet: an agent starts without a look at the notes", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete), crash, befalls(Fleet{Cuts: 1, Stale: true}))},
 	{"", rules.OvertakesNextTo, "fleet: a rollback overtakes by two positions", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete), befalls(Fleet{Cuts: 1, Rollback: 1}), path(at(position.Fenced), at(position.ReadNew), at(position.Sealed), at(position.Cutover)))},
+	{"", rules.EditGoesByToken, "an edit is a plain set", oneEdit, 0, cfg("off, mirror", 2, kinds(rules.Edit))},
+	{"", rules.EditsSecondByToken, "an edit's second half is a plain set", p2, 0, cfg("fenced, read-new", 2, kinds(rules.Edit))},
+	{"", rules.EditComparesStores, "an edit in read-new takes old for whole", p2, 1, cfg("read-new, settled", 2, kinds(rules.Edit), errs(1, 0, 0))},
+	{"", rules.EditLooksAtConflicts, "an edit that somebody overtook in new marks it as behind", oneEdit, 1, cfg("read-new, settled", 2, kinds(rules.Edit), errs(1, 0, 0))},
+	{"", rules.SealedEditNeedsEqual, "sealed edits what the stores hold differently", oneEdit, 0, cfg("read-new, sealed", 2, kinds(rules.Edit))},
+	{"", rules.MarkersAreListed, "an agent marks and is not in the record of markers", p2or3, 1, cfg("fenced, read-new", 1, kinds(rules.Set, rules.Delete), errs(0, 1, 0), leases)},
+	{"", rules.LeasesRunOut, "a mark is acknowledged while others hold clean leases", p2or3, 1, cfg("fenced, read-new", 1, kinds(rules.Set, rules.Delete), errs(0, 1, 0), leases)},
+	{"", rules.UnlistedWhenClean, "an agent leaves the record of markers while its mark stands", p2or3, 1, cfg("fenced, read-new", 1, kinds(rules.Set, rules.Delete), errs(0, 1, 0), leases)},
+	{"", rules.RecordListsAll, "the record of markers is made empty", p2or3, 2, cfg("fenced, read-new", 2, kinds(rules.Set), errs(0, 2, 0), leases, path(at(position.ReadNew)), func(c *Config) { c.Unlistings = 1 })},
 	{"", rules.NoCopyWhileSealed, "copies run in sealed", p2or3, 0, cfg("read-new to cutover", 1, kinds(rules.Set, rules.Delete))},
 }
 

@@ -16,6 +16,7 @@ const (
 	NoResurrection Promise = "P3 no resurrection"
 	NewHurtsNobody Promise = "P4 new never hurts old"
 	OneHolder      Promise = "locks: one holder"
+	OneEdit        Promise = "edits: one of each session"
 	// What the promises rest on.
 	OneApart   Promise = "fleet: one step apart"
 	OneContent Promise = "fleet: one content an epoch"
@@ -97,7 +98,7 @@ func (w *walker) finish(n *state, p *proc, i int) *Violation {
 		}
 		return nil
 	}
-	if r == rules.Error && unfenced(p) && n.faultsOld == uint8(w.cfg.FaultsOld) {
+	if r == rules.Error && p.m.Op() != rules.Edit && unfenced(p) && n.faultsOld == uint8(w.cfg.FaultsOld) {
 		return &Violation{NewHurtsNobody, "an error, though old did not fail"}
 	}
 	switch p.m.Op() {
@@ -118,6 +119,10 @@ func (w *walker) finish(n *state, p *proc, i int) *Violation {
 		}
 	case rules.Add:
 		return judgeAdd(w, l, p, r)
+	case rules.Edit:
+		if r == rules.Done {
+			return l.edited(p)
+		}
 	case rules.Lock:
 		if r == rules.Done {
 			return l.granted(p)
@@ -202,7 +207,7 @@ func (n *state) probe(w *walker) *Violation {
 		if !n.reachable(w, a) {
 			continue
 		}
-		p := proc{agent: a, tok: nobody}
+		p := proc{agent: a, tokens: [2]token{{at: nobody}, {at: nobody}}}
 		p.host = w.host(a)
 		p.m = rules.Start(rules.Get, w.phase(n.agents[a].rev).Position, w.envOf(n, a))
 		for p.m.Running() {

@@ -20,6 +20,7 @@ type Config struct {
 	Path  []Phase    // revisions in order; the agents begin in the first
 	Ops   int        // client operations, 1 to 5
 	Kinds []rules.Op // which; Lock brings Unlock with it
+	Edits []wants    // what edits want; empty: to change what is there
 	// Faults of calls: to old, to new, and in all.
 	FaultsOld, FaultsNew, Faults int
 	Late                         int // calls given up that may still arrive, at most 2
@@ -41,6 +42,10 @@ type Config struct {
 	Losses int
 	// Evictions is how often new throws the session out.
 	Evictions int
+	// Lease: agents take clean leases. Unlistings is how often old loses the record
+	// of markers.
+	Lease      bool
+	Unlistings int
 	// Unacked: revisions follow each other without anybody's acknowledgement, as
 	// from a flag source that nobody answers.
 	Unacked bool

@@ -64,6 +64,9 @@ func (c *Config) env(p Phase) rules.Env {
 	if c.HostScoped {
 		e |= rules.HostScoped
 	}
+	if c.Lease {
+		e |= rules.Leases
+	}
 	return e
 }
 
@@ -85,9 +88,9 @@ func (w *walker) lags(s *state, p *proc, side rules.Side) bool {
 	if side != rules.Old || p.m.Op() != rules.Copy && p.m.Op() != rules.Repair {
 		return false
 	}
-	if w.cfg.HostScoped && p.tokGone && p.m.Op() == rules.Copy && !rules.Dropped(rules.HostHonoursTombstones) {
+	if w.cfg.HostScoped && p.tokens[0].gone() && p.m.Op() == rules.Copy && !rules.Dropped(rules.HostHonoursTombstones) {
 		return true
 	}
-	older := s.val[p.place(side)] < p.tokVal
+	older := s.val[p.place(side)] < p.tokens[0].val()
 	return older && (w.cfg.Tiers && s.lost || w.cfg.HostScoped && p.m.Op() == rules.Copy)
 }

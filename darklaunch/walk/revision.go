@@ -213,7 +213,8 @@ func (w *walker) crash(s *state, a uint8, pending bool) {
 func (s *state) pend(a uint8) {
 	p := s.pendingChange(a)
 	c := p.m.Calls()[0]
-	s.late[s.freeLate()] = late{call: c, agent: a, host: p.host, val: p.val, src: p.source(c.Side), tokGood: p.tokGood, tokVal: p.tokVal}
+	t := p.token(c.Side)
+	s.late[s.freeLate()] = late{call: c, agent: a, host: p.host, val: p.val, src: p.source(c.Side), token: t}
 }
 
 // unclean takes an agent's memory. What was queued, or dirty without a mark, is
@@ -237,6 +238,10 @@ func (s *state) drop(a uint8) {
 		}
 	}
 	s.tasks[a] = proc{}
+	if s.record&(1<<a) != 0 { // another life's, that nobody takes out but who moves the ramp
+		s.record = s.record&^(1<<a) | recordOthers
+	}
+	s.listed, s.leased = s.listed&^(1<<a), s.leased&^(1<<a)
 }
 
 // expiry lets new evict, and tombstones end: they outlive every copy and every unknown call.

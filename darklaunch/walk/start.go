@@ -31,6 +31,16 @@ func (w *walker) starts(s *state) {
 }
 
 func (w *walker) start(s *state, slot int, a uint8, op rules.Op) {
+	if op != rules.Edit {
+		w.startOne(s, slot, a, op, 0)
+		return
+	}
+	for _, does := range w.cfg.edits() {
+		w.startOne(s, slot, a, op, does)
+	}
+}
+
+func (w *walker) startOne(s *state, slot int, a uint8, op rules.Op, does wants) {
 	if op == rules.Unlock {
 		w.startUnlocks(s, slot, a)
 		return
@@ -61,24 +71,30 @@ func (w *walker) start(s *state, slot int, a uint8, op rules.Op) {
 			l.deletes |= bit(p.val)
 		case rules.Add:
 			l.placed |= bit(p.val)
+		case rules.Edit:
+			l.edits |= bit(p.val)
+			p.edit.does = does
+			if does == removesIt {
+				l.deletes |= bit(p.val)
+			}
 		}
 	}
 	p.snap = l.acked
-	if !op.Writes() || op == rules.Touch || op == rules.Add {
+	if !op.Writes() || op == rules.Touch || op == rules.Add || op == rules.Edit {
 		p.snap = l.superseded
 	}
-	if l.deleting() && (op == rules.Get || op == rules.Touch) {
+	if l.deleting() && (op == rules.Get || op == rules.Touch || op == rules.Edit) {
 		p.snap &^= l.hidden
 	}
 	if op == rules.Delete {
 		for i := range n.clients {
-			if r := &n.clients[i]; r.m.Op() == rules.Get || r.m.Op() == rules.Touch {
+			if r := &n.clients[i]; r.m.Op() == rules.Get || r.m.Op() == rules.Touch || r.m.Op() == rules.Edit {
 				r.snap &^= l.hidden
 			}
 		}
 	}
-	if op == rules.Add {
-		p.early = l.acked // an add is judged as a read and as a write
+	if op == rules.Add || op == rules.Edit {
+		p.early = l.acked // it is judged as a read and as a write
 	}
 	p.m = rules.Start(op, w.phase(ag.rev).Position, w.envOf(s, a))
 	n.clients[slot] = p
@@ -94,6 +110,9 @@ func (w *walker) envOf(s *state, a uint8) rules.Env {
 	e := w.envAt(s.agents[a].rev)
 	if s.behind[a] {
 		e |= rules.Behind
+	}
+	if s.leased&(1<<a) != 0 {
+		e |= rules.CleanLease
 	}
 	return e
 }

@@ -21,6 +21,9 @@ type state struct {
 	// What agents keep in a store.
 	mark   [agents]uint8 // in old, an entry for each agent: number of the write, markCall
 	behind [agents]bool  // in new
+	record uint8         // in old, the record of markers: a bit for each agent, recordStands, recordOthers
+	listed uint8         // which agents (bits) remember that they are in it
+	leased uint8         // which hold a clean lease
 
 	agents  [agents]agent
 	clients [clients]proc
@@ -34,7 +37,7 @@ type state struct {
 
 	fleet fleet
 
-	ops, faultsOld, faultsNew, faults, lates, crashes, evictions, losses uint8 // what is left
+	ops, faultsOld, faultsNew, faults, lates, crashes, evictions, losses, unlistings uint8 // what is left
 }
 
 // markCall in a mark entry: it names a call of unknown outcome.
@@ -66,14 +69,35 @@ type proc struct {
 	val      uint8    // which write it is, or which grant
 	reg      [2]uint8 // what was read from each store
 	host     uint8    // whose old it sees
-	tok      place    // where the token is for
-	tokGood  bool     // nothing has modified the session there since
-	tokVal   uint8    // what stood there
-	tokGone  bool     // a tombstone stood there
+	tokens   [2]token // the one that it took last first; an edit has two
 	seenMark uint8    // our entry, as it was seen
-	snap     uint8    // reads: writes that may not be returned; writes: what was acknowledged before
-	early    uint8    // repairs (bits) that wait for this read to end
+	edit     editing
+	snap     uint8 // reads: writes that may not be returned; writes: what was acknowledged before
+	early    uint8 // repairs (bits) that wait for this read to end
 }
+
+// token is what stands for one modification of the session in one store.
+type token struct {
+	at  place
+	was uint8 // what stood there, with the bits below
+}
+
+const (
+	tokenGood = 0x80 // nothing has modified the session there since
+	tokenGone = 0x40 // a tombstone stood there
+)
+
+func newToken(at place, val uint8, gone bool) token {
+	t := token{at, val | tokenGood}
+	if gone {
+		t.was |= tokenGone
+	}
+	return t
+}
+
+func (t token) good() bool { return t.was&tokenGood != 0 }
+func (t token) gone() bool { return t.was&tokenGone != 0 }
+func (t token) val() uint8 { return t.was &^ (tokenGood | tokenGone) }
 
 // late is a call that was given up.
 type late struct {
@@ -82,8 +106,7 @@ type late struct {
 	host    uint8
 	val     uint8
 	src     uint8 // what a swap would write
-	tokGood bool
-	tokVal  uint8
+	token   token
 	applied bool
 }
 
@@ -100,6 +123,8 @@ type ledger struct {
 	refused    uint8 // adds that were told that the id exists
 	placed     uint8 // which are adds
 	adds       uint8 // how many adds were told that the id was free
+	edits      uint8 // which are edits
+	based      uint8 // which an acknowledged edit was made of
 	grants     uint8 // how many grants there are
 	held       uint8 // which are held: bit i is grant i+1
 	grant      [maxGrants]grant
@@ -162,6 +187,10 @@ func (s *state) begin(c *Config) {
 	s.lates, s.crashes = uint8(c.Late), uint8(c.Crashes)
 	s.evictions = uint8(c.Evictions)
 	s.losses = uint8(c.Losses)
+	s.unlistings = uint8(c.Unlistings)
+	if c.Lease {
+		s.record = recordStands
+	}
 	if c.fleet() {
 		s.fleet.begin(s, c)
 	}

@@ -47,6 +47,7 @@ func (w *walker) successors(s *state) {
 	w.locks(s)
 	w.crashes(s)
 	w.expiry(s)
+	w.leases(s)
 }
 
 // emit adds a successor, after looking at what a reader would see in it.
@@ -112,6 +113,17 @@ func (w *walker) calls(s *state, i int) {
 			w.violated(s, &Violation{NewHurtsNobody, "a client waits for new"}, "%s asks new", agentName(p.agent))
 			return
 		}
+		if c.Kind == rules.AgainCall {
+			w.call(s, i, j, c, answered)
+			w.call(s, i, j, c, failed)
+			continue
+		}
+		if c.Kind == rules.LeaseCall {
+			if s.leased == 0 {
+				w.call(s, i, j, c, answered)
+			}
+			continue
+		}
 		if c.Kind == rules.WaitCall {
 			if s.readsBefore(i - clients) {
 				continue
@@ -146,7 +158,7 @@ func (w *walker) call(s *state, i, j int, c rules.Call, o outcome) {
 	if w.explain {
 		did = p.does(c)
 	}
-	if o != answered && o != dead {
+	if o != answered && o != dead && !c.Kind.Local() {
 		n.fault(c.Side)
 	}
 	switch o {
@@ -160,7 +172,8 @@ func (w *walker) call(s *state, i, j int, c rules.Call, o outcome) {
 		}
 	case lostApplied, lostPending:
 		a = rules.Unknown
-		l := late{call: c, agent: p.agent, host: p.host, val: p.val, src: p.source(c.Side), tokGood: p.tokGood, tokVal: p.tokVal}
+		t := p.token(c.Side)
+		l := late{call: c, agent: p.agent, host: p.host, val: p.val, src: p.source(c.Side), token: t}
 		if o == lostApplied {
 			w.apply(&n, p, c)
 			l.applied = true
@@ -170,12 +183,17 @@ func (w *walker) call(s *state, i, j int, c rules.Call, o outcome) {
 	}
 	p.m.Answer(j, a)
 	w.effects(&n, p, i)
+	wrong := w.asked(&n, p)
 	label, args := "%s %s%s", []any{}
 	if w.explain {
 		args = []any{n.who(i), did, p.came(c, a, o)}
 	}
 	if w.explain && w.cfg.NoMarks && c.Kind == rules.PutMarkCall {
 		label += ": nothing is kept"
+	}
+	if wrong != nil {
+		w.violated(&n, wrong, label, args...)
+		return
 	}
 	if p.m.Running() {
 		w.emit(&n, label, args...)
@@ -245,6 +263,10 @@ func (w *walker) effects(n *state, p *proc, i int) {
 	if fx&rules.QueueWrite != 0 {
 		op := rules.MirrorSet
 		switch p.m.Op() {
+		case rules.Edit:
+			if p.m.Removes() {
+				op = rules.MirrorDelete
+			}
 		case rules.Delete:
 			op = rules.MirrorDelete
 		case rules.Touch:
@@ -293,7 +315,7 @@ func (w *walker) lateCalls(s *state) {
 			n := *s
 			// A refill writes what its register holds: here what the call would write.
 			p := proc{m: rules.Start(rules.Refill, position.Cutover, 0), agent: l.agent, val: l.val,
-				tokGood: l.tokGood, tokVal: l.tokVal, host: l.host, tok: l.place()}
+				tokens: [2]token{l.token}, host: l.host}
 			p.reg[l.call.Side.Other()] = l.src
 			n.late[i].applied = true
 			w.apply(&n, &p, l.call)

@@ -12,7 +12,7 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		p.reg[c.Side] = s.val[side]
 		switch {
 		case s.val[side] != 0:
-			if p.copies() && p.tok != side && p.tokVal == s.val[side] {
+			if p.copies() && p.tokens[0].at != side && p.tokens[0].val() == s.val[side] {
 				return rules.Same
 			}
 			if w.lags(s, p, c.Side) {
@@ -59,17 +59,19 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		s.tomb[side] = false
 		s.put(p, side, p.val)
 		if c.Kind == rules.AddUndoCall {
-			p.tok, p.tokGood, p.tokVal = side, true, p.val
+			p.tokens[0] = newToken(side, p.val, false)
 		}
 		return rules.OK
 	case rules.UndoCall:
-		if !p.tokGood && !rules.Dropped(rules.UndoByToken) {
+		if !p.tokens[0].good() && !rules.Dropped(rules.UndoByToken) {
 			return rules.No
 		}
 		return s.remove(p, side)
 	case rules.GuardCall:
-		p.tok, p.tokGood, p.tokVal = side, true, s.val[side]
-		p.tokGone = s.tomb[side]
+		p.takeToken(newToken(side, s.val[side], s.tomb[side]))
+		if p.m.Op() == rules.Edit {
+			p.reg[c.Side] = s.val[side]
+		}
 		switch {
 		case s.val[side] != 0:
 			return rules.Hit
@@ -82,7 +84,13 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 			return rules.No
 		}
 		s.tomb[side] = false
-		s.put(p, side, p.reg[c.Side.Other()])
+		s.put(p, side, p.source(c.Side))
+		return rules.OK
+	case rules.RemoveIfCall:
+		if !p.good(w.cfg, s, side) {
+			return rules.No
+		}
+		s.remove(p, side)
 		return rules.OK
 	case rules.BuryIfCall:
 		if !p.good(w.cfg, s, side) {
@@ -104,6 +112,8 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 		}
 		s.mark[p.agent] = p.val | named
 		return rules.OK
+	case rules.ListCall:
+		return s.list(p.agent)
 	case rules.DropMarkCall:
 		if rules.Dropped(rules.MarkIsASet) {
 			s.mark = [agents]uint8{}
@@ -137,7 +147,7 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 // the other side held.
 func (p *proc) source(side rules.Side) uint8 {
 	switch p.m.Op() {
-	case rules.Set, rules.Add, rules.MirrorSet:
+	case rules.Set, rules.Add, rules.Edit, rules.MirrorSet:
 		return p.val
 	}
 	return p.reg[side.Other()]
@@ -147,16 +157,20 @@ func (p *proc) copies() bool { return p.m.Op() >= rules.Refill }
 
 // good tells whether the token still stands for what is there.
 func (p *proc) good(c *Config, s *state, side place) bool {
-	if rules.Dropped(rules.TokensAreUnique) {
-		return s.val[side] == p.tokVal
+	t := &p.tokens[0]
+	if t.at != side {
+		t = &p.tokens[1]
 	}
-	if rules.Dropped(rules.SwapTestsTombstone) && p.tokVal == 0 {
+	if rules.Dropped(rules.TokensAreUnique) {
+		return s.val[side] == t.val()
+	}
+	if rules.Dropped(rules.SwapTestsTombstone) && t.val() == 0 {
 		return s.val[side] == 0
 	}
-	if c.ByTombstone && p.tokVal == 0 && !p.tokGone {
+	if c.ByTombstone && t.val() == 0 && !t.gone() {
 		return s.val[side] == 0 && !s.tomb[side]
 	}
-	return p.tokGood
+	return t.good()
 }
 
 func (s *state) put(p *proc, side place, v uint8) {
@@ -186,20 +200,43 @@ func (s *state) remove(p *proc, side place) rules.Answer {
 // modified spoils every token of the session in that store but the modifier's.
 func (s *state) modified(by *proc, side place) {
 	for i := range s.clients {
-		if p := &s.clients[i]; p != by && p.tok == side {
-			p.tokGood = false
-		}
+		s.clients[i].spoil(by, side)
 	}
 	for i := range s.tasks {
-		if p := &s.tasks[i]; p != by && p.tok == side {
-			p.tokGood = false
-		}
+		s.tasks[i].spoil(by, side)
 	}
 	for i := range s.late {
 		if l := &s.late[i]; l.place() == side {
-			l.tokGood = false
+			l.token.was &^= tokenGood
 		}
 	}
+}
+
+func (p *proc) spoil(by *proc, side place) {
+	if p == by {
+		return
+	}
+	for i := range p.tokens {
+		if p.tokens[i].at == side {
+			p.tokens[i].was &^= tokenGood
+		}
+	}
+}
+
+// takeToken keeps the token of the other store, if there is one.
+func (p *proc) takeToken(t token) {
+	if p.m.Op() == rules.Edit && p.tokens[0].at != t.at {
+		p.tokens[1] = p.tokens[0]
+	}
+	p.tokens[0] = t
+}
+
+// token is the one that the operation has for a store.
+func (p *proc) token(side rules.Side) token {
+	if p.m.Op() == rules.Edit && p.tokens[0].at != p.place(side) {
+		return p.tokens[1]
+	}
+	return p.tokens[0]
 }
 
 func (w *walker) marks(s *state, p *proc) rules.Answer {

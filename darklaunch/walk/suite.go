@@ -112,6 +112,8 @@ func Cut() []Config {
 		c.faults(r, 1, 1)
 		cs = append(cs, c)
 	}
+	cs = append(cs, EditWalks()...)
+	cs = append(cs, LeaseWalks()...)
 	for _, r := range HostRoutes() {
 		c := r.config("3 operations", SessionKinds, 3)
 		c.HostScoped = true
@@ -175,7 +177,8 @@ func Deep() []Config {
 		c.FaultsOld, c.FaultsNew = 0, 2
 		cs = append(cs, c)
 	}
-	return cs
+	cs = append(cs, deepLeases()...)
+	return append(cs, deepEdits()...)
 }
 
 func (c *Config) faults(r Route, n, late int) {

@@ -36,6 +36,8 @@ func asks(op rules.Op, v uint8) string {
 		return "logs out: the session is deleted"
 	case rules.Add:
 		return "adds the session where none is, " + value(v)
+	case rules.Edit:
+		return "edits the session, " + value(v)
 	}
 	return fmt.Sprintf("asks for the lock (grant %d)", v)
 }
@@ -61,14 +63,28 @@ func (p *proc) does(c rules.Call) string {
 		return "moves the deadline in " + st
 	case rules.AddCall, rules.AddUndoCall:
 		return "adds the session in " + st
+	case rules.RemoveIfCall:
+		return "deletes the session in " + st + " if nobody has written there since"
+	case rules.AgainCall:
+		return "begins anew"
 	case rules.UndoCall:
 		return "takes its add in " + st + " back"
 	case rules.GuardCall:
+		if p.m.Op() == rules.Edit {
+			return "looks at " + st + " before a change"
+		}
 		return "looks at " + st + " before a copy"
 	case rules.SwapCall:
+		if p.m.Op() == rules.Edit {
+			return "sets " + val + " in " + st + " if nobody has written there since"
+		}
 		return "copies " + val + " to " + st + " if nobody has written there since"
 	case rules.PutMarkCall:
 		return "marks in old that new may be behind"
+	case rules.ListCall:
+		return "puts itself into the record of markers in old"
+	case rules.LeaseCall:
+		return "waits until no clean lease is left"
 	case rules.DropMarkCall:
 		return "removes its mark in old"
 	case rules.BehindCall:
@@ -96,7 +112,7 @@ func (p *proc) came(c rules.Call, a rules.Answer, o outcome) string {
 	switch a {
 	case rules.Hit, rules.Same, rules.Lags:
 		if c.Kind == rules.GuardCall {
-			return ": " + value(p.tokVal)
+			return ": " + value(p.tokens[0].val())
 		}
 		return ": " + value(p.reg[c.Side])
 	case rules.Miss:
@@ -113,7 +129,9 @@ func (p *proc) came(c rules.Call, a rules.Answer, o outcome) string {
 			return ": there is one"
 		case rules.LockCall:
 			return ": it is held"
-		case rules.SwapCall, rules.BuryIfCall, rules.UndoCall:
+		case rules.ListCall:
+			return ": since now"
+		case rules.SwapCall, rules.BuryIfCall, rules.RemoveIfCall, rules.UndoCall:
 			return ": somebody has"
 		}
 		return ": there is none"

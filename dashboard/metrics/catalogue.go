@@ -45,7 +45,7 @@ var (
 // catalogue is every metric of an agent, in the order of the documentation.
 var catalogue = []Series{
 	{Name: "crossfade_requests_total", Type: Counter, Labels: []Label{byFrontend,
-		label("op", "get", "set", "touch", "delete", "add", "lock", "unlock"), byPosition,
+		label("op", "get", "set", "touch", "delete", "add", "edit", "lock", "unlock"), byPosition,
 		label("result", "hit", "miss", "stored", "exists", "missing", "refused", "error")},
 		Help: "Clients' requests.", Limits: "A miss, an add of what exists and a lock that is held are answers, not errors."},
 	{Name: "crossfade_request_duration_seconds", Type: Histogram, Labels: []Label{byFrontend, byClass, byPosition},
@@ -111,7 +111,7 @@ var catalogue = []Series{
 		Help: "Agents of the fleet: with the newest revision and nothing older, still on the way there, not answering."},
 	{Name: "crossfade_gate_state", Type: Gauge, Fleet: true, Labels: []Label{
 		label("gate", "agents", "digest", "copier", "unknown", "dirty-new", "dirty-old", "behind", "verified", "down",
-			"logouts", "divergence", "p99", "errors", "timeouts", "marks", "copied", "fleet", "samples", "soak"), label("state", "open", "shut", "unknown")},
+			"logouts", "divergence", "p99", "errors", "timeouts", "marks", "synthetic", "copied", "fleet", "samples", "soak"), label("state", "open", "shut", "unknown")},
 		Help: "1 for the state that the gate is in.", Limits: "unknown: the record beside the flag file, or an agent, cannot be asked from here. Marks of dead agents are found only by a step. The plan's gates (logouts to soak) come from the server that leads: inconclusive is unknown."},
 	{Name: "crossfade_rollback_window_seconds", Type: Gauge, Fleet: true, Help: "How long old is still written after cutover, so that going back stays cheap.",
 		Limits: "+Inf before cutover; 0 without cutover.keep_old; not there where the record beside the flag file cannot be read."},

@@ -34,7 +34,8 @@ func values(t *testing.T, metric, label string) []string {
 // results that an operation can have: not each can have each.
 var results = map[rules.Op][]string{rules.Get: {"hit", "miss", "error"}, rules.Set: {"stored", "error"},
 	rules.Touch: {"stored", "missing", "error"}, rules.Delete: {"stored", "missing", "error"},
-	rules.Add: {"stored", "exists", "error"}, rules.Lock: {"stored", "refused", "error"}, rules.Unlock: {"stored", "refused", "error"}}
+	rules.Edit: {"stored", "missing", "refused", "error"},
+	rules.Add:  {"stored", "exists", "error"}, rules.Lock: {"stored", "refused", "error"}, rules.Unlock: {"stored", "refused", "error"}}
 
 // all makes every series that an agent can have: two frontends, since one more
 // is not in the same process.

@@ -12,12 +12,14 @@ package frontendtest
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/edit"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/frontends"
 )
@@ -67,6 +69,12 @@ func (f *Sessions) Calls() []string {
 	calls := f.calls
 	f.calls = nil
 	return calls
+}
+
+func (f *Sessions) note(format string, args ...any) {
+	if !f.Quiet {
+		f.calls = append(f.calls, fmt.Sprintf(format, args...))
+	}
 }
 
 func (f *Sessions) begin(op string, r kinds.Ref, format string, args ...any) error {
@@ -185,6 +193,53 @@ func (f *Sessions) Delete(_ context.Context, r kinds.Ref) (bool, error) {
 	_, ok := f.find(r)
 	delete(f.sessions, r.ID)
 	return ok, nil
+}
+
+// Edit implements frontends.Sessions. The log tells what came of it: "set",
+// "touch", "delete" with "edit" before it, or "edit" alone where nothing was
+// changed.
+func (f *Sessions) Edit(_ context.Context, r kinds.Ref, fn edit.Func) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.Fault != nil {
+		if err := f.Fault("edit", r); err != nil {
+			f.note("edit %s", r.Name())
+			return err
+		}
+	}
+	s, found := f.find(r)
+	given := s
+	given.Data = slices.Clone(s.Data)
+	given.DeadlineUnknown = f.Blind && found
+	c, err := fn(given, found)
+	if err != nil {
+		c = edit.Leave()
+	}
+	switch c = c.Effective(found, f.Now()); c.Action {
+	case edit.Leaves:
+		f.note("edit %s", r.Name())
+	case edit.Writes:
+		if c.Session.DeadlineUnknown {
+			c.Session.Deadline, c.Session.DeadlineUnknown = s.Deadline, false
+		}
+		f.note("edit set %s %d %q %s", r.Name(), c.Session.Flags, c.Session.Data, f.life(c.Session.Deadline))
+		f.put(r, c.Session)
+	case edit.Touches:
+		f.note("edit touch %s %s", r.Name(), f.life(c.Session.Deadline))
+		s.Deadline = c.Session.Deadline
+		f.sessions[r.ID] = s
+	case edit.Deletes:
+		f.note("edit delete %s", r.Name())
+		delete(f.sessions, r.ID)
+	}
+	return err
+}
+
+// Token implements frontends.Sessions.
+func (f *Sessions) Token(flags uint32, data []byte) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d %s", flags, data)
+	return max(1, h.Sum64())
 }
 
 // Lock implements frontends.Sessions.

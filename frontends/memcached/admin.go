@@ -34,19 +34,23 @@ func (h *handler) stats(words []word) error {
 		}
 		return h.answer(wrong)
 	}
-	now := h.c.Options.Now()
-	for _, s := range []struct {
-		name  string
-		value int64
-	}{
-		{"pid", int64(os.Getpid())},
-		{"uptime", int64(time.Since(started) / time.Second)},
-		{"time", now.Unix()},
-		{"pointer_size", strconv.IntSize},
-		{"limit_maxbytes", 0},
-	} {
-		h.c.WriteString("STAT " + s.name + " " + strconv.FormatInt(s.value, 10) + crlf)
+	for _, s := range h.numbers() {
+		h.c.WriteString("STAT " + s.name + " " + s.value + crlf)
 	}
-	h.c.WriteString("STAT version " + h.p.version[len("VERSION "):])
 	return h.answer("END\r\n")
+}
+
+type stat struct{ name, value string }
+
+// numbers are what stats tell.
+func (h *handler) numbers() []stat {
+	n := func(v int64) string { return strconv.FormatInt(v, 10) }
+	return []stat{
+		{"pid", n(int64(os.Getpid()))},
+		{"uptime", n(int64(time.Since(started) / time.Second))},
+		{"time", n(h.c.Options.Now().Unix())},
+		{"pointer_size", n(strconv.IntSize)},
+		{"limit_maxbytes", n(0)},
+		{"version", h.p.version[len("VERSION ") : len(h.p.version)-len(crlf)]},
+	}
 }

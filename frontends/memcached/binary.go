@@ -1,33 +1,286 @@
 package memcached
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+	"time"
 
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/frontends"
 )
 
-// First bytes of the binary protocol (protocol-binary.txt).
+// The binary protocol: protocol-binary.txt, as memcached 1.6.18 speaks it.
+// libmemcached prefers it for PHP's sessions.
 const (
 	binaryRequest  = 0x80
 	binaryResponse = 0x81
 	binaryHeader   = 24
-	binaryUnknown  = 0x81 // status: unknown command
-	binaryText     = "binary protocol is not supported by crossfade in this version: set the client to ASCII (php: memcached.sess_binary_protocol=0)"
 )
 
-// binary answers a client of the binary protocol in its own, once.
-func (h *handler) binary() error {
-	request, err := h.c.Bytes(binaryHeader)
+// status is the outcome of a packet.
+type status uint16
+
+const (
+	statusOK        status = 0x00
+	statusNotFound  status = 0x01
+	statusExists    status = 0x02
+	statusTooLarge  status = 0x03
+	statusInvalid   status = 0x04
+	statusNotStored status = 0x05
+	statusNoNumber  status = 0x06
+	statusUnknown   status = 0x81
+	statusRefused   status = 0x83 // not supported
+	statusInternal  status = 0x84
+)
+
+// statusText is the body of an answer that is an error.
+var statusText = map[status]string{
+	statusNotFound: "Not found", statusExists: "Data exists for key.", statusTooLarge: "Too large.", statusInvalid: "Invalid arguments",
+	statusNotStored: "Not stored.", statusNoNumber: "Non-numeric server-side value for incr or decr", statusUnknown: "Unknown command",
+}
+
+// opcode of a packet, the one that is not quiet.
+type opcode uint8
+
+const (
+	opGet       opcode = 0x00
+	opSet       opcode = 0x01
+	opAdd       opcode = 0x02
+	opReplace   opcode = 0x03
+	opDelete    opcode = 0x04
+	opIncrement opcode = 0x05
+	opDecrement opcode = 0x06
+	opQuit      opcode = 0x07
+	opFlush     opcode = 0x08
+	opNoop      opcode = 0x0a
+	opVersion   opcode = 0x0b
+	opGetK      opcode = 0x0c
+	opAppend    opcode = 0x0e
+	opPrepend   opcode = 0x0f
+	opStat      opcode = 0x10
+	opTouch     opcode = 0x1c
+	opGat       opcode = 0x1d
+	opSASLList  opcode = 0x20
+	opGatK      opcode = 0x23
+)
+
+// quietly are the opcodes whose success (of reads: whose miss) is not answered.
+var quietly = map[opcode]opcode{0x09: opGet, 0x0d: opGetK, 0x11: opSet, 0x12: opAdd, 0x13: opReplace, 0x14: opDelete, 0x15: opIncrement,
+	0x16: opDecrement, 0x17: opQuit, 0x18: opFlush, 0x19: opAppend, 0x1a: opPrepend, 0x1e: opGat, 0x24: opGatK}
+
+// packet is one request. Its slices are valid until the next one is read.
+type packet struct {
+	given  opcode // as the client sent it
+	op     opcode
+	quiet  bool
+	opaque [4]byte
+	cas    uint64
+	extras [20]byte
+	key    []byte
+	value  int // bytes that follow the key, and are not read yet
+	r      kinds.Ref
+}
+
+// shape is what a packet has to look like.
+type shape struct {
+	extras     int
+	key, value bool // must there be one, may there be one
+}
+
+var shapes = map[opcode]shape{
+	opGet: {0, true, false}, opGetK: {0, true, false}, opDelete: {0, true, false}, opTouch: {4, true, true}, opGat: {4, true, true}, opGatK: {4, true, true},
+	opSet: {8, true, true}, opAdd: {8, true, true}, opReplace: {8, true, true}, opAppend: {0, true, true}, opPrepend: {0, true, true},
+	opIncrement: {20, true, false}, opDecrement: {20, true, false},
+	opQuit: {}, opNoop: {}, opVersion: {}, opSASLList: {},
+}
+
+// packet reads and answers one request.
+func (h *handler) packet(ctx context.Context) error {
+	head, err := h.c.Bytes(binaryHeader)
 	if err != nil {
 		return err
 	}
-	var a [binaryHeader]byte
-	a[0], a[1] = binaryResponse, request[1]
-	binary.BigEndian.PutUint16(a[6:], binaryUnknown)
-	binary.BigEndian.PutUint32(a[8:], uint32(len(binaryText)))
-	copy(a[12:16], request[12:16]) // opaque
+	p := &h.pkt
+	*p = packet{given: opcode(head[1])}
+	p.op = p.given
+	if loud, ok := quietly[p.given]; ok {
+		p.op, p.quiet = loud, true
+	}
+	copy(p.opaque[:], head[12:16])
+	p.cas = binary.BigEndian.Uint64(head[16:])
+	keys, extras, body := int(binary.BigEndian.Uint16(head[2:])), int(head[4]), int(binary.BigEndian.Uint32(head[8:]))
 	h.quiet = false
-	h.c.Write(a[:])
-	h.unsupported(frontends.ClassBinary, binaryText)
-	return frontends.ErrFraming
+	switch {
+	case head[0] != binaryRequest:
+		return frontends.ErrFraming // nothing to say it in
+	case keys+extras > body:
+		h.failure(p, statusUnknown, "")
+		return frontends.ErrFraming
+	case keys > keyLimit, body-keys-extras > math.MaxInt32:
+		h.failure(p, statusInvalid, "")
+		return frontends.ErrFraming
+	}
+	p.value = body - keys - extras
+	want, known := shapes[p.op]
+	if known && (extras != want.extras || want.key != (keys > 0) || !want.value && p.value > 0) {
+		h.failure(p, statusInvalid, "")
+		return frontends.ErrFraming
+	}
+	b, err := h.c.Bytes(extras + keys)
+	if err != nil {
+		return err
+	}
+	copy(p.extras[:], b[:min(extras, len(p.extras))])
+	h.kept = append(h.kept[:0], b[extras:]...) // the value is read into the same buffer
+	p.key = h.kept
+	return h.serve(ctx, p)
+}
+
+// serve answers a packet whose shape is right.
+func (h *handler) serve(ctx context.Context, p *packet) error {
+	switch p.op {
+	case opNoop:
+		return h.success(p, 0)
+	case opQuit:
+		h.success(p, 0)
+		return frontends.ErrQuit
+	case opVersion:
+		v := h.p.version[len("VERSION ") : len(h.p.version)-len(crlf)]
+		h.header(p, statusOK, 0, 0, len(v), 0)
+		h.c.WriteString(v)
+		return nil
+	case opStat:
+		return h.packetStats(p)
+	case opSet, opAdd, opReplace, opAppend, opPrepend:
+		return h.packetStore(ctx, p)
+	}
+	if err := h.c.Discard(p.value); err != nil {
+		return err
+	}
+	switch p.op {
+	case opFlush:
+		h.unsupported(frontends.ClassFlush, "")
+		return h.failure(p, statusRefused, noFlush)
+	case opGet, opGetK, opGat, opGatK, opTouch, opDelete, opIncrement, opDecrement:
+	default: // SASL too: as a memcached without it
+		h.unsupported(frontends.ClassBinary, "")
+		return h.failure(p, statusUnknown, "")
+	}
+	if problem := h.packetKey(p); problem != "" {
+		return h.packetReject(p, problem)
+	}
+	switch p.op {
+	case opDelete:
+		v, err := h.removeAny(ctx, p.r, p.cas != 0, p.cas)
+		return h.packetVerdict(p, v, err, 0)
+	case opIncrement, opDecrement:
+		return h.packetCount(ctx, p)
+	}
+	if p.r.Lock && p.op != opGet && p.op != opGetK {
+		return h.packetReject(p, isLock)
+	}
+	if p.op == opTouch {
+		return h.packetTouch(ctx, p)
+	}
+	return h.packetGet(ctx, p)
+}
+
+// packetKey resolves the key.
+func (h *handler) packetKey(p *packet) (problem string) {
+	p.r, problem = h.resolve(p.key)
+	return problem
+}
+
+// packetReject answers a key, or a size, that is not taken.
+func (h *handler) packetReject(p *packet, problem string) error {
+	switch problem {
+	case noKind:
+		h.unsupported(frontends.ClassKey, "")
+	case isLock:
+		h.unsupported(frontends.ClassLock, "")
+	case tooLarge:
+		return h.failure(p, statusTooLarge, "")
+	default:
+		return h.failure(p, statusInvalid, "")
+	}
+	return h.failure(p, statusRefused, problem[len("CLIENT_ERROR "):len(problem)-len(crlf)])
+}
+
+// packetVerdict answers what became of a change. token is asked for in vain
+// where it is 0.
+func (h *handler) packetVerdict(p *packet, v verdict, err error, token uint64) error {
+	if err != nil {
+		return h.packetFail(p, err)
+	}
+	switch v {
+	case done:
+		return h.success(p, token)
+	case differs:
+		return h.failure(p, statusExists, "")
+	case none:
+		return h.failure(p, statusNotFound, "")
+	case noNumber:
+		return h.failure(p, statusNoNumber, "")
+	case tooLong:
+		return h.failure(p, statusTooLarge, "")
+	}
+	switch p.op { // its condition does not hold
+	case opAdd:
+		return h.failure(p, statusExists, "")
+	case opReplace:
+		return h.failure(p, statusNotFound, "")
+	}
+	return h.failure(p, statusNotStored, "")
+}
+
+// packetFail answers an error of Sessions. It is never a miss.
+func (h *handler) packetFail(p *packet, err error) error {
+	switch {
+	case errors.Is(err, backends.ErrTooLarge):
+		return h.failure(p, statusTooLarge, "")
+	case errors.Is(err, backends.ErrKey):
+		return h.failure(p, statusInvalid, "")
+	case errors.Is(err, backends.ErrRevoked):
+		return h.failure(p, statusNotStored, "")
+	}
+	return h.failure(p, statusInternal, frontends.ErrorText(err, p.r))
+}
+
+// header begins an answer.
+func (h *handler) header(p *packet, s status, extras, key, body int, cas uint64) {
+	b := slices.Grow(h.c.Buffer(), binaryHeader)
+	b = append(b, binaryResponse, byte(p.given))
+	b = binary.BigEndian.AppendUint16(b, uint16(key))
+	b = append(b, byte(extras), 0)
+	b = binary.BigEndian.AppendUint16(b, uint16(s))
+	b = binary.BigEndian.AppendUint32(b, uint32(body))
+	b = append(b, p.opaque[:]...)
+	h.c.KeepBuffer(binary.BigEndian.AppendUint64(b, cas))
+}
+
+// success answers with a header alone.
+func (h *handler) success(p *packet, cas uint64) error {
+	if !p.quiet {
+		h.header(p, statusOK, 0, 0, 0, cas)
+	}
+	return nil
+}
+
+// failure answers an error, also to a quiet packet.
+func (h *handler) failure(p *packet, s status, text string) error {
+	if text == "" {
+		text = statusText[s]
+	}
+	h.header(p, s, 0, 0, len(text), 0)
+	h.c.WriteString(text)
+	return nil
+}
+
+// expiry reads an exptime of a packet.
+func expiry(b []byte, now time.Time) time.Time {
+	return moment(int64(binary.BigEndian.Uint32(b)), now)
 }

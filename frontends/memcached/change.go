@@ -2,6 +2,7 @@ package memcached
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
@@ -63,19 +64,53 @@ func (h *handler) delete(ctx context.Context, words []word) error {
 	if problem != "" {
 		return h.reject(problem)
 	}
-	var found bool
-	var err error
-	if r.Lock {
-		found, err = h.s.Unlock(ctx, r, kinds.Owner{Conn: h.c.Number})
-		h.c.Unlocked()
-	} else {
-		found, err = h.s.Delete(ctx, r)
-	}
+	v, err := h.removeAny(ctx, r, false, 0)
 	switch {
 	case err != nil:
 		return h.fail(err, r)
-	case found:
+	case v == done:
 		return h.answer("DELETED\r\n")
 	}
 	return h.answer("NOT_FOUND\r\n")
+}
+
+// removeAny is remove, of a session or a lock.
+func (h *handler) removeAny(ctx context.Context, r kinds.Ref, compare bool, cas uint64) (verdict, error) {
+	if r.Lock {
+		return h.unlock(ctx, r)
+	}
+	return h.remove(ctx, r, compare, cas)
+}
+
+// increase is `incr <key> <delta> [noreply]`, and decr. A lock has no number:
+// php-memcache asks for one and, as there is none, adds it.
+func (h *handler) increase(ctx context.Context, words []word, down bool) error {
+	if len(words) != 2 && len(words) != 3 {
+		return h.answer(wrong)
+	}
+	h.silence(words)
+	if len(words[0]) > keyLimit { // memcached looks at it before the delta
+		return h.answer(badLine)
+	}
+	delta, ok := unsigned(words[1])
+	if !ok {
+		return h.answer(badDelta)
+	}
+	r, problem := h.resolve(words[0])
+	if problem != "" {
+		return h.reject(problem)
+	}
+	if r.Lock {
+		return h.answer("NOT_FOUND\r\n")
+	}
+	v, n, _, _, err := h.count(ctx, counting{r: r, down: down, delta: delta})
+	switch {
+	case err != nil:
+		return h.fail(err, r)
+	case v == none:
+		return h.answer("NOT_FOUND\r\n")
+	case v == noNumber:
+		return h.answer(nonNumeric)
+	}
+	return h.answer(strconv.FormatUint(n, 10) + crlf)
 }

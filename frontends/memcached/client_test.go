@@ -46,11 +46,19 @@ func TestGomemcache(t *testing.T) {
 	if string(item.Value) != "abc" {
 		t.Errorf("got %+v", item)
 	}
-	if err := c.CompareAndSwap(item); err == nil || !strings.Contains(err.Error(), "cas is not supported") {
-		t.Errorf("cas: %v", err)
+	item, err = c.Get("s.a")
+	do(err, nil)
+	stale := *item
+	item.Value = []byte("41")
+	do(c.CompareAndSwap(item), nil)
+	do(c.CompareAndSwap(&stale), memcache.ErrCASConflict)
+	if n, err := c.Increment("s.a", 1); n != 42 || err != nil {
+		t.Errorf("incremented to %d, %v", n, err)
 	}
+	do(c.Replace(&memcache.Item{Key: "s.c"}), memcache.ErrNotStored)
+	do(c.Append(&memcache.Item{Key: "s.a", Value: []byte("x")}), nil)
 	if _, err := c.Increment("s.a", 1); err == nil {
-		t.Error("incremented")
+		t.Error("incremented what is no number")
 	}
 	if _, err := c.Get("other"); err == nil || errors.Is(err, memcache.ErrCacheMiss) {
 		t.Errorf("a key of no kind: %v", err)

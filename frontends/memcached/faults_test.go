@@ -38,6 +38,19 @@ func TestFaults(t *testing.T) {
 		{"delete", "delete", "delete s.a\r\n", errStore, away},
 		{"lock", "lock", "add l.a 0 9 1\r\n1\r\n", errStore, away},
 		{"unlock", "unlock", "delete l.a\r\n", errStore, away},
+		{"replace", "edit", "replace s.a 0 0 1\r\nx\r\n", errStore, away},
+		{"append", "edit", "append s.a 0 0 1\r\nx\r\n", errStore, away},
+		{"cas", "edit", "cas s.a 0 0 1 5\r\nx\r\n", errStore, away},
+		{"incr", "edit", "incr s.a 1\r\n", errStore, away},
+		{"unlock by a set", "unlock", "set l.a 0 9 1\r\n0\r\n", errStore, away},
+		{"mg", "get", "mg s.a v q\r\n", errStore, away},
+		{"mg, time", "read", "mg s.a t\r\n", errStore, away},
+		{"mg, touch", "touch", "mg s.a T9\r\n", errStore, away},
+		{"ms", "set", "ms s.a 1 q\r\nx\r\n", errStore, away},
+		{"ms, add", "add", "ms s.a 1 ME\r\nx\r\n", errStore, away},
+		{"md", "delete", "md s.a q\r\n", errStore, away},
+		{"md, cas", "edit", "md s.a C5 q\r\n", errStore, away},
+		{"ma", "edit", "ma s.a q\r\n", errStore, away},
 		{"noreply", "set", "set s.a 0 0 1 noreply\r\nx\r\n", errStore, ""},
 		{"too large", "set", "set s.a 0 0 1\r\nx\r\n", fmt.Errorf("set: %w", backends.ErrTooLarge), large},
 		{"key", "set", "set s.a 0 0 1\r\nx\r\n", backends.ErrKey, bad},
@@ -116,7 +129,7 @@ func TestCalls(t *testing.T) {
 	calls := f.Calls()
 	want := []string{`set s.a 7 "abc" 1440s`, `set s.a 0 "x" 2307182400s`, `set s.a 0 "x" past`, `add s.b 0 "" past`, `add s.b 0 "" 30s`,
 		"touch s.b 1440s", "delete s.b", "touch s.b 0s", "touch s.a 60s", "get s.a", "get s.b",
-		"lock l.a 30s", "lock l.a 0s", "unlock l.a", "delete s.a"}
+		"lock l.a 30s", "lock l.a 0s", "unlock l.a", "delete s.a", "edit s.a"}
 	if !slices.Equal(calls, want) {
 		t.Errorf("got  %q\nwant %q", calls, want)
 	}

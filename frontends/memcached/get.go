@@ -13,6 +13,7 @@ import (
 type reading struct {
 	cas      bool // with a cas number
 	touch    bool // move the deadline
+	exact    bool // read the deadline too
 	deadline time.Time
 }
 
@@ -98,6 +99,9 @@ func (h *handler) lookup(ctx context.Context, r kinds.Ref, g reading) (backends.
 		if found, err := h.s.Touch(ctx, r, g.deadline); !found || err != nil {
 			return backends.Session{}, false, err
 		}
+		if g.exact {
+			return h.s.Read(ctx, r)
+		}
 		return h.s.Get(ctx, r)
 	}
 	s, found, err := h.s.Get(ctx, r)
@@ -117,23 +121,9 @@ func (h *handler) value(key word, s *backends.Session, cas bool) {
 	b = strconv.AppendInt(b, int64(len(s.Data)), 10)
 	if cas {
 		b = append(b, ' ')
-		b = strconv.AppendUint(b, version(s), 10)
+		b = strconv.AppendUint(b, h.s.Token(s.Flags, s.Data), 10)
 	}
 	h.c.KeepBuffer(append(b, crlf...))
 	h.c.Write(s.Data)
 	h.c.WriteString(crlf)
-}
-
-// version stands in for a cas number: FNV-1a, 64 bits, of flags and data, and
-// never zero, which no memcached gives. All agents give the same.
-func version(s *backends.Session) uint64 {
-	const offset, prime = 14695981039346656037, 1099511628211
-	n := uint64(offset)
-	for shift := 0; shift < 32; shift += 8 {
-		n = (n ^ uint64(byte(s.Flags>>shift))) * prime
-	}
-	for _, b := range s.Data {
-		n = (n ^ uint64(b)) * prime
-	}
-	return max(n, 1)
 }

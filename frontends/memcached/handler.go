@@ -16,11 +16,23 @@ type handler struct {
 	p     *protocol
 	s     frontends.Sessions
 	quiet bool            // the command said noreply
+	spoke protocolKind    // what the first byte of the connection said
 	words [wordLimit]word // of the command
 	refs  []kinds.Ref     // of a get
+	flags [metaLimit]metaFlag
+	pkt   packet // of the binary protocol
+	kept  []byte // of a line whose data was read: key and opaque
 }
 
 type word = []byte
+
+// protocolKind is what a connection speaks, from its first byte on.
+type protocolKind uint8
+
+const (
+	text    protocolKind = iota + 1 // lines: ASCII and meta commands
+	packets                         // the binary protocol
+)
 
 var _ frontends.Handler = (*handler)(nil)
 
@@ -33,7 +45,9 @@ const (
 	badDelete  = "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
 	tooLarge   = "SERVER_ERROR object too large for cache\r\n"
 	noKind     = "CLIENT_ERROR key is no session of crossfade's configuration: add its pattern to a kind's keys, or send this key to another server\r\n"
-	isLock     = "CLIENT_ERROR key is a session's lock: crossfade takes add and delete for it, with an expiry that lies ahead\r\n"
+	isLock     = "CLIENT_ERROR key is a session's lock: crossfade takes add for it, with an expiry that lies ahead, and delete or a set of 0\r\n"
+	badDelta   = "CLIENT_ERROR invalid numeric delta argument\r\n"
+	nonNumeric = "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
 	tooMany    = "CLIENT_ERROR too many keys in one command: ask for fewer at once\r\n"
 	longLine   = "CLIENT_ERROR line too long\r\n"
 )
@@ -42,14 +56,22 @@ const (
 func (h *handler) Command(ctx context.Context) error {
 	err := h.command(ctx)
 	clear(h.words[:]) // they may hold on to a long line
+	clear(h.flags[:])
 	return err
 }
 
 func (h *handler) command(ctx context.Context) error {
-	if b, err := h.c.First(); err != nil {
-		return err
-	} else if b == binaryRequest {
-		return h.binary()
+	if h.spoke == 0 {
+		b, err := h.c.First()
+		if err != nil {
+			return err
+		}
+		if h.spoke = text; b == binaryRequest {
+			h.spoke = packets
+		}
+	}
+	if h.spoke == packets {
+		return h.packet(ctx)
 	}
 	line, err := h.c.Line()
 	if errors.Is(err, frontends.ErrLine) {
@@ -72,13 +94,27 @@ func (h *handler) command(ctx context.Context) error {
 		return h.getAndTouch(ctx, rest, false)
 	case "gats":
 		return h.getAndTouch(ctx, rest, true)
+	case "mg", "ms", "md", "ma", "mn", "me":
+		return h.meta(ctx, name, rest)
 	}
 	words := h.split(rest)
 	switch string(name) {
 	case "set":
-		return h.store(ctx, words, (*handler).set)
+		return h.store(ctx, words, setMode, false)
 	case "add":
-		return h.store(ctx, words, (*handler).add)
+		return h.store(ctx, words, addMode, false)
+	case "replace":
+		return h.store(ctx, words, replaceMode, false)
+	case "append":
+		return h.store(ctx, words, appendMode, false)
+	case "prepend":
+		return h.store(ctx, words, prependMode, false)
+	case "cas":
+		return h.store(ctx, words, setMode, true)
+	case "incr":
+		return h.increase(ctx, words, false)
+	case "decr":
+		return h.increase(ctx, words, true)
 	case "touch":
 		return h.touch(ctx, words)
 	case "delete":

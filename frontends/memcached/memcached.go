@@ -1,22 +1,32 @@
-// Package memcached serves sessions to clients of memcached: the ASCII
-// protocol of its protocol.txt, as memcached 1.6.18 speaks it. It promises
-// answers equal to the last byte for get, gets, gat, gats, set, add, touch,
-// delete, version, verbosity and quit, with noreply, several keys, several
-// commands in a packet and trailing spaces; where it differs on purpose, a
-// table in its tests says how and why.
+// Package memcached serves sessions to clients of memcached, in each of its
+// protocols as memcached 1.6.18 speaks them: ASCII and meta commands
+// (protocol.txt), and the binary protocol (protocol-binary.txt). They are told
+// apart by the first byte of a connection. It promises answers equal to the last
+// byte; where it differs on purpose, tables in its tests say how and why.
 //
 //	srv := memcached.New(layer, memcached.Options{})
 //	err := srv.Serve(ctx, listener)
 //
-// An add to a lock's name asks for the lock (the value is the client's token),
-// a delete gives it back; a lock read is a miss. A touch, get-and-touch or set
-// into the past makes the session missing, as memcached does.
+//	get gets gat gats          mg  GET GETK GAT GATK   read
+//	set add replace cas        ms  SET ADD REPLACE     store
+//	append prepend             ms  APPEND PREPEND
+//	incr decr                  ma  INCREMENT DECREMENT
+//	touch delete               md  TOUCH DELETE
+//	version verbosity stats    mn  VERSION NOOP STAT   and quit
 //
-// gets gives a hash of data and flags where memcached gives a number that
-// rises, because the layer has no versions yet: equal answers say equal data,
-// and cas is refused. So are replace, append, prepend, incr, decr, flush_all,
-// the meta commands and the binary protocol: with an error that says what to
-// do, on a connection that lives on (but for binary).
+// What stores on a condition, or what it makes of what was there, is one
+// Sessions.Edit. The token of gets, of mg c and of packets is Sessions.Token: it
+// tells data and flags, not who wrote them when.
+//
+// A lock's name takes an add (the value is the client's token) and a delete, or
+// a set of 0, which gives it back. A lock has no number, so that php-memcache,
+// which asks for one first, adds it. A lock read is a miss. A touch,
+// get-and-touch or set into the past makes the session missing, as memcached
+// does.
+//
+// Refused with an error that says what to do, on a connection that lives on:
+// flush_all, me, and the flags h, l, N, R of mg and I of ms and md. SASL is
+// answered as by a memcached without it.
 //
 // Where the end of a data block cannot be known (its length is not readable,
 // or no CRLF follows it), the connection ends after the error: memcached takes

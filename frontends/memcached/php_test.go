@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/frontends/frontendtest"
@@ -14,11 +15,18 @@ import (
 var php = kinds.Kind{Name: "php", Keys: []string{"memc.sess.key.{id: [A-Za-z0-9,-]+}"}, Locks: []string{"memc.sess.key.lock.{id}"}}
 
 // TestPHP runs PHP's own session functions with the memcached handler, and
-// looks at what reaches the layer. K is the session, L its lock.
+// looks at what reaches the layer, in the protocol that it takes by itself and
+// in ASCII. K is the session, L its lock.
 func TestPHP(t *testing.T) {
+	for _, protocol := range []string{"1", "0"} {
+		t.Run("binary="+protocol, func(t *testing.T) { testPHP(t, protocol) })
+	}
+}
+
+func testPHP(t *testing.T, protocol string) {
 	f := frontendtest.New(t, php)
 	addr := frontendtest.Start(t, memcached.New(f, memcached.Options{}))
-	ini := []string{"session.save_handler=memcached", "session.save_path=" + addr, "memcached.sess_binary_protocol=0"}
+	ini := []string{"session.save_handler=memcached", "session.save_path=" + addr, "memcached.sess_binary_protocol=" + protocol}
 	for _, tt := range []struct {
 		name, ini, code, out string
 		calls                []string
@@ -96,7 +104,7 @@ func named(calls []string, printed string) []string {
 func TestPHPLocks(t *testing.T) {
 	f := frontendtest.New(t, php)
 	addr := frontendtest.Start(t, memcached.New(f, memcached.Options{}))
-	ini := []string{"session.save_handler=memcached", "session.save_path=" + addr, "memcached.sess_binary_protocol=0",
+	ini := []string{"session.save_handler=memcached", "session.save_path=" + addr, // binary, as it is by default
 		"memcached.sess_lock_wait_min=20", "memcached.sess_lock_wait_max=20"}
 	release := frontendtest.HeldPHP(t, ini, `session_id(id()); session_start(); $_SESSION['n'] = 1; echo "in\n"; fgets(STDIN);`)
 	f.Calls()
@@ -112,5 +120,55 @@ func TestPHPLocks(t *testing.T) {
 	}
 	if got := frontendtest.PHP(t, ini, second); got != `true{"n":1}` {
 		t.Errorf("the third request printed %q", got)
+	}
+}
+
+// TestPHPMemcache runs the older extension, which asks for a lock with an incr
+// and an add in one packet, and gives it back by a set of 0.
+func TestPHPMemcache(t *testing.T) {
+	kind := kinds.Kind{Name: "php", Keys: []string{"{id: [A-Za-z0-9,-]+}"}, Locks: []string{"{id}.lock"}}
+	f := frontendtest.New(t, kind)
+	addr := frontendtest.Start(t, memcached.New(f, memcached.Options{}))
+	ini := []string{"session.save_handler=memcache", "session.save_path=tcp://" + addr}
+	for _, tt := range []struct {
+		name, code, out string
+		calls           []string
+	}{
+		{"a new session", `session_id(id()); session_start(); $_SESSION['n'] = 1;`, "", []string{"lock 15s", "get", `set 0 "n|i:1;" 1440s`, "unlock"}},
+		{"read and change", `session_id(id()); session_start(); echo $_SESSION['n']++;`, "1", []string{"lock 15s", "get", `set 0 "n|i:2;" 1440s`, "unlock"}},
+		{"regenerate", `session_id(id()); session_start(); session_regenerate_id(); echo $_SESSION['n'];`, "2", nil},
+		{"destroy", `session_id(id()); session_start(); session_destroy(); echo "done";`, "done", []string{"lock 15s", "get", "delete", "unlock"}},
+	} {
+		out := frontendtest.PHP(t, ini, tt.code)
+		var calls []string
+		for _, c := range f.Calls() {
+			op, rest, _ := strings.Cut(c, " ")
+			_, rest, _ = strings.Cut(rest+" ", " ")
+			rest = strings.NewReplacer("1439s", "1440s", "14.99", "15s#").Replace(rest) // counted down since
+			rest, _, _ = strings.Cut(rest, "#")
+			calls = append(calls, strings.TrimSpace(op+" "+rest))
+		}
+		if out != tt.out {
+			t.Errorf("%s: printed %q, want %q", tt.name, out, tt.out)
+		}
+		if tt.calls != nil && !slices.Equal(calls, tt.calls) {
+			t.Errorf("%s: got %q, want %q", tt.name, calls, tt.calls)
+		}
+	}
+	release := frontendtest.HeldPHP(t, ini, `session_id(id()); session_start(); $_SESSION['n'] = 1; echo "in\n"; fgets(STDIN);`)
+	f.Calls()
+	waiting := make(chan string)
+	go func() {
+		waiting <- frontendtest.PHP(t, ini, `session_id(id()); session_start(); echo json_encode($_SESSION);`)
+	}()
+	refused := func() bool { return strings.Count(strings.Join(f.Calls(), " "), "lock") > 0 }
+	for begun := time.Now(); !refused() && time.Since(begun) < 10*time.Second; {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if got := release(); got != "" {
+		t.Errorf("the first request printed %q", got)
+	}
+	if got := <-waiting; got != `{"n":1}` {
+		t.Errorf("the second request, which waited for the lock, printed %q", got)
 	}
 }

@@ -3,19 +3,18 @@ package memcached
 import (
 	"context"
 	"math"
-	"time"
 
-	"github.com/seed-41165957/crossfade/backends"
-	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/frontends"
 )
 
-// write carries out one storing command.
-type write func(*handler, context.Context, kinds.Ref, backends.Session) error
-
-// store reads `<key> <flags> <exptime> <bytes> [noreply]` and the data block.
-func (h *handler) store(ctx context.Context, words []word, do write) error {
-	if len(words) != 4 && len(words) != 5 {
+// store reads `<key> <flags> <exptime> <bytes> [<cas>] [noreply]` and the data
+// block: set, add, replace, append, prepend and cas.
+func (h *handler) store(ctx context.Context, words []word, m mode, compare bool) error {
+	most := 4
+	if compare {
+		most = 5
+	}
+	if len(words) != most && len(words) != most+1 {
 		h.answer(wrong)
 		return frontends.ErrFraming
 	}
@@ -25,14 +24,16 @@ func (h *handler) store(ctx context.Context, words []word, do write) error {
 		h.answer(badLine)
 		return frontends.ErrFraming
 	}
-	var s backends.Session
-	okFlags, okTime := false, false
-	s.Flags, okFlags = flags(words[1])
-	s.Deadline, okTime = exptime(words[2], h.c.Options.Now())
-	var r kinds.Ref
+	st := storing{mode: m, compare: compare}
+	okFlags, okTime, okCas := false, false, true
+	st.s.Flags, okFlags = flags(words[1])
+	st.s.Deadline, okTime = exptime(words[2], h.c.Options.Now())
+	if compare {
+		st.cas, okCas = unsigned(words[4])
+	}
 	problem := badLine
-	if okFlags && okTime {
-		r, problem = h.resolve(words[0])
+	if okFlags && okTime && okCas {
+		st.r, problem = h.resolve(words[0])
 	}
 	if problem == "" && int(size) > h.c.Options.Value {
 		problem = tooLarge
@@ -43,16 +44,60 @@ func (h *handler) store(ctx context.Context, words []word, do write) error {
 		}
 		return h.reject(problem)
 	}
-	block, err := h.c.Bytes(int(size) + len(crlf))
+	data, err := h.block(int(size))
 	if err != nil {
 		return err
 	}
-	if string(block[size:]) != crlf {
-		h.answer(badChunk)
-		return frontends.ErrFraming
+	st.s.Data = data
+	return h.storeAnswer(ctx, &st)
+}
+
+// storeAnswer carries it out, and answers in ASCII.
+func (h *handler) storeAnswer(ctx context.Context, st *storing) error {
+	v, problem, err := h.carryOut(ctx, st)
+	switch {
+	case problem != "":
+		return h.reject(problem)
+	case err != nil:
+		return h.fail(err, st.r)
 	}
-	s.Data = block[:size:size]
-	return do(h, ctx, r, s)
+	switch v {
+	case done:
+		return h.answer("STORED\r\n")
+	case differs:
+		return h.answer("EXISTS\r\n")
+	case none:
+		return h.answer("NOT_FOUND\r\n")
+	case tooLong:
+		return h.answer(tooLarge)
+	}
+	return h.answer("NOT_STORED\r\n")
+}
+
+// carryOut is keep, of a session or a lock.
+func (h *handler) carryOut(ctx context.Context, st *storing) (v verdict, problem string, err error) {
+	if !st.r.Lock {
+		v, err = h.keep(ctx, st)
+		return v, "", err
+	}
+	v, ok, err := h.lockKeep(ctx, st)
+	if !ok {
+		problem = isLock
+	}
+	return v, problem, err
+}
+
+// block reads a data block and what ends it.
+func (h *handler) block(size int) ([]byte, error) {
+	b, err := h.c.Bytes(size + len(crlf))
+	if err != nil {
+		return nil, err
+	}
+	if string(b[size:]) != crlf {
+		h.answer(badChunk)
+		return nil, frontends.ErrFraming
+	}
+	return b[:size:size], nil
 }
 
 // swallow reads a data block away, so that nobody takes it for commands.
@@ -69,40 +114,4 @@ func (h *handler) swallow(size int) error {
 		return frontends.ErrFraming
 	}
 	return nil
-}
-
-func (h *handler) set(ctx context.Context, r kinds.Ref, s backends.Session) error {
-	if r.Lock {
-		return h.reject(isLock)
-	}
-	if err := h.s.Set(ctx, r, s); err != nil {
-		return h.fail(err, r)
-	}
-	return h.answer("STORED\r\n")
-}
-
-func (h *handler) add(ctx context.Context, r kinds.Ref, s backends.Session) error {
-	var stored bool
-	var err error
-	if !r.Lock {
-		stored, err = h.s.Add(ctx, r, s)
-	} else {
-		var ttl time.Duration // 0 for an exptime of 0: the client names no end
-		if !s.Deadline.IsZero() {
-			if ttl = s.Deadline.Sub(h.c.Options.Now()); ttl <= 0 {
-				return h.reject(isLock)
-			}
-		}
-		stored, err = h.s.Lock(ctx, r, kinds.Owner{Client: string(s.Data), Conn: h.c.Number}, ttl)
-		if stored {
-			h.c.Locked(ttl)
-		}
-	}
-	switch {
-	case err != nil:
-		return h.fail(err, r)
-	case stored:
-		return h.answer("STORED\r\n")
-	}
-	return h.answer("NOT_STORED\r\n")
 }

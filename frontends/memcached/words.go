@@ -85,20 +85,23 @@ const exptimeLimit = 253402300799
 // past is a deadline that is past on any clock.
 var past = time.Unix(1, 0).UTC()
 
-// exptime reads when a session ends: protocol.txt, "Expiration times".
+// exptime reads when a session ends.
 func exptime(w word, now time.Time) (time.Time, bool) {
 	n, ok := number(w, math.MinInt64, exptimeLimit)
+	return moment(n, now), ok
+}
+
+// moment is when an exptime is: protocol.txt, "Expiration times".
+func moment(n int64, now time.Time) time.Time {
 	switch {
-	case !ok:
-		return time.Time{}, false
 	case n == 0:
-		return time.Time{}, true
+		return time.Time{}
 	case n < 0:
-		return past, true
+		return past
 	case n <= relativeLimit:
-		return now.Add(time.Duration(n) * time.Second).UTC(), true
+		return now.Add(time.Duration(n) * time.Second).UTC()
 	}
-	return time.Unix(n, 0).UTC(), true
+	return time.Unix(n, 0).UTC()
 }
 
 // ended tells whether a deadline is past.

@@ -32,10 +32,14 @@ type Account struct {
 	Revisions []Revision                  `json:"revisions"`
 	Copies    map[string]map[string]int64 `json:"copies"` // of the last of each job
 	// Estimate and Upper are the would-be logouts now.
-	Estimate float64       `json:"would_be_logouts"`
-	Upper    float64       `json:"would_be_logouts_upper"`
-	Agents   []string      `json:"agents"`
-	Log      audit.Checked `json:"log"`
+	Estimate float64  `json:"would_be_logouts"`
+	Upper    float64  `json:"would_be_logouts_upper"`
+	Agents   []string `json:"agents"`
+	// Holds and Faults are what stood in the way. Faults are seen while a server
+	// leads.
+	Holds  []Hold        `json:"holds"`
+	Faults []Fault       `json:"faults"`
+	Log    audit.Checked `json:"log"`
 }
 
 // Asked is one thing that somebody asked for, or that the plan did: also a hold,
@@ -47,6 +51,8 @@ type Asked struct {
 	Why   string        `json:"why,omitempty"`
 	What  string        `json:"what"`
 	Ended string        `json:"ended"` // done, a refusal or error, or asked: it has not
+	// Gates are what the plan's gates said when it was asked for.
+	Gates []audit.Gate `json:"gates,omitempty"`
 }
 
 // Revision is one that was published.
@@ -63,12 +69,19 @@ type Revision struct {
 // Of makes the account of a migration as it stands, and of its log.
 func Of(o migrate.Overview, es []audit.Entry, c audit.Checked, now time.Time) Account {
 	a := Account{Migration: o.Migration, At: now.UTC(), State: o.State, Why: o.Why, Mirror: o.Mirror, ReadNew: o.ReadNew, Cutover: o.Cutover,
-		Copies: o.Copies, Estimate: o.Logouts.Estimate, Upper: o.Logouts.Upper, Log: c, Asked: []Asked{}, Revisions: []Revision{}, Agents: []string{}}
+		Copies: o.Copies, Estimate: o.Logouts.Estimate, Upper: o.Logouts.Upper, Log: c, Asked: []Asked{}, Revisions: []Revision{}, Agents: []string{}, Holds: []Hold{}, Faults: []Fault{}}
 	for _, g := range o.Agents {
 		a.Agents = append(a.Agents, g.Name)
 	}
 	open := map[string]int{} // by what was asked: where it stands in Asked
 	for _, e := range es {
+		switch e.Verb {
+		case migrate.FaultVerb:
+			a.fault(e)
+			continue
+		case "hold", "release":
+			a.hold(e)
+		}
 		if e.Verb == migrate.RevisionVerb {
 			if n := len(a.Revisions); n > 0 {
 				a.Revisions[n-1].Stood = e.At.Sub(a.Revisions[n-1].At)
@@ -88,7 +101,7 @@ func Of(o migrate.Overview, es []audit.Entry, c audit.Checked, now time.Time) Ac
 			}
 			open[key] = len(a.Asked)
 		}
-		a.Asked = append(a.Asked, Asked{At: e.At, Who: e.Who, Why: e.Why, What: words(e), Ended: e.Outcome})
+		a.Asked = append(a.Asked, Asked{At: e.At, Who: e.Who, Why: e.Why, What: words(e), Ended: e.Outcome, Gates: e.Gates})
 	}
 	return a
 }
@@ -124,6 +137,7 @@ func (a Account) Markdown() string {
 	for _, x := range a.Asked {
 		say("| %s | %s | %s | %s | %s | %v |\n", x.At.Format(time.DateTime), cell(x.Who), cell(x.What), cell(x.Why), cell(x.Ended), x.Took.Round(time.Millisecond))
 	}
+	a.befell(say)
 	say("\n## Revisions\n\n| revision | when (UTC) | by | what | stood | taking it back |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, r := range a.Revisions {
 		say("| %d | %s | %s | %s | %v | %s |\n", r.Epoch, r.At.Format(time.DateTime), cell(r.Who), cell(r.Text), r.Stood.Round(time.Second), cell(strings.Join(r.Back, "; ")))

@@ -127,7 +127,7 @@ func TestReady(t *testing.T) {
 // origin.
 func TestOnlyPost(t *testing.T) {
 	a := newAgent(t, position.Fenced, true)
-	for _, path := range []string{"barrier", "verified", "restored", "copy-back-dirty", "explain"} {
+	for _, path := range []string{"barrier", "verified", "restored", "copy-back-dirty", "explain", "synthetic"} {
 		for _, method := range []string{"GET", "PUT", "DELETE", "HEAD"} {
 			if code, _ := a.ask(method, "/v1/"+path, ""); code != 405 {
 				t.Errorf("%s %s: %d, want 405", method, path, code)

@@ -20,6 +20,8 @@ type Evidence struct {
 	// BreakerNew and BreakerOld are closed, half-open or open.
 	BreakerNew string `json:"breaker_new"`
 	BreakerOld string `json:"breaker_old"`
+	// Failovers is how often new became another server, in this life.
+	Failovers int64 `json:"failovers"`
 	// Seen is nil where the agent keeps none.
 	Seen *evidence.Evidence `json:"seen,omitempty"`
 }
@@ -27,7 +29,7 @@ type Evidence struct {
 func (h *Handler) evidence(w http.ResponseWriter, _ *http.Request) {
 	st := h.l.Status()
 	e := Evidence{Agent: h.o.Name, Start: st.Start, Epoch: st.Epoch, Acknowledged: st.Acknowledged, Waiting: st.Waiting,
-		Marks: st.MarksStanding, BreakerNew: st.BreakerNew, BreakerOld: st.BreakerOld}
+		Marks: st.MarksStanding, BreakerNew: st.BreakerNew, BreakerOld: st.BreakerOld, Failovers: int64(st.Failovers)}
 	if h.o.Evidence != nil {
 		e.Seen = h.o.Evidence()
 	}

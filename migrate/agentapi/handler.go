@@ -2,14 +2,10 @@ package agentapi
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +14,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch/evidence"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/migrate/access"
 )
 
 const (
@@ -47,6 +44,8 @@ type Options struct {
 	Notes func() epochs.Watched
 	// Evidence is what the agent has seen. nil: it keeps none.
 	Evidence func() *evidence.Evidence
+	// SyntheticOff is why no synthetic sessions are made here; empty: they are.
+	SyntheticOff string
 	// Stopping tells that the agent is on its way out. nil: never.
 	Stopping func() bool
 }
@@ -83,43 +82,21 @@ func New(l *darklaunch.Layer, o Options) *Handler {
 	mux.HandleFunc("GET /v1/peers", h.peers)
 	mux.HandleFunc("GET /v1/dirty", h.dirty)
 	mux.HandleFunc("POST /v1/told", h.told)
+	mux.HandleFunc("POST /v1/synthetic", h.synthetic)
 	if o.Take != nil {
 		mux.HandleFunc("POST /v1/flags", h.take)
 	}
-	// A page in a browser on this host must not move a migration.
-	h.mux = http.NewCrossOriginProtection().Handler(mux)
+	h.guard(mux)
 	return h
 }
 
 // ServeHTTP answers one request.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if strings.HasPrefix(r.URL.Path, "/v1/") {
-		switch {
-		case h.o.Token != "":
-			got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if subtle.ConstantTimeCompare([]byte(got), []byte(h.o.Token)) != 1 {
-				w.Header().Set("WWW-Authenticate", "Bearer")
-				fail(w, http.StatusUnauthorized, "a bearer token is needed: see listen.admin_token_file")
-				return
-			}
-		case !byAddress(r.Host):
-			// Without a token the address is all that protects: a name that
-			// somebody made point here (DNS rebinding) is not an address.
-			fail(w, http.StatusForbidden, "asked by a name: ask by address, or set listen.admin_token_file")
-			return
-		}
-	}
-	h.mux.ServeHTTP(w, r)
-}
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
-func byAddress(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil || host == "localhost" || host == unixHost
+// guard lets in who may ask. A page in a browser on this host may not.
+func (h *Handler) guard(mux http.Handler) {
+	h.mux = access.Guard(http.NewCrossOriginProtection().Handler(mux),
+		access.Options{Token: h.o.Token, Setting: "listen.admin_token_file", Hosts: []string{unixHost}})
 }
 
 // State is what /readyz says.

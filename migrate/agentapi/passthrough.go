@@ -12,10 +12,10 @@ import (
 // at nothing they say. It takes clients, and acknowledges nothing.
 const Passthrough State = "passthrough"
 
-// NewPassthrough makes the handler of such an agent. start is this life's id,
-// of which no later one says that it ended cleanly: what clients did in it the
+// NewPassthrough makes the handler of such an agent. start is this life's id, former
+// are those before it. No later one says that it ended cleanly: what clients did in it the
 // layer has not seen, so no verification from before counts after it.
-func NewPassthrough(o Options, start string, connections func() int64) *Handler {
+func NewPassthrough(o Options, start string, former []string, connections func() int64) *Handler {
 	h := &Handler{o: o, began: time.Now()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
@@ -30,7 +30,7 @@ func NewPassthrough(o Options, start string, connections func() int64) *Handler 
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		cur, n := o.Flags.Current(), connections()
 		s := Status{Agent: o.Name, Version: o.Version, Started: h.began, Uptime: time.Since(h.began).Seconds(), Now: time.Now(), State: Passthrough,
-			Migration: cur.Migration(), Status: darklaunch.Status{Start: start, Epoch: cur.Epoch(),
+			Migration: cur.Migration(), Status: darklaunch.Status{Start: start, Former: former, Epoch: cur.Epoch(),
 				// Older, too, so that a step which waits for nothing else still waits.
 				Older:   n + 1,
 				Waiting: []string{fmt.Sprintf("passthrough: %d connections go straight to old: start it without --passthrough", n)}}}
@@ -50,6 +50,6 @@ func NewPassthrough(o Options, start string, connections func() int64) *Handler 
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusConflict, "this agent is a passthrough and has no session layer: start it without --passthrough")
 	})
-	h.mux = http.NewCrossOriginProtection().Handler(mux)
+	h.guard(mux)
 	return h
 }

@@ -44,6 +44,8 @@ type Entry struct {
 	Epoch uint64 `json:"epoch,omitempty"`
 	// Back is what taking it back would cost, said before it was done.
 	Back []string `json:"taking_it_back,omitempty"`
+	// Gates are what each gate of the plan said when this was asked for.
+	Gates []Gate `json:"gates,omitempty"`
 	// Outcome in words: Asked before it begins, then Done or what went wrong.
 	Outcome string `json:"outcome"`
 	// Torn lines stand right before this one: a crash cut them short.
@@ -51,6 +53,13 @@ type Entry struct {
 	Prev string `json:"prev"` // sum of the line before; empty: this is the first
 	// Sum is the SHA-256 of the line without it, lower-case hex.
 	Sum string `json:"sum,omitempty"`
+}
+
+// Gate is what one gate of the plan said.
+type Gate struct {
+	Gate  string `json:"gate"`
+	State string `json:"state"` // pass, fail, inconclusive
+	Text  string `json:"text"`  // the numbers in words
 }
 
 // Outcomes; another is an error in words.
@@ -196,6 +205,10 @@ func (e *Entry) line() (line []byte, sum string, err error) {
 	e.Back = slices.Clone(e.Back)
 	for i := range e.Back {
 		e.Back[i] = short(e.Back[i])
+	}
+	e.Gates = slices.Clone(e.Gates)
+	for i := range e.Gates {
+		e.Gates[i].Text = short(e.Gates[i].Text)
 	}
 	body, err := json.Marshal(e)
 	if err != nil {

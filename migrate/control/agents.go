@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -72,13 +73,13 @@ func (s *Server) serveAgent(ctx context.Context, t *tunnel.Tunnel, hello tunnel.
 	if other := s.twin(ctx, hello.Name, st.Start); other {
 		return errors.New("another agent that runs now has this name: give each its own agent.name")
 	}
-	added, err := s.signOn(ctx, hello, st.Start)
+	anew, err := s.signOn(ctx, hello, &st)
 	if err != nil {
 		return err
 	}
-	if added {
+	if anew {
 		if err := s.m.Announce(ctx); err != nil {
-			s.log.Warn("the stores do not name a new agent yet", "agent", hello.Name, "error", err)
+			s.log.Warn("the stores do not list this life of an agent yet", "agent", hello.Name, "error", err)
 		}
 	}
 	if !s.roster.connected(hello.Name, t) {
@@ -90,6 +91,7 @@ func (s *Server) serveAgent(ctx context.Context, t *tunnel.Tunnel, hello tunnel.
 	wg.Go(func() { s.listen(ctx, direct) })
 	wg.Go(func() { s.tell(ctx, direct) })
 	wg.Go(func() { s.question(ctx, direct) })
+	wg.Go(func() { s.probe(ctx, direct) })
 	s.feed(ctx, direct)
 	t.Close()
 	wg.Wait()
@@ -132,25 +134,34 @@ func (s *Server) twin(ctx context.Context, name, start string) bool {
 	return err == nil && st.Start != start && st.State != agentapi.Stopping
 }
 
-// signOn adds an agent to the roster before it is given anything.
-func (s *Server) signOn(ctx context.Context, hello tunnel.Hello, start string) (added bool, err error) {
+// signOn adds an agent to the roster before it is given anything, or puts its life
+// in the place of the one before. It tells whether the notes have to say so.
+//
+// The life that stands there may still run, cut off from here: only one that has
+// its state folder shows that it is over. Else two would serve under one name, and
+// steps would wait for one of them.
+func (s *Server) signOn(ctx context.Context, hello tunnel.Hello, st *agentapi.Status) (anew bool, err error) {
 	p, err := s.roster.load(ctx)
 	if err != nil {
 		return false, err
 	}
-	if m, ok := p.Agents[hello.Name]; ok && m.Start == start && m.Away == nil && m.Version == hello.Version {
+	if m, ok := p.Agents[hello.Name]; ok && m.Start == st.Start && m.Away == nil && m.Version == hello.Version {
 		return false, nil
 	}
 	err = s.roster.change(ctx, func(p *members) error {
 		m, ok := p.Agents[hello.Name]
-		if added = !ok; added {
+		if ok && m.Start != st.Start && m.Away == nil && !slices.Contains(st.Former, m.Start) {
+			return fmt.Errorf("the roster has another life of it, which may still run: start it with its state folder, or run crossfade agents forget %s", hello.Name)
+		}
+		if !ok {
 			m.Joined = time.Now().UTC()
 		}
-		m.Name, m.Version, m.Start, m.Away = hello.Name, hello.Version, start, nil
+		anew = m.Start != st.Start
+		m.Name, m.Version, m.Start, m.Away = hello.Name, hello.Version, st.Start, nil
 		p.Agents[hello.Name] = m
 		return nil
 	})
-	return added, err
+	return anew, err
 }
 
 // feed gives an agent each revision, until ctx ends.

@@ -21,9 +21,11 @@ import (
 type ClientOptions struct {
 	Servers []string               // host:port of each
 	Token   func() (string, error) // asked for each request; nil: none
-	Who     string                 // the person's login
-	Reason  string
-	Pace    migrate.Pace // of jobs
+	// Dial makes a connection, with TLS where the servers speak it. nil: TCP.
+	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	Who    string // the person's login
+	Reason string
+	Pace   migrate.Pace // of jobs
 	// Wait is how long an acknowledgement is waited for before the answer is
 	// that the server goes on without us. Default 10 minutes.
 	Wait time.Duration
@@ -51,8 +53,10 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Wait == 0 {
 		o.Wait = 10 * time.Minute
 	}
-	d := &net.Dialer{Timeout: 2 * time.Second}
-	return &Client{o: o, http: &http.Client{Transport: &http.Transport{DialContext: d.DialContext, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second},
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: 2 * time.Second}).DialContext
+	}
+	return &Client{o: o, http: &http.Client{Transport: &http.Transport{DialContext: o.Dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 

@@ -46,7 +46,10 @@ type Options struct {
 	// Default 500 ms: with two looks in a row a failed gate holds within some
 	// 1.5 s.
 	Look time.Duration
-	Log  *slog.Logger
+	// Synthetic is how often each agent makes a round trip with a synthetic
+	// session, to show that it serves. 0: never.
+	Synthetic time.Duration
+	Log       *slog.Logger
 }
 
 const (
@@ -185,7 +188,10 @@ func (s *Server) leading(ctx context.Context, lock book.Lock) {
 	s.mu.Lock()
 	s.lead, s.lock = lead, lock
 	s.mu.Unlock()
+	var also sync.WaitGroup
+	also.Go(func() { s.listMarkers(lead) })
 	s.planner.run(lead)
+	also.Wait()
 	s.mu.Lock()
 	j := s.job
 	s.lead = nil
@@ -215,13 +221,13 @@ func (s *Server) begin(ctx context.Context, lock book.Lock) error {
 	case g != nil && g.Ended == nil:
 		s.log.Info("going on with what was asked for", "verb", g.Verb, "goal", g.ID)
 		g.Resumed = true
-		s.start(ctx, lock, *g)
+		s.start(ctx, lock, *g, nil)
 	case data == nil: // agents need a revision to serve by
 		first := Goal{ID: firstGoal, Verb: "ramp", Args: json.RawMessage(`{"stage":"mirror"}`), Actor: migrate.Actor{Who: "server " + s.o.Name, Why: "the first revision"}, Asked: time.Now().UTC()}
 		if err := s.saveGoal(ctx, lock, first); err != nil {
 			return err
 		}
-		s.start(ctx, lock, first)
+		s.start(ctx, lock, first, nil)
 	}
 	return nil
 }

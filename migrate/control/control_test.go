@@ -9,13 +9,18 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/book"
+	"github.com/seed-41165957/crossfade/migrate/book/files"
 )
 
 func testLog(t *testing.T) *slog.Logger {
@@ -225,6 +230,48 @@ func TestHundredAgents(t *testing.T) {
 	}
 }
 
+// TestLives: of two processes under one name only one is waited for. A life that
+// has the state folder of the one before takes its place, and the stores list it;
+// one that has not stays out, until that one was forgotten.
+func TestLives(t *testing.T) {
+	r := newRig(t, 1, "web-1", "web-2")
+	one := r.agents["web-1"]
+	r.ready(one, r.agents["web-2"])
+	r.ramp("mirror", 50)
+	listed := func(a *testAgent) func() bool {
+		return func() bool {
+			old, _ := backends.NotesOf(r.old, name)
+			top, found := epochs.Highest(epochs.ReadBoth(t.Context(), old, nil, name))
+			return found && top.Agents != nil && top.Lists(a.name, []string{a.layer.Status().Start})
+		}
+	}
+	r.until("the stores to list web-1", listed(one))
+
+	one.stop(false) // as a crash
+	back := r.agent("web-1", one.dir)
+	r.ready(back)
+	r.until("the stores to list the life after it", listed(back))
+	if listed(one)() {
+		t.Error("the stores list the life that is over, too")
+	}
+
+	// Cut off, not dead: its connection alone is gone. Another host has its name.
+	back.leave()
+	twin := r.agent("web-1", t.TempDir())
+	time.Sleep(time.Second)
+	if twin.kept.Current() != nil || listed(twin)() {
+		t.Error("another process took the place of web-1, which may still run")
+	}
+	patience := r.client(func(o *ClientOptions) { o.Wait = 500 * time.Millisecond })
+	var w *migrate.Waiting
+	if _, err := patience.Ramp(t.Context(), "mirror", 6_000, nil); !errors.As(err, &w) || len(w.Agents) != 1 || w.Agents[0].Name != "web-1" {
+		t.Errorf("a ramp beside another process of that name: %v, want that it waits for web-1", err)
+	}
+	if _, err := patience.Rollback(t.Context(), "mirror", nil); err == nil {
+		t.Error("a rollback without web-1 was acknowledged")
+	}
+}
+
 // TestUncleanEnd: an agent that leaves something behind does not sign off.
 func TestUncleanEnd(t *testing.T) {
 	r := newRig(t, 1, "web-1")
@@ -370,8 +417,8 @@ func TestOlderAgent(t *testing.T) {
 
 // TestToken: without it nothing is told and nothing moves, and it is not shown.
 func TestToken(t *testing.T) {
-	r := newRig(t, 1)
-	r.servers[0].o.Token = "s3cret"
+	path := filepath.Join(t.TempDir(), "flags.json")
+	r := newRigWith(t, func() book.Book { return files.New(path) }, func(o *Options) { o.Token = "s3cret" }, 1)
 	for _, path := range []string{"/v1/status", "/v1/flags", "/v1/agents"} {
 		p, err := http.Get(r.servers[0].http.URL + path)
 		if err != nil {

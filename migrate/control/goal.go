@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/audit"
 	"github.com/seed-41165957/crossfade/migrate/book"
 )
 
@@ -92,6 +93,7 @@ func (s *Server) do(ctx context.Context, q Ask) (*job, error) {
 }
 
 func (s *Server) asked(ctx context.Context, q Ask) (*job, error) {
+	said := s.planner.said() // before the step begins: then the evidence does, too
 	if q.Verb == "advance" {
 		var err error
 		if q, err = s.advance(ctx, q); err != nil {
@@ -150,14 +152,15 @@ func (s *Server) asked(ctx context.Context, q Ask) (*job, error) {
 			s.mu.Unlock()
 			return nil, err
 		}
-		j = s.start(lead, lock, g)
+		j = s.start(lead, lock, g, said)
 		s.mu.Unlock()
 		return j, nil
 	}
 }
 
-// start works on a goal. s.mu is held.
-func (s *Server) start(lead context.Context, lock book.Lock, g Goal) *job {
+// start works on a goal, of which the gates have said something before it was
+// begun. s.mu is held.
+func (s *Server) start(lead context.Context, lock book.Lock, g Goal, said []audit.Gate) *job {
 	ctx, cancel := context.WithCancelCause(lead)
 	j := &job{goal: g, cancel: cancel, done: make(chan struct{}), changed: make(chan struct{})}
 	s.job = j
@@ -170,7 +173,7 @@ func (s *Server) start(lead context.Context, lock book.Lock, g Goal) *job {
 		for again := time.Now().Add(locksMost); ; {
 			actor := g.Actor
 			actor.Goal = g.ID
-			j.err = s.m.Audited(migrate.WithActor(ctx, actor), g.Verb, g.Args, func(ctx context.Context) (err error) {
+			j.err = s.m.Audited(migrate.WithGates(migrate.WithActor(ctx, actor), said), g.Verb, g.Args, func(ctx context.Context) (err error) {
 				j.result, err = verbs[g.Verb](s, ctx, g.Args, j.progress)
 				return err
 			})

@@ -2,16 +2,13 @@ package control
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/access"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 	"github.com/seed-41165957/crossfade/migrate/tunnel"
 )
@@ -76,39 +73,11 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/audit", s.audit)
 	s.planRoutes(mux)
 	// A page in a browser on this host must not move a migration.
-	return http.NewCrossOriginProtection().Handler(mux)
+	return access.Guard(http.NewCrossOriginProtection().Handler(mux), access.Options{Token: s.o.Token, Setting: "server.token_file"})
 }
 
 // ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if strings.HasPrefix(r.URL.Path, "/v1/") {
-		switch {
-		case s.o.Token != "":
-			got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if subtle.ConstantTimeCompare([]byte(got), []byte(s.o.Token)) != 1 {
-				w.Header().Set("WWW-Authenticate", "Bearer")
-				fail(w, http.StatusUnauthorized, "a bearer token is needed: see server.token_file")
-				return
-			}
-		case !byAddress(r.Host):
-			// Without a token the address is all that protects: a name that
-			// somebody made point here (DNS rebinding) is not an address.
-			fail(w, http.StatusForbidden, "asked by a name: ask by address, or set server.token_file")
-			return
-		}
-	}
-	s.mux.ServeHTTP(w, r)
-}
-
-func byAddress(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil || host == "localhost"
-}
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	data, _ := s.board.now()

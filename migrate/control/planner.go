@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/audit"
 	"github.com/seed-41165957/crossfade/migrate/gates"
 	"github.com/seed-41165957/crossfade/migrate/plan"
 )
@@ -24,6 +25,7 @@ type planner struct {
 
 	// Of the goroutine that looks.
 	steady gates.Steady
+	faults faults
 	begun  string // the goal that the evidence is since
 
 	mu   sync.Mutex // guards view
@@ -61,7 +63,9 @@ func newPlanner(s *Server, p *plan.Plan, auto bool) *planner {
 	if p == nil {
 		p = plan.Default()
 	}
-	return &planner{s: s, plan: p, auto: auto, witness: newWitness(p.Window)}
+	w := newWitness(p.Window)
+	w.tripEvery = s.o.Synthetic
+	return &planner{s: s, plan: p, auto: auto, witness: w}
 }
 
 // last is what was seen last; nil: nothing was yet, or another server leads.
@@ -73,6 +77,18 @@ func (p *planner) last() *PlanView {
 	}
 	v := *p.view
 	return &v
+}
+
+// said is what the gates say now, for the log; nil: nothing was looked at yet.
+func (p *planner) said() (gs []audit.Gate) {
+	v := p.last()
+	if v == nil {
+		return nil
+	}
+	for _, g := range v.Gates {
+		gs = append(gs, audit.Gate{Gate: g.Gate, State: string(g.State), Text: g.Text})
+	}
+	return gs
 }
 
 // run looks again and again while this server leads.
@@ -92,6 +108,7 @@ func (p *planner) run(lead context.Context) {
 	p.view = nil
 	p.mu.Unlock()
 	p.steady.Reset()
+	p.faults = faults{} // another server sees them now
 }
 
 // current is the job that runs; nil: none does.
@@ -121,6 +138,11 @@ func (p *planner) look(ctx context.Context) error {
 	if pl, err = p.settle(ctx, pl, j, done, now); err != nil {
 		return err
 	}
+	p.faults.look(p.witness.stores(now), now, func(f migrate.Fault, outcome string) {
+		if err := p.s.m.Befell(ctx, f, outcome); err != nil {
+			p.s.log.Error("a fault cannot be written down", "store", f.Store, "what", f.What, "error", err)
+		}
+	})
 	step := p.standing(done, j)
 	seen.Base, seen.Since = pl.Base, -1
 	if j == nil {
@@ -228,10 +250,14 @@ func takesBack(step *plan.Step, j *job) bool {
 func (p *planner) limits(step *plan.Step, seen *gates.Seen) gates.Limits {
 	if step == nil {
 		const off = gates.Off
-		return gates.Limits{Logouts: off, Divergence: off, P99: off, Errors: off, Timeouts: off, Marks: off, Copied: off, Samples: 0}
+		return gates.Limits{Logouts: off, Divergence: off, P99: off, Errors: off, Timeouts: off, Marks: off, Synthetic: off, Copied: off, Samples: 0}
 	}
 	seen.Soak = step.Soak
-	return step.Limits
+	l := step.Limits
+	if p.witness.tripEvery <= 0 {
+		l.Synthetic = gates.Off
+	}
+	return l
 }
 
 // estimateMost is how old an estimate of the would-be logouts may be.

@@ -42,10 +42,12 @@ var phpKinds = func() *kinds.Set {
 type rig struct {
 	t        *testing.T
 	old, new *memory.Store
+	real     [2]backends.Store // in their place; nil: none
 	hasher   *flags.Hasher
 	book     func() book.Book             // of one more server
 	change   func(*Options)               // of each server; nil: nothing
 	fault    atomic.Pointer[memory.Fault] // of each call to new; nil: none
+	oldFault atomic.Pointer[memory.Fault] // of each call to old
 	servers  []*testServer
 	agents   map[string]*testAgent
 }
@@ -60,14 +62,22 @@ func newRigOver(t *testing.T, b func() book.Book, servers int, agents ...string)
 }
 
 func newRigWith(t *testing.T, b func() book.Book, change func(*Options), servers int, agents ...string) *rig {
-	r := &rig{t: t, book: b, change: change, agents: map[string]*testAgent{}}
-	r.old = memory.New(memory.Options{Migration: name})
-	r.new = memory.New(memory.Options{Migration: name, Faults: func(memory.Call) (f memory.Fault) {
-		if p := r.fault.Load(); p != nil {
-			f = *p
+	return newRigOn(t, [2]backends.Store{}, b, change, servers, agents...)
+}
+
+// newRigOn is a fleet over stores of real servers; without them, of memory.
+func newRigOn(t *testing.T, real [2]backends.Store, b func() book.Book, change func(*Options), servers int, agents ...string) *rig {
+	r := &rig{t: t, real: real, book: b, change: change, agents: map[string]*testAgent{}}
+	faulty := func(p *atomic.Pointer[memory.Fault]) func(memory.Call) memory.Fault {
+		return func(memory.Call) (f memory.Fault) {
+			if p := p.Load(); p != nil {
+				f = *p
+			}
+			return f
 		}
-		return f
-	}})
+	}
+	r.old = memory.New(memory.Options{Migration: name, Faults: faulty(&r.oldFault)})
+	r.new = memory.New(memory.Options{Migration: name, Faults: faulty(&r.fault)})
 	r.hasher, _ = flags.NewHasher(make([]byte, 32))
 	for i := range servers {
 		r.servers = append(r.servers, r.server(fmt.Sprintf("ctl-%d", i+1)))
@@ -79,6 +89,10 @@ func newRigWith(t *testing.T, b func() book.Book, change func(*Options), servers
 }
 
 func (r *rig) options() darklaunch.Options {
+	if r.real[0] != nil {
+		return darklaunch.Options{Migration: name, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: time.Second,
+			Old: darklaunch.Store{Store: r.real[0], Timeout: time.Second}, New: darklaunch.Store{Store: r.real[1], Timeout: time.Second}}
+	}
 	return darklaunch.Options{Migration: name, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: 500 * time.Millisecond,
 		Old: darklaunch.Store{Store: r.old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.new, Timeout: 50 * time.Millisecond},
 		BreakerPeriod: 50 * time.Millisecond, CompareRatio: 0.5, CompareRecheck: 20 * time.Millisecond}
@@ -151,6 +165,7 @@ type testAgent struct {
 	door     *darklaunch.Door
 	stopping atomic.Bool
 	stop     func(clean bool)
+	leave    func()       // ends its connections to servers, and dials no more
 	took     atomic.Int64 // unix nanoseconds of the last revision
 }
 
@@ -184,6 +199,7 @@ func (r *rig) agentThrough(n, dir string, o darklaunch.Options, through func(htt
 	for _, s := range r.servers {
 		joined.Go(func() { tunnel.Run(join, tunnel.Agent{Addr: s.addr(), Name: n, Version: "v", Handler: h}) })
 	}
+	a.leave = func() { leave(); joined.Wait() }
 	var once sync.Once
 	a.stop = func(clean bool) {
 		once.Do(func() {
@@ -193,8 +209,7 @@ func (r *rig) agentThrough(n, dir string, o darklaunch.Options, through func(htt
 			if clean {
 				a.signOff()
 			}
-			leave()
-			joined.Wait()
+			a.leave()
 			l.Close()
 		})
 	}

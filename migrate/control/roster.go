@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 	"github.com/seed-41165957/crossfade/migrate/book"
 	"github.com/seed-41165957/crossfade/migrate/tunnel"
@@ -126,15 +127,19 @@ func (r *roster) Agents() []*agentapi.Client {
 	return out
 }
 
-// Names are all of the roster: who is away may be started again.
-func (r *roster) Names() []string {
+// Lives are all of the roster: who is away may be started again.
+func (r *roster) Lives() []epochs.Life {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	p, err := r.load(ctx)
 	if err != nil {
 		return nil
 	}
-	return sorted(p.Agents)
+	out := []epochs.Life{}
+	for _, name := range sorted(p.Agents) {
+		out = append(out, epochs.Life{Name: name, Start: p.Agents[name].Start})
+	}
+	return out
 }
 
 // Step takes off those who are away, and waits until whoever was taken off by

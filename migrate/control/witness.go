@@ -25,13 +25,15 @@ const (
 // An agent's counts are taken as the difference to what it said before; its
 // first word after this server began to listen only sets the mark.
 type witness struct {
-	window time.Duration
+	window    time.Duration
+	tripEvery time.Duration // 0: no synthetic sessions are asked for
 
 	mu     sync.Mutex // guards what follows
 	by     map[string]*heard
 	step   *evidence.Evidence
 	lately []*evidence.Evidence // the newest last, at most slots
 	turned time.Time            // when the newest was begun
+	trips  map[string]tripped   // by agent
 }
 
 // heard is what one agent said last.
@@ -82,6 +84,7 @@ func (w *witness) forget(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.by, name)
+	delete(w.trips, name)
 }
 
 // begin forgets what was seen, since a step begins, and gives what was usual
@@ -114,6 +117,7 @@ func (w *witness) seen(s *gates.Seen, roster []string, epoch uint64, now time.Ti
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s.Step, s.Lately, s.Window, s.Agents = *w.step, *w.sum(now), w.window, len(roster)
+	s.Trips = w.tripsOf(roster, now)
 	starts = map[string]string{}
 	for _, name := range roster {
 		h := w.by[name]

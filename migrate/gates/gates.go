@@ -23,6 +23,7 @@ const (
 	Errors     = "errors"     // of requests, and of calls to new, above what they were before the step
 	Timeouts   = "timeouts"   // of calls to new, above what they were before the step
 	Marks      = "marks"      // sessions marked in old
+	Synthetic  = "synthetic"  // round trips through each agent
 	Copied     = "copied"     // a backfill and a verification that count
 	Soak       = "soak"       // time since the step was done
 	Fleet      = "fleet"      // every agent has acknowledged the step
@@ -31,7 +32,7 @@ const (
 
 // Alarms are the gates that hold the plan, or take it back, when they fail. The
 // others only make it wait. Each has a limit in the plan.
-var Alarms = []string{Logouts, Divergence, P99, Errors, Timeouts, Marks}
+var Alarms = []string{Logouts, Divergence, P99, Errors, Timeouts, Marks, Synthetic}
 
 // Waits are the gates that only make the plan wait.
 var Waits = []string{Fleet, Copied, Samples, Soak}
@@ -44,6 +45,7 @@ type Limits struct {
 	Errors     float64 // of requests and calls, 0 to 1, more than before the step
 	Timeouts   float64 // of calls, 0 to 1, more than before the step
 	Marks      float64 // sessions
+	Synthetic  float64 // round trips that failed in a row, at one agent
 	// Copied is 0 where a backfill and a verification have to count, else Off.
 	Copied float64
 	// Samples is how many requests are wanted before a share of them says
@@ -63,6 +65,7 @@ func Defaults() Limits {
 		Errors:     0.001,
 		Timeouts:   0.001,
 		Marks:      0, // they are put only when new did not take a write
+		Synthetic:  2, // one may have met a restart of a store
 		Samples:    200,
 	}
 }
@@ -102,6 +105,8 @@ type Seen struct {
 	// Open are the agents whose breaker of new is open.
 	Open  []string
 	Marks int64
+	// Trips are the round trips through each agent.
+	Trips []Trips
 	// Logouts is nil where no estimate is to be had.
 	Logouts *Estimate
 	// Copied tells that a backfill and a verification count; CopiedKnown that
@@ -140,7 +145,7 @@ func Judge(l Limits, s *Seen) []Verdict {
 		judge func(float64, *Limits, *Seen) (State, float64, string)
 	}{
 		{Fleet, 0, fleet}, {Copied, l.Copied, copied},
-		{Marks, l.Marks, marks}, {Errors, l.Errors, twice(failures)}, {Timeouts, l.Timeouts, twice(timeouts)}, {P99, l.P99, twice(p99)},
+		{Marks, l.Marks, marks}, {Synthetic, l.Synthetic, synthetic}, {Errors, l.Errors, twice(failures)}, {Timeouts, l.Timeouts, twice(timeouts)}, {P99, l.P99, twice(p99)},
 		{Divergence, l.Divergence, twice(divergence)}, {Logouts, l.Logouts, logouts},
 		{Samples, l.Samples, samples}, {Soak, s.Soak.Seconds(), soak},
 	} {

@@ -45,6 +45,7 @@ func (x traffic) evidence() evidence.Evidence {
 func good() *Seen {
 	e := traffic{requests: 5000, old: time.Millisecond, new: time.Millisecond, compared: 1000}.evidence()
 	return &Seen{Step: e, Lately: e, Window: time.Minute, Agents: 3, Logouts: &Estimate{Upper: 234, Followed: 90},
+		Trips:  []Trips{{Agent: "web-1", Known: true, Took: time.Millisecond}, {Agent: "web-2", Known: true, Took: 3 * time.Millisecond}},
 		Copied: true, CopiedKnown: true, Since: time.Hour, Soak: 10 * time.Minute}
 }
 
@@ -99,6 +100,18 @@ func TestGates(t *testing.T) {
 		{"marks: none", Marks, nil, Pass, "0 sessions"},
 		{"marks: one", Marks, func(s *Seen) { s.Marks = 1 }, Fail, "1 sessions are marked"},
 		{"marks: a silent agent", Marks, silent, Inconclusive, "web-3"},
+
+		{"synthetic: all", Synthetic, nil, Pass, "through 2 of 2 agents, the slowest in 3ms"},
+		{"synthetic: two failed in a row", Synthetic, func(s *Seen) {
+			s.Trips[1] = Trips{Agent: "web-2", Known: true, Failed: 2, Why: "read (php, mirror): it is missing"}
+		}, Fail, "web-2: read (php, mirror): it is missing (2 in a row)"},
+		{"synthetic: one failed", Synthetic, func(s *Seen) { s.Trips[1] = Trips{Agent: "web-2", Known: true, Failed: 1, Why: "set"} }, Inconclusive, "wanted 2"},
+		{"synthetic: a fail needs nobody else", Synthetic, func(s *Seen) {
+			s.Trips = []Trips{{Agent: "web-1"}, {Agent: "web-2", Known: true, Failed: 5, Why: "set"}}
+		}, Fail, "web-2"},
+		{"synthetic: not known", Synthetic, func(s *Seen) { s.Trips[0] = Trips{Agent: "web-1"} }, Inconclusive, "no round trip lately through web-1"},
+		{"synthetic: off everywhere", Synthetic, func(s *Seen) { s.Trips = []Trips{{Agent: "web-1", Known: true, Off: "old is session files"}} }, Pass, "none is made: web-1: old is session files"},
+		{"synthetic: nobody", Synthetic, func(s *Seen) { s.Trips = nil }, Inconclusive, "no agent"},
 
 		{"copied: yes", Copied, nil, Pass, ""},
 		{"copied: no", Copied, func(s *Seen) { s.Copied, s.NotCopied = false, "no verification counts" }, Fail, "no verification counts"},

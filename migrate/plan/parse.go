@@ -213,6 +213,7 @@ func (r *reader) gates(n *yaml.Node, l *gates.Limits) {
 		gates.Errors:     number(gates.Errors, &l.Errors, 0, 1, share),
 		gates.Timeouts:   number(gates.Timeouts, &l.Timeouts, 0, 1, share),
 		gates.Marks:      number(gates.Marks, &l.Marks, 0, 1e9, "numbers of sessions"),
+		gates.Synthetic:  number(gates.Synthetic, &l.Synthetic, 1, 1000, "numbers of round trips, from 1"),
 		gates.Samples:    samples,
 	})
 }

@@ -21,7 +21,9 @@ type Agent struct {
 	Name    string
 	Version string
 	Token   func() (string, error) // asked for each connection; nil: none
-	Handler http.Handler           // answers the server
+	// Dial makes a connection, with TLS where the server speaks it. nil: TCP.
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	Handler http.Handler // answers the server
 	// Connected is told of every change: nil, or why there is no connection. No
 	// secret is in it.
 	Connected func(error)
@@ -59,8 +61,11 @@ func Run(ctx context.Context, a Agent) {
 
 // once makes one connection and serves it to its end.
 func (a *Agent) once(ctx context.Context) error {
-	d := net.Dialer{Timeout: greetMost, KeepAlive: 15 * time.Second}
-	nc, err := d.DialContext(ctx, "tcp", a.Addr)
+	dial := a.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: greetMost, KeepAlive: 15 * time.Second}).DialContext
+	}
+	nc, err := dial(ctx, "tcp", a.Addr)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ func (a *agent) api(token string, take func([]byte) error) *agentapi.Handler {
 	api := agentapi.New(a.layer, agentapi.Options{
 		Name: a.c.Agent.Name, Version: a.o.Version, Flags: a.parts.Flags, Kinds: a.parts.Kinds, Token: token, Take: take,
 		Digest: a.digest, Unsupported: a.o.Metrics.UnsupportedCounts, Stopping: a.stopping.Load, Notes: a.notes.Watched, Evidence: a.seen.Read,
+		SyntheticOff: syntheticOff(a.c),
 	})
 	if take != nil || a.fleet == nil { // whoever moves the fleet asks here
 		a.speak(api)

@@ -28,6 +28,7 @@ import (
 	"github.com/seed-41165957/crossfade/frontends"
 	"github.com/seed-41165957/crossfade/frontends/memcached"
 	"github.com/seed-41165957/crossfade/frontends/redis"
+	"github.com/seed-41165957/crossfade/frontends/rest"
 )
 
 // Options of Run. The zero value works.
@@ -89,7 +90,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	o.Metrics.Watch(c.Migration, layer, p.Flags)
 	a := &agent{c: c, o: o, parts: p, layer: layer, notes: notes, seen: seen}
 	if p.File == nil {
-		a.fleet = newFleet(c, &a.o, p.Flags)
+		if a.fleet, err = newFleet(c, &a.o, p.Flags); err != nil {
+			return errors.Join(err, layer.Close())
+		}
 	}
 	return a.run(ctx)
 }
@@ -103,7 +106,7 @@ type agent struct {
 	seen     *evidence.Recorder
 	fleet    *fleet // nil: flags come from a file
 	stopping atomic.Bool
-	servers  []*frontends.Server
+	servers  []server
 }
 
 // run starts the parts in the order in which they need each other, and ends
@@ -136,7 +139,8 @@ func (a *agent) run(ctx context.Context) error {
 	defer leave()
 	var joined sync.WaitGroup
 	if a.fleet != nil {
-		joined.Go(func() { a.fleet.run(joinCtx, a.api("", a.fleet.take)) })
+		api := a.api("", a.fleet.take)
+		joined.Go(func() { a.fleet.run(joinCtx, api) })
 		if !a.fleet.begin(ctx, a.notes.Unlisted) {
 			joined.Go(func() { a.fleet.beginLater(joinCtx) })
 		}
@@ -200,11 +204,17 @@ func (a *agent) run(ctx context.Context) error {
 	return err
 }
 
+// server is one protocol's.
+type server interface {
+	Serve(context.Context, net.Listener) error
+	Shutdown(context.Context) error
+}
+
 // listen opens every port before any client is served.
 func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func(error)) (*http.Server, error) {
 	type port struct {
 		l net.Listener
-		s *frontends.Server
+		s server
 	}
 	var ports []port
 	abort := func(err error) (*http.Server, error) {
@@ -216,12 +226,13 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 	so := frontends.Options{Log: a.o.Log.With("component", "frontend"), Observer: unsupported{a.o.Metrics}}
 	for _, f := range []struct {
 		addrs []string
-		make  func() *frontends.Server
+		make  func() server
 	}{
-		{a.c.Listen.Memcached, func() *frontends.Server {
+		{a.c.Listen.Memcached, func() server {
 			return memcached.New(a.layer.Door("memcached"), memcached.Options{Server: so})
 		}},
-		{a.c.Listen.Redis, func() *frontends.Server { return redis.New(a.layer.Door("redis"), redis.Options{Server: so}) }},
+		{a.c.Listen.Redis, func() server { return redis.New(a.layer.Door("redis"), redis.Options{Server: so}) }},
+		{a.c.Listen.HTTP, func() server { return rest.New(a.layer.Door("http"), rest.Options{Server: so}) }},
 	} {
 		if len(f.addrs) == 0 {
 			continue

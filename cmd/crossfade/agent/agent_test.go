@@ -64,17 +64,17 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // TestAgent: from a configuration to served clients and a clean end.
 func TestAgent(t *testing.T) {
 	dir := t.TempDir()
-	mc, admin := freePort(t), freePort(t)
+	mc, admin, web := freePort(t), freePort(t), freePort(t)
 	text := fmt.Sprintf(`
 migration: sessions
 agent: {name: web-1, state_dir: %[1]s/state, key_file: %[1]s/hash.key}
-listen: {memcached: [%[2]s], redis: ["unix:%[1]s/redis.sock"], admin: %[3]s}
+listen: {memcached: [%[2]s], redis: ["unix:%[1]s/redis.sock"], http: [%[4]s], admin: %[3]s}
 sessions:
   - {name: php, keys: ["memc.sess.key.{id: [a-z0-9]+}"], locks: ["memc.sess.key.lock.{id}"]}
 old: {memory: {}}
 new: {memory: {}}
 flags: {file: %[1]s/flags.json}
-`, dir, mc, admin)
+`, dir, mc, admin, web)
 	c, err := config.Parse("crossfade.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -114,6 +114,9 @@ flags: {file: %[1]s/flags.json}
 	}
 	if got := talk(t, "unix", dir+"/redis.sock", "GET memc.sess.key.abc\r\n"); got != "$5\r\n" {
 		t.Errorf("the same session over the Redis socket: %q", got)
+	}
+	if code, body := ask(t, "http://"+web+"/v1/sessions/memc.sess.key.abc"); code != http.StatusOK || body != "hello" {
+		t.Errorf("the same session over HTTP: %d %q", code, body)
 	}
 	_, body := ask(t, "http://"+admin+"/metrics")
 	for _, want := range []string{

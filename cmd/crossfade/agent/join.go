@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/migrate/control"
 	"github.com/seed-41165957/crossfade/migrate/tunnel"
@@ -31,12 +33,17 @@ type fleet struct {
 	c     *config.Config
 	o     *Options
 	kept  *flags.Kept
-	first chan struct{} // closed when a server has pushed a revision
+	dial  func(ctx context.Context, network, addr string) (net.Conn, error) // nil: without TLS
+	first chan struct{}                                                     // closed when a server has pushed a revision
 	once  sync.Once
 }
 
-func newFleet(c *config.Config, o *Options, kept *flags.Kept) *fleet {
-	return &fleet{c: c, o: o, kept: kept, first: make(chan struct{})}
+func newFleet(c *config.Config, o *Options, kept *flags.Kept) (*fleet, error) {
+	log := o.Log.With("component", "server")
+	dial, err := parts.Dial(c, func(err error) {
+		log.Error("the files of flags.ca_file, cert_file and key_file cannot be read again", "error", err)
+	})
+	return &fleet{c: c, o: o, kept: kept, dial: dial, first: make(chan struct{})}, err
 }
 
 // take takes a revision that a server pushes.
@@ -79,7 +86,7 @@ func (f *fleet) run(ctx context.Context, h http.Handler) {
 	for _, addr := range f.c.Flags.Server {
 		log := f.o.Log.With("component", "server", "address", addr)
 		up := true
-		a := tunnel.Agent{Addr: addr, Name: f.c.Agent.Name, Version: f.o.Version, Handler: h, Connected: func(err error) {
+		a := tunnel.Agent{Addr: addr, Name: f.c.Agent.Name, Version: f.o.Version, Handler: h, Dial: f.dial, Connected: func(err error) {
 			switch { // told when it changes
 			case err == nil:
 				up = true
@@ -131,7 +138,7 @@ func (f *fleet) signOffAt(ctx context.Context, addr string, body []byte) error {
 		}
 		q.Header.Set("Authorization", "Bearer "+token)
 	}
-	t := &http.Transport{DisableKeepAlives: true}
+	t := &http.Transport{DialContext: f.dial, DisableKeepAlives: true}
 	p, err := t.RoundTrip(q)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
+	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
@@ -15,7 +16,7 @@ import (
 // the server gone, the agent still goes on with its fleet, or learns that it is
 // behind.
 func watchNotes(c *config.Config, p *parts.Parts) *epochs.Watcher {
-	o := epochs.WatcherOptions{Kept: p.Flags, Migration: c.Migration, Name: c.Agent.Name}
+	o := epochs.WatcherOptions{Kept: p.Flags, Migration: c.Migration, Name: c.Agent.Name, Former: darklaunch.FormerLives(c.Agent.StateDir)}
 	o.Old, _ = backends.NotesOf(p.Old.Store, c.Migration)
 	o.New, _ = backends.NotesOf(p.New.Store, c.Migration)
 	return epochs.NewWatcher(o)

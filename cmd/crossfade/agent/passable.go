@@ -33,6 +33,9 @@ func passable(c *config.Config) (string, error) {
 			return no("clients of kind %s use names that are not those in old (%s)", k.Name, strings.Join(append(k.Keys, k.Locks...), ", "))
 		}
 	}
+	if len(c.Listen.HTTP) > 0 {
+		return foreign("listen.http", "no HTTP server", "HTTP")
+	}
 	switch m, r := c.Old.Memcached, c.Old.Redis; {
 	case m != nil && len(m.Servers) != 1:
 		return no("old is a ring of %d memcached servers, and which one has a session is for the layer to say", len(m.Servers))

@@ -3,8 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
+	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
@@ -51,20 +50,27 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 		return err
 	}
 	var stopping atomic.Bool
-	var id [8]byte
-	rand.Read(id[:])
+	start, former, err := darklaunch.NewLife(c.Agent.StateDir)
+	if err != nil { // it is the layer that is suspected: clients are not kept waiting for its files
+		o.Log.Warn("this life is not written down: servers will want the agent forgotten", "component", "passthrough", "error", err)
+	}
 	ao := agentapi.Options{Name: c.Agent.Name, Version: o.Version, Token: token, Stopping: stopping.Load,
 		Digest: func(bucketing string) string { return c.Digest(bucketing, hasher.Digest(), o.Version) }}
 	var all sync.WaitGroup
 	follow, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer all.Wait()
 	defer end()
-	source, err := passthroughFlags(ctx, c, func(kept *flags.Kept) {
+	source, err := passthroughFlags(ctx, c, func(kept *flags.Kept) error {
 		// A server waits for this agent, as for any.
-		f, fo := newFleet(c, &o, kept), ao
+		f, err := newFleet(c, &o, kept)
+		if err != nil {
+			return err
+		}
+		fo := ao
 		fo.Flags, fo.Token, fo.Take = kept, "", f.take
-		all.Go(func() { f.run(follow, agentapi.NewPassthrough(fo, hex.EncodeToString(id[:]), s.open)) })
+		all.Go(func() { f.run(follow, agentapi.NewPassthrough(fo, start, former, s.open)) })
 		f.begin(ctx, func() bool { return false })
+		return nil
 	})
 	if err != nil {
 		return err
@@ -72,7 +78,7 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 	ao.Flags = source
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", o.Metrics.Handler())
-	mux.Handle("/", agentapi.NewPassthrough(ao, hex.EncodeToString(id[:]), s.open))
+	mux.Handle("/", agentapi.NewPassthrough(ao, start, former, s.open))
 
 	var listeners []net.Listener
 	defer func() {
@@ -129,10 +135,12 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 }
 
 // passthroughFlags are the flags, which must have all sessions off.
-func passthroughFlags(ctx context.Context, c *config.Config, join func(*flags.Kept)) (flags.Source, error) {
+func passthroughFlags(ctx context.Context, c *config.Config, join func(*flags.Kept) error) (flags.Source, error) {
 	if c.Flags.File == "" {
 		kept := flags.NewKept(flags.KeptOptions{StateDir: c.Agent.StateDir, Migration: c.Migration, Agent: c.Agent.Name})
-		join(kept)
+		if err := join(kept); err != nil {
+			return nil, err
+		}
 		return kept, allOff(kept.Current())
 	}
 	file := flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: c.Agent.StateDir, Migration: c.Migration, Agent: c.Agent.Name})

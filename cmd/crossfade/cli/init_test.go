@@ -33,7 +33,7 @@ func TestInit(t *testing.T) {
 	if code != Done {
 		t.Fatalf("exit code %d: %s", code, out)
 	}
-	for _, want := range []string{"made " + path, "sess_binary_protocol", "ListenStream=127.0.0.1:11311, ListenStream=127.0.0.1:16379", "crossfade agent --config", "crossfade check --config", "crossfade ramp mirror 0 --config"} {
+	for _, want := range []string{"made " + path, "ListenStream=127.0.0.1:11311, ListenStream=127.0.0.1:16379", "crossfade agent --config", "crossfade check --config", "crossfade ramp mirror 0 --config"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

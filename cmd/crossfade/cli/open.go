@@ -151,6 +151,10 @@ func client(c *config.Config, s stepFlags) (*control.Client, error) {
 	if c.Server.TokenFile.Set() {
 		o.Token = c.Server.TokenFile.Read
 	}
+	var err error
+	if o.Dial, err = parts.Dial(c, nil); err != nil {
+		return nil, err
+	}
 	return control.NewClient(o)
 }
 

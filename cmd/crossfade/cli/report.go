@@ -11,7 +11,7 @@ import (
 func reportVerb(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "report",
-		Short:   "What was moved when and by whom, what was held or refused, and the figures: Markdown, or --json",
+		Short:   "What was moved when and by whom, what the gates said, what was held, refused or failed, and the figures: Markdown, or --json",
 		Example: "  crossfade report > migration.md\n  crossfade report --json",
 		Args:    exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/control"
+	"github.com/seed-41165957/crossfade/migrate/gates"
 	"github.com/seed-41165957/crossfade/migrate/logouts"
 )
 
@@ -36,6 +38,7 @@ func statusVerb(a *app) *cobra.Command {
 				a.overview(o)
 				if view != nil && !a.json {
 					a.windowOf(*view)
+					a.roundTrips(*view)
 				}
 				if !watch {
 					return nil
@@ -50,6 +53,15 @@ func statusVerb(a *app) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "again and again, each second")
 	return cmd
+}
+
+// roundTrips says whether each agent still serves.
+func (a *app) roundTrips(v control.PlanView) {
+	for _, g := range v.Gates {
+		if g.Gate == gates.Synthetic {
+			a.printf("synthetic sessions: %s: %s\n", g.State, g.Text)
+		}
+	}
 }
 
 func (a *app) overview(o migrate.Overview) {

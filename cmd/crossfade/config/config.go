@@ -40,6 +40,7 @@ type Agent struct {
 type Listen struct {
 	Memcached      []string   `yaml:"memcached"`
 	Redis          []string   `yaml:"redis"`
+	HTTP           []string   `yaml:"http"`
 	Admin          string     `yaml:"admin"`
 	AdminTokenFile SecretFile `yaml:"admin_token_file"`
 }
@@ -192,6 +193,13 @@ type Flags struct {
 	Server []string `yaml:"server"`
 	URL    string   `yaml:"url"`
 	Agents []string `yaml:"agents"`
+	// CAFile signs the servers' certificates; or: system. Empty: no TLS.
+	CAFile string `yaml:"ca_file"`
+	// CertFile and KeyFile are ours, where servers ask for them.
+	CertFile string     `yaml:"cert_file"`
+	KeyFile  SecretFile `yaml:"key_file"`
+	// Insecure lets the token travel in clear to servers off loopback.
+	Insecure bool `yaml:"insecure"`
 }
 
 // Timeouts of calls to the stores.

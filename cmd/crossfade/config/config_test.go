@@ -24,7 +24,7 @@ func TestReference(t *testing.T) {
 	// What the file says is needed has no default.
 	c.Migration, c.Agent.Name, c.Sessions, c.Old, c.New, c.Flags.File, c.Server.Name, c.Server.Webhooks = "", "", nil, Store{}, Store{}, "", "", nil
 	// An empty list in the file is none in the code.
-	for _, l := range []*[]string{&c.Listen.Memcached, &c.Listen.Redis, &c.Flags.Server, &c.Flags.Agents, &c.Server.MySQL.Hosts} {
+	for _, l := range []*[]string{&c.Listen.Memcached, &c.Listen.Redis, &c.Listen.HTTP, &c.Flags.Server, &c.Flags.Agents, &c.Server.MySQL.Hosts} {
 		if len(*l) == 0 {
 			*l = nil
 		}
@@ -138,6 +138,10 @@ func TestRefuses(t *testing.T) {
 		{"half a certificate", `{addrs:`, `{tls: {cert_file: x}, addrs:`, "new.redis.tls: cert_file without key_file"},
 		{"no flags", "{file: flags.json}", "{}", "c.yaml:6: flags.file: is missing"},
 		{"flag server outside", "{file: flags.json}", `{server: ["a:1"]}`, "flags.server: \"a:1\" is another host: name a server.token_file"},
+		{"flag server in clear", "{file: flags.json}", `{server: ["a:1"]}`, "c.yaml:6: flags.server: \"a:1\" is another host, and the token would travel in clear: name flags.ca_file, or say flags.insecure: true"},
+		{"half a certificate for servers", "{file: flags.json}", `{server: ["127.0.0.1:1"], ca_file: x, cert_file: y}`, "flags.cert_file: accepted are cert_file and key_file together"},
+		{"server in clear", "migration", "server: {listen: \"0.0.0.0:9310\", token_file: x}\nmigration", "c.yaml:1: server.listen: \"0.0.0.0:9310\" can be reached from outside, and the token would travel in clear"},
+		{"half of server's tls", "migration", "server: {tls: {cert_file: x}}\nmigration", "c.yaml:1: server.tls: accepted are cert_file and key_file together"},
 		{"flag server and file", "{file: flags.json}", `{file: flags.json, server: ["127.0.0.1:1"]}`, "flags.file: stands beside flags.server"},
 		{"flag server and agents", "{file: flags.json}", `{agents: ["127.0.0.1:2"], server: ["127.0.0.1:1"]}`, "flags.agents: stands beside flags.server"},
 		{"no flags", "{file: flags.json}", "{}", "flags.file: is missing: accepted is the path of a flagd file, or flags.server"},

@@ -42,6 +42,8 @@ func Default() Config {
 			Listen:   "127.0.0.1:9310", // loopback, as listen.admin
 			StateDir: "server",
 			Lease:    Duration(5 * time.Second), // a database's hiccup is shorter; a step waits for locks longer
+			// Two that fail in a row are told within some 10 s; a page view costs more.
+			Synthetic: Duration(5 * time.Second),
 		},
 		Cutover: Cutover{KeepOld: Duration(24 * time.Hour)}, // a working day in which to take cutover back
 	}

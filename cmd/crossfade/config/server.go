@@ -14,6 +14,10 @@ type Server struct {
 	Listen string `yaml:"listen"`
 	// TokenFile holds the bearer token that agents and people show.
 	TokenFile SecretFile `yaml:"token_file"`
+	TLS       ServerTLS  `yaml:"tls"`
+	// Insecure lets a server off loopback speak without TLS: the token then
+	// travels in clear.
+	Insecure bool `yaml:"insecure"`
 	// StateDir keeps the record, where MySQL does not.
 	StateDir string      `yaml:"state_dir"`
 	MySQL    ServerMySQL `yaml:"mysql"`
@@ -24,9 +28,24 @@ type Server struct {
 	Plan string `yaml:"plan"`
 	// PlanAuto lets its steps follow by themselves.
 	PlanAuto bool `yaml:"plan_auto"`
+	// Synthetic is how often each agent makes a round trip with a synthetic
+	// session; 0: never.
+	Synthetic Duration `yaml:"synthetic"`
 	// Webhooks are told of what is written to the log.
 	Webhooks []Webhook `yaml:"webhooks"`
 }
+
+// ServerTLS is what a server speaks TLS with; read again when it changes.
+type ServerTLS struct {
+	CertFile string     `yaml:"cert_file"`
+	KeyFile  SecretFile `yaml:"key_file"`
+	// ClientCAFile, where set, signs the certificates that agents and people have
+	// to show, beside the token.
+	ClientCAFile string `yaml:"client_ca_file"`
+}
+
+// On tells whether TLS is spoken.
+func (t ServerTLS) On() bool { return t != ServerTLS{} }
 
 // ServerMySQL is a database that keeps the record, for several servers.
 type ServerMySQL struct {
@@ -46,7 +65,7 @@ type Webhook struct {
 }
 
 // webhookEvents are the verbs of the log.
-var webhookEvents = []string{"revision", "ramp", "rollback", "backfill", "verify", "declare-down", "recover", "observe", "forget", "advance", "advance --auto", "hold", "release", "catch up"}
+var webhookEvents = []string{"revision", "ramp", "rollback", "backfill", "verify", "declare-down", "recover", "observe", "forget", "advance", "advance --auto", "hold", "release", "catch up", "repair", "repair-undo", "complete", "fault"}
 
 func (k *checker) webhooks() {
 	for i, w := range k.c.Server.Webhooks {
@@ -76,8 +95,17 @@ func (k *checker) server() {
 	if k.addr("server.listen", s.Listen, false) && !loopback(s.Listen) && !s.TokenFile.Set() {
 		k.bad("server.listen", "%q can be reached from outside: name a server.token_file, or listen on 127.0.0.1", s.Listen)
 	}
+	if t := s.TLS; t.On() && (t.CertFile == "" || !t.KeyFile.Set()) {
+		k.bad("server.tls", "accepted are cert_file and key_file together, with or without client_ca_file")
+	}
+	if s.Listen != "" && !loopback(s.Listen) && !s.TLS.On() && !s.Insecure {
+		k.bad("server.listen", "%q can be reached from outside, and the token would travel in clear: name server.tls.cert_file and key_file, or say server.insecure: true, for a tunnel or a network of its own", s.Listen)
+	}
 	if l := s.Lease.Std(); l < time.Second || l > time.Minute {
 		k.bad("server.lease", "%v: accepted are 1s to 1m", s.Lease)
+	}
+	if every := s.Synthetic.Std(); every != 0 && (every < time.Second || every > 10*time.Minute) {
+		k.bad("server.synthetic", "%v: accepted are 1s to 10m, or 0s for never", s.Synthetic)
 	}
 	k.webhooks()
 	if m := s.MySQL; m.On() {
@@ -113,7 +141,13 @@ func (k *checker) flags() {
 	if len(f.Agents) > 0 {
 		k.bad("flags.agents", "stands beside flags.server, which knows its agents: accepted is one of the two")
 	}
+	if f.CAFile == "" && (f.CertFile != "" || f.KeyFile.Set()) || (f.CertFile != "") != f.KeyFile.Set() {
+		k.bad("flags.cert_file", "accepted are cert_file and key_file together, beside ca_file")
+	}
 	for _, a := range f.Server {
+		if !loopback(a) && f.CAFile == "" && !f.Insecure {
+			k.bad("flags.server", "%q is another host, and the token would travel in clear: name flags.ca_file, or say flags.insecure: true, for a tunnel or a network of its own", a)
+		}
 		if !loopback(a) && !k.c.Server.TokenFile.Set() {
 			k.bad("flags.server", "%q is another host: name a server.token_file, the same on every host", a)
 		}

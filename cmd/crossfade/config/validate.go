@@ -113,6 +113,7 @@ func (k *checker) listen() {
 	l := k.c.Listen
 	k.addrs("listen.memcached", l.Memcached, true)
 	k.addrs("listen.redis", l.Redis, true)
+	k.addrs("listen.http", l.HTTP, true)
 	if !k.addr("listen.admin", l.Admin, true) {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
@@ -41,13 +42,13 @@ func TestCutOff(t *testing.T) {
 	// The higher of two notes counts, whichever store has it.
 	next := f.raise(nil, f.n, func(d *flags.Definition, _ *epochs.Note) { d.Epoch++ })
 	for _, h := range f.agents {
-		t.Logf("%s obeys what stands in one store after %v", h.name, within(t, obeyed, h.name+" takes the higher note", func() bool { return h.serves(next) }))
+		t.Logf("%s obeys what stands in one store after %v", h.name, binarytest.Within(t, obeyed, h.name+" takes the higher note", func() bool { return h.serves(next) }))
 	}
 	// memcached comes back empty: that says nothing, and the note stands again.
 	if err := f.old.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 5*time.Second, "the note stands in memcached again", func() bool {
+	binarytest.Within(t, 5*time.Second, "the note stands in memcached again", func() bool {
 		o, _ := epochs.ReadBoth(t.Context(), f.o, nil, migration)
 		return o.Note.Epoch == next
 	})
@@ -59,8 +60,8 @@ func TestCutOff(t *testing.T) {
 
 	t.Run("frozen", func(t *testing.T) { frozen(t, f, two) })
 	t.Run("not in the roster", func(t *testing.T) {
-		f.raise(f.o, f.n, func(d *flags.Definition, n *epochs.Note) { d.Epoch++; n.Agents = []string{"web-1"} })
-		within(t, obeyed, "web-2 stops", func() bool { s, ok := two.status(); return ok && strings.Contains(s.Stopped, "does not name") })
+		f.raise(f.o, f.n, func(d *flags.Definition, n *epochs.Note) { d.Epoch++; n.Agents = []epochs.Life{{Name: "web-1"}} })
+		binarytest.Within(t, obeyed, "web-2 stops", func() bool { s, ok := two.status(); return ok && strings.Contains(s.Stopped, "does not name") })
 		if s, ok := one.status(); !ok || s.Stopped != "" {
 			t.Errorf("web-1 is in the roster, and stopped: %q", s.Stopped)
 		}
@@ -82,17 +83,17 @@ func frozen(t *testing.T, f *fleet, h *host) {
 	}
 	for _, p := range []position.Position{position.Fenced, position.ReadNew} {
 		next := f.raise(f.o, f.n, to(p))
-		within(t, obeyed, "the other agent goes on", func() bool { return f.agents[0].serves(next) })
+		binarytest.Within(t, obeyed, "the other agent goes on", func() bool { return f.agents[0].serves(next) })
 	}
 	if err := h.p.Thaw(); err != nil {
 		t.Fatal(err)
 	}
-	took := within(t, obeyed, "it stops", func() bool { s, ok := h.status(); return ok && s.Stopped != "" })
+	took := binarytest.Within(t, obeyed, "it stops", func() bool { s, ok := h.status(); return ok && s.Stopped != "" })
 	t.Logf("it stops %v after it woke", took)
 	left(t, h)
 	h.stop()
 	h.start()
-	within(t, 5*time.Second, "it is ready", func() bool { code, _ := h.get("/readyz"); return code == http.StatusOK })
+	binarytest.Within(t, 5*time.Second, "it is ready", func() bool { code, _ := h.get("/readyz"); return code == http.StatusOK })
 	if got := h.say(h.memcached, getMemcached); got != "END" {
 		t.Errorf("started anew: %q", got)
 	}

@@ -2,6 +2,7 @@ package cutoff
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/backends/memcached"
 	"github.com/seed-41165957/crossfade/backends/redis"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
@@ -41,6 +43,7 @@ type fleet struct {
 type host struct {
 	f                       *fleet
 	name                    string
+	dir                     string // of its state, in the fleet's; empty: its name
 	memcached, redis, admin string
 	p                       *localserver.Process
 }
@@ -70,7 +73,7 @@ func newStores(t testing.TB) *fleet {
 }
 
 func (f *fleet) add(name string) *host {
-	h := &host{f: f, name: name, memcached: port(f.t), redis: port(f.t), admin: port(f.t)}
+	h := &host{f: f, name: name, memcached: binarytest.Port(f.t), redis: binarytest.Port(f.t), admin: binarytest.Port(f.t)}
 	f.agents = append(f.agents, h)
 	return h
 }
@@ -115,12 +118,23 @@ func (h *host) start() {
 	// The flag file is in a folder that is not there: nothing but a store tells
 	// this agent what to do.
 	path := h.f.config(h.name, h.memcached, h.redis, h.admin, filepath.Join(h.f.dir, "nowhere", "flags.json"))
-	p, err := localserver.Start(exec.Command(binary(h.f.t), "agent", "--config", path))
+	if h.dir != "" {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			path = filepath.Join(h.f.dir, h.dir+".yaml")
+			text = bytes.Replace(text, fmt.Appendf(nil, "state_dir: %q", filepath.Join(h.f.dir, h.name)), fmt.Appendf(nil, "state_dir: %q", filepath.Join(h.f.dir, h.dir)), 1)
+			err = os.WriteFile(path, text, 0o600)
+		}
+		if err != nil {
+			h.f.t.Fatal(err)
+		}
+	}
+	p, err := localserver.Start(exec.Command(binarytest.Path(h.f.t), "agent", "--config", path))
 	if err != nil {
 		h.f.t.Fatal(err)
 	}
 	h.p = p
-	within(h.f.t, 20*time.Second, h.name+" answers", func() bool { _, ok := h.status(); return ok })
+	binarytest.Within(h.f.t, 20*time.Second, h.name+" answers", func() bool { _, ok := h.status(); return ok })
 }
 
 func (h *host) stop() {
@@ -175,7 +189,7 @@ func (h *host) say(addr, request string) string {
 // run runs a verb as an operator does; the agents' admin ports can be reached.
 func (f *fleet) run(args ...string) {
 	f.t.Helper()
-	path := f.config("operator", port(f.t), port(f.t), port(f.t), f.flagFile(), f.agents[0].admin, f.agents[1].admin)
+	path := f.config("operator", binarytest.Port(f.t), binarytest.Port(f.t), binarytest.Port(f.t), f.flagFile(), f.agents[0].admin, f.agents[1].admin)
 	f.verb(path, args...)
 }
 
@@ -185,7 +199,7 @@ func (f *fleet) verb(config string, args ...string) string {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 90*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, binary(f.t), append(args, "--config", config)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, binarytest.Path(f.t), append(args, "--config", config)...).CombinedOutput()
 	if err != nil {
 		f.t.Fatalf("crossfade %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
@@ -200,6 +214,14 @@ func (f *fleet) top() epochs.Note {
 		f.t.Fatal("no epoch stands in either store")
 	}
 	return top
+}
+
+// lists tells whether the note that counts has an agent by the life that it has.
+func (f *fleet) lists(h *host) bool {
+	f.t.Helper()
+	s, ok := h.status()
+	n := f.top()
+	return ok && n.Agents != nil && n.Lists(h.name, []string{s.Start})
 }
 
 // raise writes the note that change makes of the one that counts, in the stores

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/ledger"
@@ -28,7 +29,7 @@ func TestRollbackViaStore(t *testing.T) {
 	f.run("verify")
 	f.run("ramp", "read-new", "100")
 	// A server's fleet has a roster; from here on its agents are heard.
-	f.raise(f.o, f.n, func(_ *flags.Definition, n *epochs.Note) { n.Agents = []string{"web-1", "web-2"} })
+	f.raise(f.o, f.n, func(_ *flags.Definition, n *epochs.Note) { n.Agents = []epochs.Life{{Name: "web-1"}, {Name: "web-2"}} })
 	if err := os.Rename(f.flagFile(), f.flagFile()+".kept"); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func TestRollbackViaStore(t *testing.T) {
 	}
 	time.Sleep(500 * time.Millisecond)
 	began := time.Now()
-	out := f.verb(f.config("lonely", port(t), port(t), port(t), f.flagFile(), port(t), port(t)), "rollback", "--to", "mirror", "--via-store")
+	out := f.verb(f.config("lonely", binarytest.Port(t), binarytest.Port(t), binarytest.Port(t), f.flagFile(), binarytest.Port(t), binarytest.Port(t)), "rollback", "--to", "mirror", "--via-store")
 	t.Logf("%v: %s", time.Since(began).Round(time.Millisecond), out)
 	time.Sleep(500 * time.Millisecond)
 	stop()

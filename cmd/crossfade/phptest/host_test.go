@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 )
 
 // host is a PHP server with four workers.
@@ -38,7 +40,7 @@ const supervise = `"$@" & read line; trap "" TERM; kill -TERM 0; wait`
 // throughMemcached are PHP's settings today, throughRedis those after the
 // move.
 func throughMemcached(addr string) []string {
-	return []string{"session.save_handler=memcached", "session.save_path=" + addr, "memcached.sess_binary_protocol=0", "memcached.sess_locking=1"}
+	return []string{"session.save_handler=memcached", "session.save_path=" + addr, "memcached.sess_locking=1"}
 }
 
 func throughRedis(addr string, locking bool) []string {
@@ -67,7 +69,7 @@ func testFile(t testing.TB, name string) string {
 func newHostOf(t testing.TB, name, script string, ini []string) *host {
 	t.Helper()
 	php := program(t, "php", "php-cli php-memcached php-redis")
-	addr := port(t)
+	addr := binarytest.Port(t)
 	args := []string{"-c", supervise, "sh", php, "-q"}
 	for _, s := range append([]string{"session.gc_maxlifetime=1440", "display_errors=1", "html_errors=0", "log_errors=1", "error_reporting=-1", "max_execution_time=30"}, ini...) {
 		args = append(args, "-d", s)

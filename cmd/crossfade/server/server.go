@@ -6,6 +6,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,7 @@ import (
 	"github.com/seed-41165957/crossfade/migrate/book"
 	"github.com/seed-41165957/crossfade/migrate/book/files"
 	"github.com/seed-41165957/crossfade/migrate/book/mysql"
+	"github.com/seed-41165957/crossfade/migrate/certs"
 	"github.com/seed-41165957/crossfade/migrate/control"
 	"github.com/seed-41165957/crossfade/migrate/plan"
 	"github.com/seed-41165957/crossfade/migrate/webhook"
@@ -54,7 +56,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	}
 	defer b.Close()
 	o.Migration.Book = b
-	co := control.Options{Name: c.Server.Name, Version: o.Version, Migration: o.Migration, KeepOld: c.Cutover.KeepOld.Std(), Log: o.Log}
+	co := control.Options{Name: c.Server.Name, Version: o.Version, Migration: o.Migration, KeepOld: c.Cutover.KeepOld.Std(), Synthetic: c.Server.Synthetic.Std(), Log: o.Log}
 	if co.PlanAuto = c.Server.PlanAuto; c.Server.Plan != "" {
 		if co.Plan, err = plan.Load(c.Server.Plan); err != nil {
 			return fmt.Errorf("server.plan: %w", err)
@@ -82,9 +84,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		v, ok := s.Watched()
 		return parts.Fleet(v), ok
 	})
-	l, err := net.Listen("tcp", c.Server.Listen)
+	l, err := listen(c, o.Log)
 	if err != nil {
-		return fmt.Errorf("server.listen: %w: is another server running?", err)
+		return err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", o.Metrics.Handler())
@@ -122,6 +124,27 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	}
 	wg.Wait()
 	return err
+}
+
+// listen opens the port, with TLS where there is a certificate.
+func listen(c *config.Config, log *slog.Logger) (net.Listener, error) {
+	var tc *tls.Config
+	if t := c.Server.TLS; t.On() {
+		var err error
+		if tc, err = certs.Server(certs.Files{CertFile: t.CertFile, KeyFile: t.KeyFile.Path(), CAFile: t.ClientCAFile}, func(err error) {
+			log.Error("the files of server.tls cannot be read again", "component", "server", "error", err)
+		}); err != nil {
+			return nil, fmt.Errorf("server.tls: %w", err)
+		}
+	}
+	l, err := net.Listen("tcp", c.Server.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("server.listen: %w: is another server running?", err)
+	}
+	if tc != nil {
+		l = tls.NewListener(l, tc)
+	}
+	return l, nil
 }
 
 func openBook(ctx context.Context, c *config.Config) (book.Book, error) {

@@ -34,11 +34,10 @@ const phpredisKey, phpredisLock = "PHPREDIS_SESSION:{id}", "PHPREDIS_SESSION:{id
 // in brackets.
 var Clients = []Client{
 	{Name: "php-memcached", What: "PHP, session.save_handler=memcached (3.2)", Speaks: "memcached", PHP: true, Format: "php",
-		Keys: []string{"memc.sess.key." + phpID}, Locks: []string{"memc.sess.key.lock.{id}"},
-		Note: "set memcached.sess_binary_protocol=Off"},
+		Keys: []string{"memc.sess.key." + phpID}, Locks: []string{"memc.sess.key.lock.{id}"}},
 	{Name: "php-memcache", What: "PHP, session.save_handler=memcache (8.2)", Speaks: "memcached", PHP: true, Format: "php",
 		Keys: []string{phpID}, Locks: []string{"{id}.lock"},
-		Note: "it takes an error for an empty session, and locks with incr, which this version refuses: try it before anything else"},
+		Note: "it takes an error for an empty session: try it before anything else"},
 	{Name: "phpredis", What: "PHP, session.save_handler=redis (6.0)", Speaks: "redis", PHP: true, Format: "php",
 		Keys: []string{"PHPREDIS_SESSION:" + phpID}, Locks: []string{phpredisLock}},
 	{Name: "php-files", What: "PHP, session.save_handler=files: moves to redis at the agent's socket first, over the same files", Speaks: "files", PHP: true, Format: "php",

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 )
 
 // TestRevived: a data server that was killed comes back under the one name that
@@ -27,7 +28,7 @@ func TestRevived(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.data[dead].refuse()
-		within(t, 60*time.Second, "the replica to be promoted", func() bool {
+		binarytest.Within(t, 60*time.Second, "the replica to be promoted", func() bool {
 			return strings.Contains(s.ask(s.redis.Data[1-dead], "INFO", "replication"), "role:master")
 		})
 		s.revive(dead)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
 
@@ -194,7 +195,7 @@ func (s *story) seenBy(before []int64) {
 	s.t.Helper()
 	began := time.Now()
 	d := s.sums().Distrusted
-	within(s.t, 30*time.Second, "all agents to see that new is another server", func() bool {
+	binarytest.Within(s.t, 30*time.Second, "all agents to see that new is another server", func() bool {
 		for i, n := range s.failovers() {
 			if n <= before[i] {
 				return false
@@ -212,7 +213,7 @@ func agentDies(s *story) {
 	a.kill()
 	time.Sleep(s.cut / 2)
 	a.start()
-	within(s.t, 20*time.Second, a.name+" is ready", a.ready)
+	binarytest.Within(s.t, 20*time.Second, a.name+" is ready", a.ready)
 }
 
 func leaderDies(s *story) {
@@ -222,11 +223,11 @@ func leaderDies(s *story) {
 	}
 	l.kill()
 	if len(s.servers) > 1 {
-		took := within(s.t, 30*time.Second, "another server leads", func() bool { o := s.leader(); return o != nil && o != l })
+		took := binarytest.Within(s.t, 30*time.Second, "another server leads", func() bool { o := s.leader(); return o != nil && o != l })
 		s.note = fmt.Sprintf("; another led after %.1fs", took.Seconds())
 	}
 	l.start()
-	within(s.t, 30*time.Second, "a server leads", func() bool { return s.leader() != nil })
+	binarytest.Within(s.t, 30*time.Second, "a server leads", func() bool { return s.leader() != nil })
 }
 
 // parted breaks one agent's way to one side: first nothing passes, then each

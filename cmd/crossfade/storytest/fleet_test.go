@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 	"github.com/seed-41165957/crossfade/migrate/control"
@@ -71,7 +72,7 @@ func newFleet(t testing.TB, s *stores, servers, agents int) *fleet {
 	f := &fleet{t: t, dir: t.TempDir(), stores: s}
 	var ports []string
 	for range servers {
-		ports = append(ports, port(t))
+		ports = append(ports, binarytest.Port(t))
 	}
 	// Every host has the fleet's hash key.
 	if err := os.WriteFile(filepath.Join(f.dir, "hash.key"), []byte(strings.Repeat("5a", 32)+"\n"), 0o600); err != nil {
@@ -91,7 +92,7 @@ func newFleet(t testing.TB, s *stores, servers, agents int) *fleet {
 		f.servers = append(f.servers, c)
 	}
 	for i := range agents {
-		a := &process{f: f, verb: "agent", name: fmt.Sprintf("web-%d", i+1), addr: port(t), admin: port(t)}
+		a := &process{f: f, verb: "agent", name: fmt.Sprintf("web-%d", i+1), addr: binarytest.Port(t), admin: binarytest.Port(t)}
 		a.write(ports, "")
 		var err error
 		if a.api, err = agentapi.NewClient(a.admin, agentapi.ClientOptions{Timeout: 2 * time.Second}); err != nil {
@@ -107,8 +108,8 @@ func newFleet(t testing.TB, s *stores, servers, agents int) *fleet {
 	for _, p := range append(f.servers, f.agents...) {
 		p.start()
 	}
-	within(t, 60*time.Second, "a server to lead", func() bool { return f.leader() != nil })
-	within(t, 30*time.Second, "the roster to name every agent", func() bool {
+	binarytest.Within(t, 60*time.Second, "a server to lead", func() bool { return f.leader() != nil })
+	binarytest.Within(t, 30*time.Second, "the roster to name every agent", func() bool {
 		ms, err := f.client.Members(t.Context())
 		return err == nil && len(ms) == agents
 	})
@@ -148,7 +149,7 @@ func or[T any](c bool, a, b T) T {
 
 func (p *process) start() {
 	p.f.t.Helper()
-	cmd := exec.Command(binary(p.f.t), p.verb, "--config", p.config, "--log-level", "warn")
+	cmd := exec.Command(binarytest.Path(p.f.t), p.verb, "--config", p.config, "--log-level", "warn")
 	cmd.Stdout, cmd.Stderr = &p.said, &p.said
 	proc, err := localserver.Start(cmd)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/migrate"
 )
 
@@ -23,7 +24,7 @@ func TestRollback(t *testing.T) {
 	s := newStory(f, 2*time.Second)
 	f.ramp("mirror", 1)
 	for _, a := range f.agents {
-		within(t, 30*time.Second, a.name+" is ready", a.ready)
+		binarytest.Within(t, 30*time.Second, a.name+" is ready", a.ready)
 	}
 	s.crowd = newCrowd(f, users, workers, wait)
 	defer s.end()

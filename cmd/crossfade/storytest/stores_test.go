@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 )
 
 // stores are the servers of both sides, and a proxy before each that agents use.
@@ -154,7 +155,7 @@ func (s *stores) revive(i int) {
 func (s *stores) known() {
 	s.t.Helper()
 	for _, w := range s.redis.Sentinels {
-		within(s.t, 30*time.Second, "the Sentinels to find each other by the proxies", func() bool {
+		binarytest.Within(s.t, 30*time.Second, "the Sentinels to find each other by the proxies", func() bool {
 			return strings.Contains(s.said(w), "num-slaves 1 num-other-sentinels 2 ")
 		})
 	}
@@ -173,7 +174,7 @@ func (s *stores) ask(on *localserver.Server, args ...string) string {
 // follows waits until what the one writes is in the other.
 func (s *stores) follows(primary, replica *localserver.Server) {
 	s.t.Helper()
-	within(s.t, 30*time.Second, "the replica to follow", func() bool {
+	binarytest.Within(s.t, 30*time.Second, "the replica to follow", func() bool {
 		s.ask(primary, "SET", "storytest:probe", "1", "PX", "60000")
 		ok := s.ask(replica, "GET", "storytest:probe") == "1"
 		s.ask(primary, "DEL", "storytest:probe")

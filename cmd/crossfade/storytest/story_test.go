@@ -4,6 +4,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 )
 
 // TestStory is the whole way, with two servers over the sites' own Galera.
@@ -18,7 +20,7 @@ func TestStory(t *testing.T) {
 	s := newStory(f, cut)
 	f.ramp("mirror", 1) // an agent without flags serves nobody
 	for _, a := range f.agents {
-		within(t, 30*time.Second, a.name+" is ready", a.ready)
+		binarytest.Within(t, 30*time.Second, a.name+" is ready", a.ready)
 	}
 	s.crowd = newCrowd(f, users, workers, wait)
 	defer s.end()

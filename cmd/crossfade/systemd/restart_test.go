@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends/localserver"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 )
@@ -75,7 +76,7 @@ func (s *site) listeners() []net.Listener { return []net.Listener{s.memcached, s
 // through 5 kills, of which only those notice that were being served.
 func TestRestart(t *testing.T) {
 	s := newSite(t)
-	sup := supervise(t, s.listeners(), binary(t), "agent", "--config", s.config, "--log-level", "warn")
+	sup := supervise(t, s.listeners(), binarytest.Path(t), "agent", "--config", s.config, "--log-level", "warn")
 	c := &crowd{memcached: s.memcached.Addr().String(), redis: s.redis.Addr().String()}
 	quit := make(chan struct{})
 	var clients sync.WaitGroup
@@ -161,7 +162,7 @@ func TestLeftOver(t *testing.T) {
 	for _, l := range s.listeners() { // the agent listens there itself
 		l.Close()
 	}
-	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=spare exec "$@"`, "sh", binary(t), "agent", "--config", s.config)
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=spare exec "$@"`, "sh", binarytest.Path(t), "agent", "--config", s.config)
 	cmd.ExtraFiles = []*os.File{f}
 	out, err := cmd.CombinedOutput()
 	if want := other.Addr().String() + " (spare), which is in none of"; err == nil || !strings.Contains(string(out), want) {
