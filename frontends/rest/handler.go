@@ -143,16 +143,16 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request, ref kinds.Ref) err
 	if err != nil {
 		return err
 	}
-	if c.match != nil && !c.match.holds(h.s.Token(&s)) {
+	if c.match != nil && !c.match.holds(h.s.Token(s.Flags, s.Data)) {
 		return failed
 	}
 	head := w.Header()
-	head.Set("ETag", etag(h.s.Token(&s)))
+	head.Set("ETag", etag(h.s.Token(s.Flags, s.Data)))
 	h.tellLife(head, &s)
 	if s.Flags != 0 {
 		head.Set(headerFlags, strconv.FormatUint(uint64(s.Flags), 10))
 	}
-	if c.noneMatch != nil && c.noneMatch.holds(h.s.Token(&s)) {
+	if c.noneMatch != nil && c.noneMatch.holds(h.s.Token(s.Flags, s.Data)) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
@@ -188,7 +188,7 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, ref kinds.Ref) err
 	if err != nil {
 		return err
 	}
-	w.Header().Set("ETag", etag(h.s.Token(&s)))
+	w.Header().Set("ETag", etag(h.s.Token(s.Flags, s.Data)))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -250,7 +250,7 @@ func (h *handler) delete(w http.ResponseWriter, r *http.Request, ref kinds.Ref) 
 // onCondition changes a session that is there and is what the condition names.
 func (h *handler) onCondition(ctx context.Context, ref kinds.Ref, c condition, to func() edit.Change) error {
 	return h.s.Edit(ctx, ref, func(s backends.Session, found bool) (edit.Change, error) {
-		if !c.allows(found, func() uint64 { return h.s.Token(&s) }) {
+		if !c.allows(found, func() uint64 { return h.s.Token(s.Flags, s.Data) }) {
 			return edit.Leave(), failed
 		}
 		return to(), nil
