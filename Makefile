@@ -5,7 +5,7 @@ BIN     := bin/crossfade
 NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus
 PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql
 
-.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted lint bench deps clean
+.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted lint bench bench-proxy deps clean
 
 build: $(BIN)
 
@@ -30,11 +30,12 @@ demo: $(BIN)
 	./$(BIN) demo
 
 # Everything that guards the promises, with real servers and the race detector.
-# The walk and the cost of a decision are measured without it.
+# The walk, the cost of a decision and allocations are measured without it.
 test: deps
 	$(GO) vet ./...
 	$(GO) vet -tags brokenrules ./darklaunch/...
 	$(GO) test -timeout 300s ./darklaunch/walk ./darklaunch/prove ./darklaunch/flags
+	$(GO) test -timeout 300s -run Allocations ./frontends/memcached ./frontends/redis ./cmd/crossfade/agent
 	$(GO) test -timeout 300s -tags brokenrules -run 'BrokenRules|KeptRules|TwoMove' ./darklaunch/walk
 	$(GO) test -race -timeout 600s $$($(GO) list ./... | grep -Ev '/darklaunch/(walk|prove)$$')
 
@@ -73,7 +74,12 @@ lint:
 
 bench: $(BIN)
 	$(GO) test -run XXX -bench . -benchtime 200ms ./darklaunch/flags ./darklaunch
-	$(GO) test -run XXX -bench Proxy -benchtime 2s ./cmd/crossfade/...
+
+# The agent beside twemproxy and beside itself, as ratios: one run of some three
+# minutes; BENCH="-only off -pairs 3 -long 300ms" is shorter.
+BENCH ?=
+bench-proxy: deps $(BIN)
+	$(GO) run ./cmd/crossfade/proxybench -bin $(BIN) $(BENCH)
 
 # What the tests need, through the system's package manager where there is one.
 deps:

@@ -243,6 +243,15 @@ type FlagKeeper interface {
 	KeepsFlags() bool
 }
 
+// Taker is a store that says whether it has taken what it needs of Session.Data
+// when a call returns, also where it returns an Unknown: then nobody has to copy
+// data that is about to change. The answer is the same for the store's whole
+// life. Without this ability it may hold on to the data of a call of unknown
+// outcome.
+type Taker interface {
+	TakesData() bool
+}
+
 // Health is what a store says of itself.
 type Health struct {
 	Product string // "redis", "memcached", "memory"

@@ -43,16 +43,19 @@ func (d *Door) Read(ctx context.Context, r kinds.Ref) (backends.Session, bool, e
 }
 
 func (d *Door) get(ctx context.Context, r kinds.Ref, exact bool) (backends.Session, bool, error) {
-	op := operation{ref: r, hash: d.l.o.Hasher.SumString(r.ID), purpose: Request, exact: exact}
+	op := newOperation()
+	defer op.free()
+	op.ref, op.hash, op.purpose, op.exact = r, d.l.o.Hasher.SumString(r.ID), Request, exact
 	began := time.Now()
-	if err := d.l.begin(&op, rules.Get); err != nil {
+	op.now = began
+	if err := d.l.begin(op, rules.Get); err != nil {
 		return backends.Session{}, false, err
 	}
 	defer op.era.release()
 	reply := op.run()
-	d.observe(&op, rules.Get, reply, began)
+	d.observe(op, rules.Get, reply, began)
 	if reply != rules.Error {
-		d.l.follow(&op, reply)
+		d.l.follow(op, reply)
 	}
 	side := rules.New
 	switch reply {
@@ -60,12 +63,12 @@ func (d *Door) get(ctx context.Context, r kinds.Ref, exact bool) (backends.Sessi
 		side = rules.Old
 	case rules.HitNew:
 	case rules.Missing:
-		d.l.sample(&op, reply)
+		d.l.sample(op, reply)
 		return backends.Session{}, false, nil
 	default:
 		return backends.Session{}, false, op.unavailable()
 	}
-	d.l.sample(&op, reply)
+	d.l.sample(op, reply)
 	s := op.got[side].Session
 	s.Key = backends.Key{Name: r.Name()}
 	if s.Flags == 0 && !d.l.keepsFlags(side) {
@@ -81,8 +84,10 @@ func (d *Door) Set(ctx context.Context, r kinds.Ref, s backends.Session) error {
 		_, err := d.Delete(ctx, r)
 		return err
 	}
-	op := operation{ref: r, write: s}
-	reply, err := d.doWrite(ctx, &op, rules.Set)
+	op := newOperation()
+	defer op.free()
+	op.ref, op.write = r, s
+	reply, err := d.doWrite(ctx, op, rules.Set)
 	if err == nil && reply != rules.Done {
 		err = op.unavailable()
 	}
@@ -94,8 +99,10 @@ func (d *Door) Add(ctx context.Context, r kinds.Ref, s backends.Session) (stored
 	if s.Expired(time.Now()) {
 		return d.probe(ctx, r, s)
 	}
-	op := operation{ref: r, write: s}
-	return d.yesOrNo(ctx, &op, rules.Add, rules.Refused)
+	op := newOperation()
+	defer op.free()
+	op.ref, op.write = r, s
+	return d.yesOrNo(ctx, op, rules.Add, rules.Refused)
 }
 
 // probe is an add that leaves nothing, since its deadline is past: PHP's strict
@@ -110,14 +117,18 @@ func (d *Door) Touch(ctx context.Context, r kinds.Ref, deadline time.Time) (foun
 	if !deadline.IsZero() && !deadline.After(time.Now()) { // as a delete, with its tombstone
 		return d.Delete(ctx, r)
 	}
-	op := operation{ref: r, deadline: deadline}
-	return d.yesOrNo(ctx, &op, rules.Touch, rules.Missing)
+	op := newOperation()
+	defer op.free()
+	op.ref, op.deadline = r, deadline
+	return d.yesOrNo(ctx, op, rules.Touch, rules.Missing)
 }
 
 // Delete removes a session: a logout. found tells whether there was one.
 func (d *Door) Delete(ctx context.Context, r kinds.Ref) (found bool, err error) {
-	op := operation{ref: r}
-	return d.yesOrNo(ctx, &op, rules.Delete, rules.Missing)
+	op := newOperation()
+	defer op.free()
+	op.ref = r
+	return d.yesOrNo(ctx, op, rules.Delete, rules.Missing)
 }
 
 // yesOrNo runs a write that is answered by yes or by no.
@@ -154,15 +165,24 @@ func (d *Door) writeOnce(ctx context.Context, op *operation, kind rules.Op) (rul
 	l := d.l
 	op.hash, op.purpose = l.o.Hasher.SumString(op.ref.ID), Request
 	// The caller's slice is his again after the answer, and a store that did
-	// not answer in time may still be sending it, or the mirror queue hold it.
-	op.write.Data = bytes.Clone(op.write.Data)
-	op.notAfter = time.Now().Add(l.o.CopyTimeout)
+	// not answer in time may still be sending it.
+	if !l.taken {
+		op.write.Data = bytes.Clone(op.write.Data)
+	}
 	began := time.Now()
-	wait, cancel := context.WithTimeout(ctx, l.o.Old.Timeout+l.o.New.Timeout)
-	defer cancel()
+	op.notAfter = began.Add(l.o.CopyTimeout)
+	most := began.Add(l.o.Old.Timeout + l.o.New.Timeout) // to wait for other writes
 	drained := false
+	op.now = began
 	for {
-		if err := l.table.lockWrite(wait, op.hash, op.ref, drained); err != nil {
+		err := until(ctx, most, func(ctx context.Context) error {
+			waited, err := l.table.lockWrite(ctx, op.hash, op.ref, drained)
+			if waited {
+				op.now = time.Time{}
+			}
+			return err
+		})
+		if err != nil {
 			return rules.Error, fmt.Errorf("%w: other writes of the session are still under way", ErrUnavailable)
 		}
 		if err := l.begin(op, kind); err != nil {
@@ -211,8 +231,16 @@ func (op *operation) unavailable() error {
 }
 
 func (d *Door) observe(op *operation, kind rules.Op, r rules.Reply, began time.Time) {
-	d.l.seen(op.ref).Request(d.name, kind, op.at.Position, result(kind, r), time.Since(began))
+	d.l.seen(op.ref).Request(d.name, kind, op.at.Position, result(kind, r), op.since(began))
 	d.note(op, kind, r)
+}
+
+// since is the time from began to the operation's end.
+func (op *operation) since(began time.Time) time.Duration {
+	if op.now.IsZero() {
+		return time.Since(began)
+	}
+	return op.now.Sub(began)
 }
 
 func result(kind rules.Op, r rules.Reply) string {

@@ -190,6 +190,7 @@ func TestTombstones(t *testing.T) {
 				if found, err := d[0].Delete(context.Background(), ref("one")); !found || err != nil {
 					t.Fatal(found, err)
 				}
+				time.Sleep(10 * time.Millisecond) // mirrored writes go out in ticks
 				synctest.Wait()
 				o, _ := r.old.Read(context.Background(), ref("one").OldKey())
 				n, _ := r.new.Read(context.Background(), ref("one").NewKey())

@@ -24,6 +24,7 @@ type Layer struct {
 	obs   Observer
 	start string // this life's start id
 	hosts bool   // old is host-scoped
+	taken bool   // both stores are backends.Takers
 	flags flags.Stopper
 	state stateFile
 
@@ -94,6 +95,7 @@ func New(o Options) (*Layer, error) {
 	if h, ok := o.Old.Store.(backends.HostScoped); ok {
 		l.hosts = h.HostScoped()
 	}
+	l.taken = takes(o.Old.Store) && takes(o.New.Store)
 	if notes, ok := backends.NotesOf(o.Old.Store, o.Migration); ok && !l.hosts {
 		l.lease = lease.New(notes, l.start)
 	}

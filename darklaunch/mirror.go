@@ -1,6 +1,7 @@
 package darklaunch
 
 import (
+	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,6 +92,9 @@ func (l *Layer) enqueue(op *operation) {
 	}
 	q := &operation{l: l, era: op.era.keep(), at: op.at, ref: op.ref, hash: op.hash, purpose: Mirror,
 		write: op.write, deadline: op.deadline, queued: time.Now()}
+	if l.taken { // else it is a copy already
+		q.write.Data = bytes.Clone(q.write.Data)
+	}
 	q.m = rules.Start(kind, op.at.Position, l.env(op.at))
 	l.table.queuedOne(op.hash, op.ref, 1)
 	if l.mirror.push(q) {
@@ -111,9 +115,28 @@ func mirrorTarget(p position.Position) rules.Side {
 	return rules.New
 }
 
+// mirrorTick is how often mirrored writes go out: those of all lanes together,
+// so that they share packets, and wake the other server and this process once
+// in a while, not beside each request that users wait for.
+const mirrorTick = 2 * time.Millisecond
+
+// next gives what is to be delivered, at the next tick where there was nothing.
+func (m *mirror) next(lane int) (op *operation, ok bool) {
+	select {
+	case op, ok = <-m.lanes[lane]:
+		return op, ok
+	default:
+	}
+	if op, ok = <-m.lanes[lane]; ok && !m.ended() {
+		now := time.Now()
+		time.Sleep(now.Truncate(mirrorTick).Add(mirrorTick).Sub(now))
+	}
+	return op, ok
+}
+
 // deliver empties one lane until it is closed.
 func (l *Layer) deliver(lane int) {
-	for op := range l.mirror.lanes[lane] {
+	for op, ok := l.mirror.next(lane); ok; op, ok = l.mirror.next(lane) {
 		now := time.Now()
 		l.mirror.lag.Store(int64(now.Sub(op.queued)))
 		op.notAfter = now.Add(l.o.CopyTimeout)

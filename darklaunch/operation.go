@@ -28,6 +28,7 @@ type operation struct {
 	deadline time.Time        // of a touch
 	from     time.Time        // when the deadline of calls begins; zero: at each call
 	exact    bool             // the client wants the deadline with the data
+	now      time.Time        // when the last call ended, or the operation began; zero: some time has passed since
 	edit     *editing         // of an edit
 
 	got      [2]backends.Record // what was read from each store
@@ -77,6 +78,7 @@ func (op *operation) both(calls [2]rules.Call) {
 		return // no longer waited for
 	}
 	r := <-second
+	op.now = time.Time{}
 	op.got[calls[1].Side] = r.rec
 	if r.err != nil {
 		op.failure = r.err
@@ -252,15 +254,17 @@ func (l *Layer) timed(op *operation, c rules.Call, fn func(context.Context) erro
 	if !essential && !b.allow(time.Now()) {
 		return errSkipped
 	}
-	began := time.Now()
+	began := op.now
+	if began.IsZero() {
+		began = time.Now()
+	}
 	from := began
 	if !op.from.IsZero() {
 		from = op.from
 	}
-	ctx, cancel := context.WithDeadline(l.calls, from.Add(l.side(c.Side).Timeout))
-	err := fn(ctx)
-	cancel()
+	err := until(l.calls, from.Add(l.side(c.Side).Timeout), fn)
 	now := time.Now()
+	op.now = now
 	ok := err == nil || errors.Is(err, backends.ErrConflict) || refuses(err)
 	if errors.Is(err, backends.ErrBusy) {
 		b.undecided()
@@ -290,7 +294,8 @@ func classOf(k rules.Kind) Class {
 
 // wait lets every read end that began before now.
 func (op *operation) wait() rules.Answer {
-	op.releaseGuard()    // nothing was to be written, or it is written
+	op.releaseGuard() // nothing was to be written, or it is written
+	op.now = time.Time{}
 	if op.slots != nil { // others may copy meanwhile
 		<-op.slots
 		defer func() { op.slots <- struct{}{} }()

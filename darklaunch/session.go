@@ -42,8 +42,13 @@ type table struct {
 	shards [tableShards]struct {
 		mu sync.Mutex // guards m and the sessions in it; no I/O under it
 		m  map[flags.Hash]*session
+		// spare are sessions that are in it no more, for those that come.
+		spare []*session
 	}
 }
+
+// spareSessions is how many are kept for those that come, in a shard.
+const spareSessions = 16
 
 // with calls fn with the session, made if need be, under its lock.
 func (t *table) with(h flags.Hash, ref kinds.Ref, fn func(*session)) {
@@ -55,12 +60,21 @@ func (t *table) with(h flags.Hash, ref kinds.Ref, fn func(*session)) {
 		if sh.m == nil {
 			sh.m = map[flags.Hash]*session{}
 		}
-		s = &session{ref: ref}
+		if n := len(sh.spare); n > 0 {
+			s, sh.spare = sh.spare[n-1], sh.spare[:n-1]
+		} else {
+			s = new(session)
+		}
+		s.ref = ref
 		sh.m[h] = s
 	}
 	fn(s)
 	if s.idle() {
 		delete(sh.m, h)
+		if len(sh.spare) < spareSessions {
+			*s = session{}
+			sh.spare = append(sh.spare, s)
+		}
 	}
 }
 
@@ -80,8 +94,9 @@ func (t *table) each(fn func(flags.Hash, *session)) {
 }
 
 // lockWrite waits until no other write of the session is under way in this
-// agent, and, if drained, until nothing of it is queued.
-func (t *table) lockWrite(ctx context.Context, h flags.Hash, ref kinds.Ref, drained bool) error {
+// agent, and, if drained, until nothing of it is queued. waited tells whether it
+// had to.
+func (t *table) lockWrite(ctx context.Context, h flags.Hash, ref kinds.Ref, drained bool) (waited bool, err error) {
 	for {
 		var wait chan struct{}
 		t.with(h, ref, func(s *session) {
@@ -97,8 +112,9 @@ func (t *table) lockWrite(ctx context.Context, h flags.Hash, ref kinds.Ref, drai
 			}
 		})
 		if wait == nil {
-			return nil
+			return waited, nil
 		}
+		waited = true
 		select {
 		case <-wait:
 		case <-ctx.Done():
@@ -111,7 +127,7 @@ func (t *table) lockWrite(ctx context.Context, h flags.Hash, ref kinds.Ref, drai
 					s.wake()
 				}
 			})
-			return context.Cause(ctx)
+			return true, context.Cause(ctx)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -22,7 +23,7 @@ var ErrQuit = errors.New("frontends: the client said goodbye")
 // returns when it cannot tell where the next command begins.
 var ErrFraming = errors.New("frontends: framing lost")
 
-// readBuffer is what a connection has at rest. Values up to it are handed to
+// readBuffer is what a connection has while it is not at rest. Values up to it are handed to
 // Sessions where they were read.
 const readBuffer = 4 << 10
 
@@ -35,12 +36,17 @@ type Conn struct {
 	Number uint64
 
 	nc     net.Conn
-	in     *bufio.Reader // reads through Conn.fill
+	in     *bufio.Reader // reads through Conn.fill; of input; nil at rest
+	input  *input
+	raw    syscall.RawConn       // set where it waits without an input
+	try    func(fd uintptr) bool // of raw.Read: see waitBare
+	tried  error                 // what the last try came to
 	output output
-	long   []byte  // a line that outgrew the buffer
-	bulk   *[]byte // from bulks while in use
-	timed  bool    // the deadline of this command is set
-	fills  int     // reads from nc so far
+	long   []byte   // a line that outgrew the buffer
+	bulk   *[]byte  // from bulks while in use
+	timed  bool     // the deadline of this command is set
+	idle   patience // the deadline of a rest
+	fills  int      // reads from nc so far
 	began  time.Time
 	locks  int       // granted to this client and not released
 	held   time.Time // when the last of them runs out
@@ -77,14 +83,13 @@ func (c *Conn) leaving(now time.Time) (until time.Time, leaving bool) {
 	return until, !until.After(now)
 }
 
-// filler keeps Read out of Conn's own methods.
-type filler struct{ c *Conn }
-
-func (f filler) Read(p []byte) (int, error) { return f.c.fill(p) }
-
 func newConn(nc net.Conn, number uint64, o *Options) *Conn {
 	c := &Conn{Options: o, Number: number, nc: nc, output: output{nc: nc, o: o}, began: time.Now()}
-	c.in = bufio.NewReaderSize(filler{c}, readBuffer)
+	if !c.waitBare() {
+		c.input = &input{conn: c}
+		c.input.buf = bufio.NewReaderSize(c.input, readBuffer)
+		c.in = c.input.buf
+	}
 	return c
 }
 
@@ -95,7 +100,7 @@ func (c *Conn) fill(p []byte) (int, error) {
 		return 0, err
 	}
 	if !c.timed {
-		c.timed = true
+		c.timed, c.idle = true, patience{}
 		if err := c.nc.SetReadDeadline(time.Now().Add(c.Options.Command)); err != nil {
 			return 0, err
 		}
@@ -122,22 +127,20 @@ func (c *Conn) rest() error {
 		c.mu.Unlock()
 		return ErrQuit
 	}
-	idle := time.Time{}
-	if c.Options.Idle > 0 {
-		idle = now.Add(c.Options.Idle)
-	}
-	if !until.IsZero() {
-		idle = until
-	}
 	// Under mu, so that stop cannot set its deadline in between and lose it.
-	err := c.nc.SetReadDeadline(idle)
+	var err error
+	if idle, ok := c.idle.renew(now, c.Options.Idle); !until.IsZero() {
+		err = c.nc.SetReadDeadline(until)
+	} else if ok {
+		err = c.nc.SetReadDeadline(idle)
+	}
 	c.resting = true
 	c.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	c.timed = true
-	_, err = c.in.Peek(1)
+	err = c.await()
 	c.mu.Lock()
 	c.resting = false
 	c.mu.Unlock()

@@ -13,8 +13,6 @@ import (
 // Observer is told what a server does. It is called from many goroutines and
 // must not block. Its strings are the constants below and nothing else.
 type Observer interface {
-	// Request is one call of Sessions: a get of three keys is three.
-	Request(op, result string, d time.Duration)
 	// Unsupported is one command that was refused because the frontend does
 	// not know it, or not in this form.
 	Unsupported(class string)
@@ -22,7 +20,14 @@ type Observer interface {
 	Connections(n int)
 }
 
-// Operations of Observer.Request.
+// RequestObserver is an Observer that is told of requests too.
+type RequestObserver interface {
+	Observer
+	// Request is one call of Sessions: a get of three keys is three.
+	Request(op, result string, d time.Duration)
+}
+
+// Operations of RequestObserver.Request.
 const (
 	OpGet    = "get"
 	OpRead   = "read"
@@ -35,7 +40,7 @@ const (
 	OpUnlock = "unlock"
 )
 
-// Results of Observer.Request.
+// Results of RequestObserver.Request.
 const (
 	ResultHit     = "hit"     // get, read: found; touch, delete, unlock: done
 	ResultMiss    = "miss"    // get, read
@@ -71,17 +76,18 @@ const (
 var Classes = []string{ClassCommand, ClassOption, ClassKey, ClassLock, ClassArithmetic, ClassConcat, ClassReplace, ClassCas,
 	ClassFlush, ClassMeta, ClassBinary, ClassTransaction, ClassPubSub, ClassScan, ClassScript, ClassDatabase, ClassProtocol}
 
-// Observed is s with each call reported to o; s itself where o is nil.
+// Observed is s with each call reported to o; s itself where o does not want to
+// know.
 func Observed(s Sessions, o Observer) Sessions {
-	if o == nil {
-		return s
+	if o, ok := o.(RequestObserver); ok {
+		return observed{s, o}
 	}
-	return observed{s, o}
+	return s
 }
 
 type observed struct {
 	Sessions
-	o Observer
+	o RequestObserver
 }
 
 // report picks yes or no by ok, unless there is an error.

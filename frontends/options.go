@@ -20,7 +20,8 @@ type Options struct {
 	// Value is the largest value: 1 MiB, memcached's. A larger one is read
 	// away, and the command is refused.
 	Value int
-	// Idle is how long a connection may rest: an hour, longer than client
+	// Idle is how long a connection may rest, and up to half as long again: an
+	// hour, longer than client
 	// libraries keep theirs (go-redis: 30 minutes), so that they end it, and
 	// never with a request under way. Negative: for ever.
 	Idle time.Duration
@@ -32,7 +33,8 @@ type Options struct {
 	// Command is how long the rest of a command may take once it has begun:
 	// 30 s, which is 1 MiB over a line of 35 KB/s.
 	Command time.Duration
-	// Write is how long a client may take no answers: 10 s.
+	// Write is how long a client may take no answers, and up to half as long
+	// again: 10 s.
 	Write time.Duration
 	// Output is how many bytes of answers may wait while further commands of
 	// the same packet are read: 64 KiB. Then they are sent, and reading waits

@@ -8,13 +8,14 @@ import (
 
 // output is what waits to be sent to one client.
 type output struct {
-	nc   net.Conn
-	o    *Options
-	pool *[]byte // where buf came from
-	buf  []byte
-	sent int64 // bytes given to nc
-	held bool  // between Hold and Release
-	err  error // of the first write that failed
+	nc    net.Conn
+	o     *Options
+	pool  *[]byte // where buf came from
+	buf   []byte
+	sent  int64 // bytes given to nc
+	until patience
+	held  bool  // between Hold and Release
+	err   error // of the first write that failed
 }
 
 var outputs = sync.Pool{New: func() any { b := make([]byte, 0, readBuffer); return &b }}
@@ -112,7 +113,10 @@ func (w *output) send(b []byte) {
 		return
 	}
 	w.sent += int64(len(b))
-	if w.err = w.nc.SetWriteDeadline(time.Now().Add(w.o.Write)); w.err == nil {
+	if until, ok := w.until.renew(time.Now(), w.o.Write); ok {
+		w.err = w.nc.SetWriteDeadline(until)
+	}
+	if w.err == nil {
 		_, w.err = w.nc.Write(b)
 	}
 }

@@ -213,7 +213,7 @@ func (s *Server) serve(ctx context.Context, c *Conn) {
 func (s *Server) commands(ctx context.Context, c *Conn, h Handler) error {
 	last := -1 // fills, when it was seen that the server stops
 	for {
-		if c.in.Buffered() == 0 {
+		if c.in == nil || c.in.Buffered() == 0 {
 			if err := c.rest(); err != nil {
 				return err
 			}

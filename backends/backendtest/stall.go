@@ -172,8 +172,8 @@ var stallCases = []testCase{
 			var wg sync.WaitGroup
 			for i := range 100 {
 				wg.Go(func() {
-					ctx, cancel := context.WithTimeout(e.ctx, patience)
-					defer cancel()
+					ctx, end := e.within(i%4 < 2, patience)
+					defer end()
 					k := e.key(fmt.Sprint(round, "-", i))
 					begin := time.Now()
 					var err error
@@ -225,20 +225,32 @@ var stallCases = []testCase{
 	}},
 }
 
-// stalled runs f, whose context ends soon, while the server is frozen.
+// stalled runs f, whose context ends soon, while the server is frozen. It is the
+// kind of context that the layer has.
 func (e *env) stalled(name string, f func(context.Context) error) error {
 	e.Helper()
 	e.must(e.opts.Server.Freeze())
-	ctx, cancel := context.WithTimeout(e.ctx, patience)
-	defer cancel()
+	var ctx backends.Until
 	begin := time.Now()
-	err := f(ctx)
+	ctx.Begin(e.ctx, begin.Add(patience))
+	defer ctx.End()
+	err := f(&ctx)
 	took := time.Since(begin)
 	e.must(e.opts.Server.Thaw())
 	if took > patience+lateness {
 		e.Errorf("%s: took %v with a deadline of %v", name, took, patience)
 	}
 	return err
+}
+
+// within gives a context of either kind that ends soon.
+func (e *env) within(layers bool, d time.Duration) (ctx context.Context, end func()) {
+	if !layers {
+		return context.WithTimeout(e.ctx, d)
+	}
+	u := &backends.Until{}
+	u.Begin(e.ctx, time.Now().Add(d))
+	return u, func() { u.End() }
 }
 
 // ends wants the doubt of u to end by itself once the server answers.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
 // admin is the one connection for questions about the server. It is apart from
@@ -67,7 +68,7 @@ func (a *admin) once(ctx context.Context, fn func(net.Conn, *bufio.Reader) error
 	a.nc.SetDeadline(t)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(a.s.pool.ctx, cancel)() // Close ends it
+	defer context.AfterFunc(a.s.pool.Context(), cancel)() // Close ends it
 	nc := a.nc
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	err := fn(a.nc, a.br)
@@ -87,7 +88,7 @@ func ended(ctx context.Context, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) { // the socket's clock was faster
 		return context.DeadlineExceeded
 	}
-	return lost(err)
+	return stream.Lost(err)
 }
 
 func (a *admin) drop() {
@@ -138,7 +139,7 @@ func (s *Store) Health(ctx context.Context) (backends.Health, error) {
 
 // Connections implements backends.Pooled.
 func (s *Store) Connections() (open, parked int) {
-	open, parked = s.pool.count()
+	open, parked = s.pool.Count()
 	more, held := s.slots.count()
 	open += more + int(s.scans.Load())
 	if s.admin.open.Load() {
@@ -188,7 +189,7 @@ func (s *Store) Settle(ctx context.Context, name, runID string) error {
 	case listed:
 		return errListed
 	}
-	s.pool.drop(name)
+	s.pool.Drop(name)
 	return nil
 }
 

@@ -1,35 +1,29 @@
 package memcached
 
 import (
+	"bufio"
 	"sync"
 
-	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
 // call is one operation on its way: commands sent in one packet, and what was
-// answered. It belongs to whoever asked until it is submitted, then to the
-// connection's reader until done gets a value, then to whoever asked again; if
-// that one has left, the reader recycles it.
+// answered.
 type call struct {
-	cmds []command
-	ans  []answer
-	err  error // why there are no answers
-	done chan struct{}
-
-	// Of the reader.
-	got int // answers read
-
-	// Guarded by conn.mu.
-	next     *call
-	at, size uint64 // its bytes in the stream of all that went out on the connection
-	changes  bool
-	answered bool // done has, or is about to get, its value
-	left     bool // nobody waits for it any more
-	late     bool // it was left because its deadline had passed: it keeps the connection parked
-	unknown  *backends.Unknown
+	flight stream.Flight
+	cmds   []command
+	ans    []answer
+	does   bool // some command changes the store
+	got    int  // answers read
 }
 
-var calls = sync.Pool{New: func() any { return &call{done: make(chan struct{}, 1)} }}
+var _ stream.Call = (*call)(nil)
+
+var calls = sync.Pool{New: func() any {
+	c := &call{}
+	c.flight = stream.NewFlight(c)
+	return c
+}}
 
 // newCall gives an empty call; add fills it.
 func newCall() *call { return calls.Get().(*call) }
@@ -37,7 +31,7 @@ func newCall() *call { return calls.Get().(*call) }
 // add puts one more command into the packet.
 func (c *call) add(cmd command) *call {
 	c.cmds = append(c.cmds, cmd)
-	c.changes = c.changes || cmd.changes()
+	c.does = c.does || cmd.changes()
 	return c
 }
 
@@ -48,7 +42,8 @@ func (c *call) free() {
 	}
 	clear(c.cmds)
 	clear(c.ans)
-	*c = call{cmds: c.cmds[:0], ans: c.ans[:0], done: c.done}
+	c.flight.Again()
+	c.cmds, c.ans, c.does, c.got = c.cmds[:0], c.ans[:0], false, 0
 	calls.Put(c)
 }
 
@@ -57,4 +52,39 @@ func (c *call) expect() {
 	for len(c.ans) < len(c.cmds) {
 		c.ans = append(c.ans, answer{})
 	}
+}
+
+// Flight implements stream.Call, as do all that follow.
+func (c *call) Flight() *stream.Flight { return &c.flight }
+func (c *call) Changes() bool          { return c.does }
+func (c *call) Free()                  { c.free() }
+
+func (c *call) Size() int {
+	need := 0
+	for i := range c.cmds {
+		need += len(c.cmds[i].key) + len(c.cmds[i].data) + overhead
+	}
+	return need
+}
+
+func (c *call) AppendTo(b []byte) []byte {
+	c.expect()
+	for i := range c.cmds {
+		b = c.cmds[i].appendTo(b)
+		c.cmds[i].data = nil // the caller's: not ours to keep
+	}
+	return b
+}
+
+func (c *call) Read(br *bufio.Reader, left bool) error {
+	for ; c.got < len(c.cmds); c.got++ {
+		line, err := readLine(br)
+		if err == nil {
+			err = c.readAnswer(br, line, left)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package memcached
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +10,15 @@ import (
 	"sync"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
 // exec is Store.exec for such a server.
 func (sl *slots) exec(ctx context.Context, c *call) error {
+	if err := ctx.Err(); err != nil {
+		c.free()
+		return fmt.Errorf("memcached: not sent: %w", err)
+	}
 	x, err := sl.take(ctx)
 	if err != nil {
 		c.free()
@@ -27,28 +33,35 @@ func (sl *slots) exec(ctx context.Context, c *call) error {
 	sl.wg.Add(1)
 	sl.mu.Unlock()
 	c.expect()
-	r := &run{sl: sl, x: x, c: c}
+	for i := range c.cmds {
+		c.cmds[i].data = bytes.Clone(c.cmds[i].data) // it may be sent when the caller has left
+	}
+	r := &run{sl: sl, x: x, c: c, done: make(chan error, 1)}
 	go r.run()
 	select {
-	case <-c.done:
+	case err := <-r.done:
+		if err != nil {
+			c.free()
+		}
+		return err
 	case <-ctx.Done():
 		if err := r.leave(ctx.Err()); err != nil {
 			return err
 		}
-		<-c.done
 	}
-	if err := c.err; err != nil {
+	err = <-r.done // it came at the same moment
+	if err != nil {
 		c.free()
-		return err
 	}
-	return nil
+	return err
 }
 
 // run is one call in its goroutine.
 type run struct {
-	sl *slots
-	x  *slot
-	c  *call
+	sl   *slots
+	x    *slot
+	c    *call
+	done chan error // cap 1: unless the caller has left
 
 	// mu guards what follows.
 	mu      sync.Mutex
@@ -72,8 +85,7 @@ func (r *run) run() {
 			unknown.Resolve()
 		}
 	} else {
-		r.c.err = err
-		r.c.done <- struct{}{}
+		r.done <- err
 	}
 	r.sl.free <- r.x
 }
@@ -153,5 +165,5 @@ func broken(err error) error {
 	case answered(err):
 		return errServer
 	}
-	return errLost
+	return stream.ErrLost
 }

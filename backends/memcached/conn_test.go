@@ -114,7 +114,7 @@ func TestLateAnswer(t *testing.T) {
 	if _, _, err := s.Get(within(t, time.Second), key("new")); !errors.Is(err, backends.ErrBusy) {
 		t.Errorf("get with the only connection parked: got %v, want ErrBusy", err)
 	}
-	if open, parked := s.pool.count(); open != 1 || parked != 1 {
+	if open, parked := s.pool.Count(); open != 1 || parked != 1 {
 		t.Errorf("got %d connections, %d parked, want 1 and 1", open, parked)
 	}
 	close(release)
@@ -161,7 +161,7 @@ func TestStalledConnection(t *testing.T) {
 			t.Errorf("got found %v, %v, want missing", found, err)
 		}
 	}
-	if open, parked := s.pool.count(); open != 3 || parked != 2 {
+	if open, parked := s.pool.Count(); open != 3 || parked != 2 {
 		t.Errorf("got %d connections, %d parked, want 3 and 2", open, parked)
 	}
 }
@@ -206,12 +206,12 @@ func TestUnsentIsTakenBack(t *testing.T) {
 				t.Errorf("get %s: %v", name, err)
 			}
 		})
-		for n := len(s.pool.list()); n == 0; n = len(s.pool.list()) {
+		for n := len(s.pool.List()); n == 0; n = len(s.pool.List()) {
 			time.Sleep(time.Millisecond)
 		}
 	}
 	get("first")
-	for s.pool.list()[0].load.Load() < 1 {
+	for s.pool.List()[0].Load() < 1 {
 		time.Sleep(time.Millisecond)
 	}
 	cancelled, cancel := context.WithCancel(ctx)
@@ -221,15 +221,15 @@ func TestUnsentIsTakenBack(t *testing.T) {
 			t.Errorf("set: got %v, want no Unknown for what was never sent", err)
 		}
 	})
-	for s.pool.list()[0].load.Load() < 2 {
+	for s.pool.List()[0].Load() < 2 {
 		time.Sleep(time.Millisecond)
 	}
 	get("last")
-	for s.pool.list()[0].load.Load() < 3 {
+	for s.pool.List()[0].Load() < 3 {
 		time.Sleep(time.Millisecond)
 	}
 	cancel()
-	for s.pool.list()[0].load.Load() > 2 {
+	for s.pool.List()[0].Load() > 2 {
 		time.Sleep(time.Millisecond)
 	}
 	close(start)
@@ -264,8 +264,8 @@ func TestQueueBounds(t *testing.T) {
 			if name == "calls" && busy < 60 {
 				t.Errorf("%d calls of 64 were refused, want 60", busy)
 			}
-			if cn := s.pool.list(); len(cn) == 1 && cap(cn[0].out) > 64<<10 {
-				t.Errorf("%d bytes wait for a server that reads nothing", cap(cn[0].out))
+			if cn := s.pool.List(); len(cn) == 1 && cn[0].Waiting() > 64<<10 {
+				t.Errorf("%d bytes wait for a server that reads nothing", cn[0].Waiting())
 			}
 		})
 	}

@@ -10,7 +10,11 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
+
+const readBuffer = 64 << 10
 
 // errNoMeta says that the server does not know the meta commands.
 var errNoMeta = errors.New("memcached: the server has no meta commands")
@@ -30,7 +34,7 @@ type facts struct {
 // connect dials and greets. The greeting matters for Settle too: once it was
 // answered the server has accepted the connection, and lists it for as long as
 // it can still read from it.
-func (s *Store) connect(ctx context.Context) (*conn, error) {
+func (s *Store) connect(ctx context.Context) (*stream.Conn, error) {
 	nc, br, err := s.open(ctx)
 	if err != nil {
 		return nil, err
@@ -50,7 +54,7 @@ func (s *Store) connect(ctx context.Context) (*conn, error) {
 	nc.SetDeadline(time.Time{})
 	s.name(&f)
 	s.facts.Store(&f)
-	return &conn{nc: nc, br: br, write: nonBlocking(nc), name: localName(nc), runID: f.runID}, nil
+	return stream.NewConn(nc, br, localName(nc), f.runID), nil
 }
 
 // name ends the run id with the server's name, if it was given one: two servers

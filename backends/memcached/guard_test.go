@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/backendtest"
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
 // each runs a test with the meta commands and without.
@@ -181,7 +182,7 @@ func TestBetweenTheStepsOfARevive(t *testing.T) {
 						}
 					case "break":
 						if at == 4 {
-							return errLost
+							return stream.ErrLost
 						}
 					}
 					return nil

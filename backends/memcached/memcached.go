@@ -21,7 +21,6 @@ package memcached
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"runtime"
 	"strings"
@@ -29,6 +28,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
 // Options are what New can be told; the zero value works.
@@ -38,7 +38,8 @@ type Options struct {
 	Migration string
 	// Name, where set, tells the server from others: it ends the run ids.
 	Name string
-	// Conns is how many connections serve at most; default 2. One is enough for
+	// Conns is how many connections serve at most; default 2, and 1 where Go runs
+	// on one processor. One is enough for
 	// some 300,000 gets a second; memcached serves each from one thread.
 	Conns int
 	// MaxConns bounds the connections, parked ones included; default two for
@@ -63,7 +64,7 @@ type Options struct {
 // Store is one memcached server. It is safe for concurrent use.
 type Store struct {
 	opts   Options
-	pool   *pool
+	pool   *stream.Pool
 	slots  *slots
 	admin  admin
 	facts  atomic.Pointer[facts] // of the last greeting
@@ -85,6 +86,7 @@ var (
 	_ backends.Locker      = (*Store)(nil)
 	_ backends.Scanner     = (*Store)(nil)
 	_ backends.Healther    = (*Store)(nil)
+	_ backends.Taker       = (*Store)(nil)
 )
 
 // New makes a store for the server at addr: host:port, or a path for a Unix
@@ -95,7 +97,7 @@ func New(addr string, o Options) *Store {
 		classicMax = 32
 	}
 	if o.Conns <= 0 {
-		o.Conns = 2
+		o.Conns = min(2, runtime.GOMAXPROCS(0))
 	}
 	if o.MaxConns <= 0 {
 		o.MaxConns = max(2*runtime.GOMAXPROCS(0), o.Conns+2)
@@ -122,18 +124,24 @@ func New(addr string, o Options) *Store {
 	}
 	s := &Store{opts: o}
 	s.old.Store(o.Classic)
-	ctx, stop := context.WithCancel(context.Background())
-	s.pool = &pool{opts: &s.opts, connect: s.connect, unknown: s.unknown, ctx: ctx, stop: stop}
-	s.slots = newSlots(s, ctx, classicMax)
+	s.pool = stream.New(&stream.Pool{
+		Product: "memcached", Connect: s.connect, Unknown: s.unknown,
+		Final: func(err error) bool { return errors.Is(err, errNoMeta) },
+		Conns: o.Conns, MaxConns: o.MaxConns, InFlight: o.InFlight, Queued: o.Queued, DialTimeout: o.DialTimeout,
+	})
+	s.slots = newSlots(s, s.pool.Context(), classicMax)
 	s.admin.init(s)
 	return s
 }
+
+// TakesData implements backends.Taker: a packet is a copy.
+func (s *Store) TakesData() bool { return true }
 
 // Close implements backends.Store. It waits for the goroutines of the
 // connections; calls that are under way end.
 func (s *Store) Close() error {
 	s.done.Store(true)
-	s.pool.close()
+	s.pool.Close()
 	s.slots.close()
 	s.admin.close()
 	return nil
@@ -143,32 +151,14 @@ func (s *Store) Close() error {
 // other) and waits for the answers. When it returns an error c is no longer the
 // caller's; otherwise the caller frees it.
 func (s *Store) exec(ctx context.Context, c *call) error {
-	if err := ctx.Err(); err != nil {
-		c.free()
-		return fmt.Errorf("memcached: not sent: %w", err)
-	}
-	for {
-		if s.old.Load() {
-			return s.slots.exec(ctx, c)
-		}
-		cn, err := s.pool.choose(ctx)
-		if errors.Is(err, errNoMeta) {
-			s.old.Store(true)
-			continue
-		}
-		if err == nil {
-			err = cn.submit(c)
-		}
-		switch err {
-		case nil:
-			return cn.wait(ctx, c)
-		case errParked: // a moment ago it was not
-			runtime.Gosched()
-		default:
-			c.free()
+	if !s.old.Load() {
+		err := s.pool.Do(ctx, c)
+		if !errors.Is(err, errNoMeta) {
 			return err
 		}
+		s.old.Store(true)
 	}
+	return s.slots.exec(ctx, c)
 }
 
 // unknown makes the error of a call of unknown outcome.

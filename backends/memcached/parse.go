@@ -5,12 +5,13 @@ import (
 	"fmt"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
 // errProtocol is what a server gets that answers something else than was
 // asked: its connection is closed, since from there on nobody knows whose
 // answer is whose.
-var errProtocol = errors.New("memcached: unexpected answer")
+var errProtocol = stream.ErrProtocol
 
 // errServer is returned when the server refuses a command (SERVER_ERROR).
 var errServer = errors.New("memcached: refused by the server")

@@ -5,38 +5,7 @@ import (
 	"io"
 )
 
-// read matches answers to calls until the connection ends.
-func (cn *conn) read() {
-	br := cn.br
-	defer cn.end()
-	for {
-		line, err := readLine(br)
-		if err != nil {
-			cn.fail(err)
-			return
-		}
-		cn.mu.Lock()
-		c := cn.first
-		left := c != nil && c.left
-		if c != nil && c.at >= cn.sent {
-			c = nil // an answer to what was not asked yet
-		}
-		cn.mu.Unlock()
-		if c == nil {
-			cn.fail(errProtocol)
-			return
-		}
-		if err := cn.readAnswer(br, line, c, left); err != nil {
-			cn.fail(err)
-			return
-		}
-		if c.got++; c.got == len(c.cmds) {
-			cn.finish(c)
-		}
-	}
-}
-
-func (cn *conn) readAnswer(br *bufio.Reader, line []byte, c *call, left bool) error {
+func (c *call) readAnswer(br *bufio.Reader, line []byte, left bool) error {
 	a := &c.ans[c.got]
 	size, err := parseAnswer(line, &c.cmds[c.got], a)
 	if err != nil || size < 0 {
@@ -88,32 +57,4 @@ func readValue(br *bufio.Reader, size int) ([]byte, error) {
 		_, err = io.ReadFull(br, data[from:])
 	}
 	return data, err
-}
-
-// finish hands the answers to whoever waits, or ends a doubt. The call is the
-// first of the connection.
-func (cn *conn) finish(c *call) {
-	cn.mu.Lock()
-	cn.first = c.next
-	if cn.first == nil {
-		cn.last = nil
-	}
-	c.next = nil
-	cn.load.Add(-1)
-	if !c.left {
-		c.answered = true
-		cn.mu.Unlock()
-		c.done <- struct{}{}
-		return
-	}
-	if c.late {
-		if cn.late--; cn.late == 0 && cn.err == nil {
-			cn.parked.Store(false)
-		}
-	}
-	cn.mu.Unlock()
-	if c.unknown != nil {
-		c.unknown.Resolve()
-	}
-	c.free()
 }

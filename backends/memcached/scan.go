@@ -73,7 +73,7 @@ func (s *Store) scan(ctx context.Context, what, prefix string, fn func([]string)
 	nc.SetDeadline(t)
 	ctx, cancel = context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.pool.ctx, cancel)()
+	defer context.AfterFunc(s.pool.Context(), cancel)()
 	defer context.AfterFunc(ctx, func() { nc.Close() })()
 	if _, err := fmt.Fprintf(nc, "lru_crawler metadump %s\r\n", what); err != nil {
 		return fmt.Errorf("memcached: scan: %w", ended(ctx, err))

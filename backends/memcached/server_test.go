@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/backendtest"
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
 // Without memory a set is refused and the old session is gone; whatever is
@@ -168,8 +169,8 @@ func TestSettle(t *testing.T) {
 		if !unknown {
 			t.Fatal("want an Unknown")
 		}
-		for _, cn := range s.pool.list() {
-			cn.fail(errLost)
+		for _, cn := range s.pool.List() {
+			cn.Fail(stream.ErrLost)
 		}
 		for _, x := range s.slots.all {
 			x.nc.Close()

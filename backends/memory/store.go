@@ -80,6 +80,7 @@ var (
 	_ backends.Scanner      = (*Store)(nil)
 	_ backends.BatchReader  = (*Store)(nil)
 	_ backends.Healther     = (*Store)(nil)
+	_ backends.Taker        = (*Store)(nil)
 )
 
 // New makes an empty store.
@@ -190,3 +191,7 @@ func (e *entry) session(k backends.Key) backends.Session {
 	}
 	return out
 }
+
+// TakesData implements backends.Taker: what is stored is a copy, made before
+// anything waits.
+func (s *Store) TakesData() bool { return true }

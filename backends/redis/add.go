@@ -23,12 +23,13 @@ func (s *Store) Add(ctx context.Context, sess backends.Session) (bool, error) {
 
 // absent is the answer to an add that stores nothing.
 func (s *Store) absent(ctx context.Context, k backends.Key) (bool, error) {
-	var n int64
-	err := s.view(ctx, "add", k.Name, func(c goredis.Cmdable) (err error) {
-		n, err = c.Exists(ctx, k.Name).Result()
-		return err
-	})
-	return err == nil && n == 0, err
+	c, err := s.send(ctx, "add", k.Name, false, func(_ *node, c *call) { c.cmd(2, "exists").str(k.Name) })
+	if err != nil {
+		return false, err
+	}
+	defer c.Free()
+	n, err := c.answer(0).num()
+	return err == nil && n == 0, s.plain("add", err)
 }
 
 // AddUndo is Add, and keeps its connection with a WATCH until Release.
@@ -64,6 +65,7 @@ func (n *node) addUndo(ctx context.Context, sess backends.Session, ask bool) (*u
 		// ASKING does not reach past the first command: wait until the slot is there.
 		return nil, &ReplyError{Op: "add", Code: "TRYAGAIN"}
 	}
+	sess.Data = bytes.Clone(sess.Data) // the line may be sending it when the caller has left
 	l, err := n.undos.take(ctx)
 	if err != nil {
 		return nil, err

@@ -136,7 +136,7 @@ func TestSettleByName(t *testing.T) {
 func TestBusy(t *testing.T) {
 	srv := backendtest.Redis(t)
 	p := hold(t, srv.Addr(), "HELD")
-	s := open(t, redis.Options{Addr: p.Addr().String(), ChangeConns: 4})
+	s := open(t, redis.Options{Addr: p.Addr().String(), Conns: 4})
 	unknowns := []*backends.Unknown{timeOut(t, s, "a"), timeOut(t, s, "b")}
 	begin := time.Now()
 	if err := s.Set(t.Context(), session("c", "x")); !errors.Is(err, backends.ErrBusy) {

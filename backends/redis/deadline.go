@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -37,17 +36,18 @@ func (n *node) end(deadline time.Time) int64 {
 	return max(ms, 1)
 }
 
-// setArgs is a plain SET of a session that ends at a moment that end gave, not
+// set adds a plain SET of a session that ends at a moment that end gave, not
 // endPast. Before 6.2 there is no PXAT: then it is the time left until then,
-// taken now, on the line.
-func (n *node) setArgs(name string, data []byte, end int64) []any {
+// taken now.
+func (n *node) set(c *call, name string, data []byte, end int64) {
 	switch {
 	case end == endNever:
-		return []any{"set", name, data}
+		c.cmd(3, "set").str(name).bytes(data)
 	case n.moments.Load():
-		return []any{"set", name, data, "pxat", end}
+		c.cmd(5, "set").str(name).bytes(data).str("pxat").num(end)
+	default:
+		c.cmd(5, "set").str(name).bytes(data).str("px").num(max(end-n.clock.There(time.Now()).UnixMilli(), 1))
 	}
-	return []any{"set", name, data, "px", max(end-n.clock.There(time.Now()).UnixMilli(), 1)}
 }
 
 // deadline is when a session ends of which the server said, at its time now,
@@ -57,12 +57,17 @@ func (n *node) deadline(now time.Time, ttl int64) time.Time {
 }
 
 // noted hands what TIME has answered to the clock; sent is when it was asked.
-func (n *node) noted(t *goredis.TimeCmd, sent time.Time) (time.Time, error) {
-	now, err := t.Result()
+func (n *node) noted(now time.Time, err error, sent time.Time) (time.Time, error) {
 	if err == nil {
 		n.clock.Note(now, time.Microsecond, sent, time.Now())
 	}
 	return now, err
+}
+
+// notedBy is noted of go-redis' answer.
+func (n *node) notedBy(t *goredis.TimeCmd, sent time.Time) (time.Time, error) {
+	now, err := t.Result()
+	return n.noted(now, err, sent)
 }
 
 // meetTries and meetDoubt bound how often a new connection asks for the time: on
@@ -74,14 +79,15 @@ const (
 
 // meet learns of a server what sending deadlines needs, on a new connection. Lone
 // questions bound its clock better than one among others.
-func (n *node) meet(conn *goredis.Conn, version string) error {
+func (n *node) meet(version string, ask func() (time.Time, error)) error {
 	n.moments.Store(takesMoments(version))
 	for range meetTries {
 		if doubt, ok := n.clock.Doubt(); ok && doubt <= meetDoubt {
 			return nil
 		}
 		sent := time.Now()
-		if _, err := n.noted(conn.Time(context.Background()), sent); err != nil {
+		now, err := ask()
+		if _, err := n.noted(now, err, sent); err != nil {
 			return err
 		}
 	}

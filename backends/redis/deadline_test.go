@@ -1,7 +1,9 @@
 package redis
 
 import (
-	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,18 +27,29 @@ func TestSetArgs(t *testing.T) {
 	if most := d.Add(time.Hour).UnixMilli(); end < most || end > most+1 {
 		t.Errorf("end: got %d, want %d or one more", end, most)
 	}
-	args := n.setArgs("k", []byte("v"), end)
-	if px := args[4].(int64); args[3] != "px" || px < 59_000 || px > 60_001 {
+	words := func(data string, end int64) []string { // of *5 $3 set $1 k $1 v $4 pxat $13 …
+		c := newCall(true)
+		n.set(c, "k", []byte(data), end)
+		var out []string
+		for i, w := range strings.Fields(string(c.buf)) {
+			if i%2 == 0 && i > 0 {
+				out = append(out, w)
+			}
+		}
+		return out
+	}
+	args := words("v", end)
+	if px, err := strconv.ParseInt(args[4], 10, 64); err != nil || args[3] != "px" || px < 59_000 || px > 60_001 {
 		t.Errorf("before 6.2: got %v, want px and about 60000", args[3:])
 	}
 	n.moments.Store(true)
-	if got, want := n.setArgs("k", nil, end)[3:], []any{"pxat", end}; !reflect.DeepEqual(got, want) {
+	if got, want := words("v", end)[3:], []string{"pxat", strconv.FormatInt(end, 10)}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := n.end(now.Add(-time.Nanosecond)); got != endPast {
 		t.Errorf("past: got %d", got)
 	}
-	if got := n.setArgs("k", nil, n.end(time.Time{})); len(got) != 3 {
+	if got := words("v", n.end(time.Time{})); len(got) != 3 {
 		t.Errorf("never: got %v", got)
 	}
 	if got := n.deadline(now.Add(time.Hour), 60_000); got.Sub(now.Add(time.Minute)).Abs() > 2*time.Millisecond {

@@ -13,6 +13,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
 // ReplyError is an error that the server answered: nothing was changed, and it
@@ -90,10 +91,14 @@ func (s *Store) reply(op string, err error) error {
 // plain makes errors of the connection fit to be shown: go-redis puts what it
 // could not read, which may be data, into some of its own.
 func (s *Store) plain(op string, err error) error {
+	if err == nil {
+		return nil // before the variables, which are on the heap
+	}
 	var netErr net.Error
+	var answered *ReplyError
 	switch {
-	case err == nil:
-		return nil
+	case errors.As(err, &answered):
+		return err // it was made fit before
 	case isReply(err):
 		return s.reply(op, err)
 	case s.closed.Load():
@@ -109,7 +114,7 @@ func (s *Store) plain(op string, err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return timeoutError(op)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errOneConnection),
-		errors.Is(err, net.ErrClosed), errors.As(err, &netErr):
+		errors.Is(err, net.ErrClosed), errors.Is(err, stream.ErrLost), errors.As(err, &netErr):
 		return fmt.Errorf("backends/redis: %s: %w", op, err)
 	}
 	return fmt.Errorf("backends/redis: %s: the answer cannot be read", op)

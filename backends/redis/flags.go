@@ -1,14 +1,13 @@
 package redis
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"strconv"
 	"strings"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/seed-41165957/crossfade/backends"
 )
@@ -41,10 +40,11 @@ func (s *Store) written(k backends.Key) []string {
 	return []string{k.Name}
 }
 
-// sessionArgs is what the scripts take of a session: data, end and, with
+// sessionArgs is what a line's scripts take of a session: data, end and, with
 // KeepFlags, what to keep beside it.
 func (n *node) sessionArgs(args []any, sess backends.Session) []any {
-	args = append(args, sess.Data, n.end(sess.Deadline))
+	// A copy: the line may be sending it when the caller has left.
+	args = append(args, bytes.Clone(sess.Data), n.end(sess.Deadline))
 	if n.store.opts.KeepFlags {
 		args = append(args, formatFlags(sess))
 	}
@@ -66,8 +66,8 @@ func dataHash(data []byte) string {
 
 // parseFlags gives the flags of data under k, of which kept stands beside it.
 // What is of another form, or of other data, is void.
-func parseFlags(kept string, k backends.Key, data []byte) uint32 {
-	rest, ok := strings.CutPrefix(kept, "1 ")
+func parseFlags(kept []byte, k backends.Key, data []byte) uint32 {
+	rest, ok := strings.CutPrefix(string(kept), "1 ")
 	if !ok {
 		return k.Usual
 	}
@@ -79,34 +79,60 @@ func parseFlags(kept string, k backends.Key, data []byte) uint32 {
 	return uint32(flags)
 }
 
-// getWithFlags reads a session and its flags in one step.
-func (s *Store) getWithFlags(ctx context.Context, k backends.Key) (backends.Session, bool, error) {
-	var cmd *goredis.Cmd
-	err := s.view(ctx, "get", k.Name, func(c goredis.Cmdable) error {
-		keys := []string{k.Name, s.flagsKey(k)}
-		cmd = c.EvalSha(ctx, scriptGet.sha, keys)
-		if goredis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-			// Loaded first: after ASK only the first command goes through, and the
-			// next try finds the script.
-			c.ScriptLoad(ctx, scriptGet.text)
-			cmd = c.EvalSha(ctx, scriptGet.sha, keys)
+// setWithFlags writes a session and its flags in one step. (A script costs the
+// server more than the four commands do.)
+func (s *Store) setWithFlags(ctx context.Context, sess backends.Session) error {
+	beside, kept := s.flagsKey(sess.Key), formatFlags(sess)
+	c, err := s.send(ctx, "set", sess.Key.Name, true, func(n *node, c *call) {
+		end := n.end(sess.Deadline)
+		if end == endPast {
+			c.cmd(3, "del").str(sess.Key.Name).str(beside)
+			return
 		}
-		return cmd.Err()
+		c.cmd(1, "multi")
+		n.set(c, sess.Key.Name, sess.Data, end)
+		if kept == "" {
+			c.cmd(2, "del").str(beside)
+		} else {
+			n.set(c, beside, []byte(kept), end)
+		}
+		c.cmd(1, "exec")
 	})
+	if err != nil {
+		return err
+	}
+	defer c.Free()
+	last := c.answer(c.cmds - c.skip - 1)
+	for i := range last.list { // what failed when it was run
+		if err := last.list[i].err(); err != nil {
+			return s.reply("set", err)
+		}
+	}
+	return nil
+}
+
+// getWithFlags reads a session and its flags in one step. MGET gives nil also
+// for what is no string: the script says so.
+func (s *Store) getWithFlags(ctx context.Context, k backends.Key) (backends.Session, bool, error) {
+	beside := s.flagsKey(k)
+	c, err := s.send(ctx, "get", k.Name, false, func(_ *node, c *call) { c.cmd(3, "mget").str(k.Name).str(beside) })
+	if err == nil && (len(c.answer(0).list) == 0 || c.answer(0).list[0].null) {
+		c.Free()
+		c, err = s.eval(ctx, "get", false, scriptGet, []string{k.Name, beside}, 0, func(*node, *call) {})
+	}
 	if err != nil {
 		return backends.Session{}, false, err
 	}
-	answer, err := cmd.Slice()
-	if err != nil || len(answer) != 2 {
-		return backends.Session{}, false, s.read(ctx, "get", errAnswer)
+	defer c.Free()
+	both, err := c.answer(0).items(2)
+	if err != nil {
+		return backends.Session{}, false, s.plain("get", err)
 	}
-	text, found := answer[0].(string)
+	data, found, err := both[0].str()
 	if !found {
-		return backends.Session{Key: k}, false, nil
+		return backends.Session{Key: k}, false, s.plain("get", err)
 	}
-	kept, _ := answer[1].(string)
-	data := []byte(text)
-	return backends.Session{Key: k, Data: data, Flags: parseFlags(kept, k, data), DeadlineUnknown: true}, true, nil
+	return backends.Session{Key: k, Data: data, Flags: parseFlags(both[1].text, k, data), DeadlineUnknown: true}, true, nil
 }
 
 var errAnswer = errors.New("backends/redis: an answer of another form")

@@ -67,7 +67,7 @@ func (g glance) records(n *node, conn *goredis.Conn) (recs []backends.Record, bu
 		if err := exec(ctx, pipe); err != nil {
 			return nil, false, err
 		}
-		now, err := n.noted(clock, sent)
+		now, err := n.notedBy(clock, sent)
 		if err != nil {
 			return nil, false, err
 		}
@@ -87,7 +87,7 @@ func (g glance) records(n *node, conn *goredis.Conn) (recs []backends.Record, bu
 		if err := exec(ctx, pipe); err != nil {
 			return nil, false, err
 		}
-		if now, err = n.noted(clock, sent); err != nil {
+		if now, err = n.notedBy(clock, sent); err != nil {
 			return nil, false, err
 		}
 	}
@@ -112,7 +112,7 @@ func (g glance) records(n *node, conn *goredis.Conn) (recs []backends.Record, bu
 		recs[i] = n.record(g.keys[i], ok, []byte(text), ttl, grave, now)
 		if recs[i].Found && g.flags != nil {
 			kept, _ := g.flags.Val()[i].(string)
-			recs[i].Flags = parseFlags(kept, g.keys[i], recs[i].Data)
+			recs[i].Flags = parseFlags([]byte(kept), g.keys[i], recs[i].Data)
 		}
 	}
 	return recs, buried, nil

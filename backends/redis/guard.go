@@ -111,7 +111,7 @@ func (n *node) guard(ctx context.Context, op string, ks []backends.Key, notAfter
 		if err := watched.Err(); err != nil {
 			return err
 		}
-		server, err := n.noted(clock, sent)
+		server, err := n.notedBy(clock, sent)
 		if err != nil {
 			return err
 		}

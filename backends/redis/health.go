@@ -82,7 +82,7 @@ func (n *node) health(ctx context.Context) (backends.Health, error) {
 	if _, err := pipe.Exec(ctx); err != nil { // any: each answer is needed
 		return backends.Health{}, n.store.read(ctx, "health", err)
 	}
-	n.noted(clock, sent) // it is asked each second: the clock stays known
+	n.notedBy(clock, sent) // it is asked each second: the clock stays known
 	known := n.static.Load()
 	if id := infoField(server.Val(), "run_id"); known == nil || known.runID != id {
 		// Cloned: a field would keep the whole answer in memory.
@@ -110,7 +110,7 @@ func (s *Store) Connections() (open, parked int) {
 		open += lines
 		parked += held
 		if !n.retired.Load() {
-			open += int(n.reads.PoolStats().TotalConns + n.control.PoolStats().TotalConns)
+			open += int(n.lists.PoolStats().TotalConns + n.control.PoolStats().TotalConns)
 		}
 	}
 	return open, parked

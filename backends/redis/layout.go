@@ -1,10 +1,6 @@
 package redis
 
-import (
-	"context"
-
-	goredis "github.com/redis/go-redis/v9"
-)
+import "context"
 
 // layout says which server a key lies on, and finds out anew where that has
 // changed. It is safe for concurrent use.
@@ -58,35 +54,6 @@ func (s *Store) at(ctx context.Context, name string, f func(n *node, ask bool) e
 		}
 		to = next
 	}
-}
-
-// change runs f, which changes the key, on a line of its server.
-func (s *Store) change(ctx context.Context, op, name string, f func(*goredis.Conn) error) error {
-	return s.changeOn(ctx, op, name, func(_ *node, conn *goredis.Conn) error { return f(conn) })
-}
-
-// changeOn is change for what sends a deadline, which is a moment of that
-// server's clock.
-func (s *Store) changeOn(ctx context.Context, op, name string, f func(*node, *goredis.Conn) error) error {
-	return s.at(ctx, name, func(n *node, ask bool) error {
-		on := func(conn *goredis.Conn) error { return f(n, conn) }
-		if ask {
-			on = asking(on)
-		}
-		return n.changes.do(ctx, op, on)
-	})
-}
-
-// view runs f, which reads the key, on its server.
-func (s *Store) view(ctx context.Context, op, name string, f func(goredis.Cmdable) error) error {
-	return s.viewOn(ctx, op, name, func(_ *node, c goredis.Cmdable) error { return f(c) })
-}
-
-// viewOn is view for what reads a deadline.
-func (s *Store) viewOn(ctx context.Context, op, name string, f func(*node, goredis.Cmdable) error) error {
-	return s.at(ctx, name, func(n *node, ask bool) error {
-		return s.read(ctx, op, n.reading(ctx, ask, func(c goredis.Cmdable) error { return f(n, c) }))
-	})
 }
 
 // fixed is one server at one address.

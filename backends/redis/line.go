@@ -16,7 +16,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 )
 
-// line is one connection for changes, and the goroutine that talks on it. The
+// line is one connection for what needs one of its own (WATCH), and the goroutine that talks on it. The
 // goroutine is what lets a caller leave at its deadline: it stays with the
 // connection until the late answer was read. A line makes one connection in
 // its life, so the server's id for it is known and stays true.
@@ -147,7 +147,7 @@ func (l *line) handshake() error {
 		l.id = unnamed + l.sock.Load().LocalAddr().String()
 	}
 	l.runID = infoField(info.Val(), "run_id")
-	if err := l.pool.node.meet(l.conn, infoField(info.Val(), "redis_version")); err != nil {
+	if err := l.pool.node.meet(infoField(info.Val(), "redis_version"), func() (time.Time, error) { return l.conn.Time(ctx).Result() }); err != nil {
 		return err
 	}
 	l.used = time.Now()

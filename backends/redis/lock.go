@@ -2,10 +2,7 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/seed-41165957/crossfade/backends"
 )
@@ -15,14 +12,14 @@ func (s *Store) Lock(ctx context.Context, k backends.Key, value string, ttl time
 	if err := s.enter(ctx, k); err != nil {
 		return false, err
 	}
-	err := s.change(ctx, "lock", k.Name, func(conn *goredis.Conn) error {
-		bg := context.Background()
-		return conn.Process(bg, goredis.NewStatusCmd(bg, "set", k.Name, value, "px", ttlMillis(ttl), "nx"))
+	c, err := s.send(ctx, "lock", k.Name, true, func(_ *node, c *call) {
+		c.cmd(6, "set").str(k.Name).str(value).str("px").num(ttlMillis(ttl)).str("nx")
 	})
-	if errors.Is(err, goredis.Nil) {
-		return false, nil
+	if err != nil {
+		return false, err
 	}
-	return err == nil, err
+	defer c.Free()
+	return c.answer(0).kind == '+', nil // else it is nil
 }
 
 // Unlock is compare and delete, in one step.
@@ -30,7 +27,7 @@ func (s *Store) Unlock(ctx context.Context, k backends.Key, value string) (bool,
 	if err := s.enter(ctx, k); err != nil {
 		return false, err
 	}
-	n, err := s.script(ctx, "unlock", scriptUnlock, []string{k.Name}, value)
+	n, err := s.script(ctx, "unlock", scriptUnlock, []string{k.Name}, 1, func(_ *node, c *call) { c.str(value) })
 	return n > 0, err
 }
 

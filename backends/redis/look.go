@@ -34,24 +34,59 @@ func (s *Store) readMany(ctx context.Context, op string, ks []backends.Key) ([]b
 	if err := s.enterSession(ctx, ks...); err != nil || len(ks) == 0 {
 		return nil, err
 	}
-	var recs []backends.Record
-	err := s.viewOn(ctx, op, ks[0].Name, func(n *node, c goredis.Cmdable) error {
-		sent := time.Now()
-		pipe := c.TxPipeline()
-		clock := pipe.Time(ctx)
-		looks := s.look(pipe, ks)
-		if err := exec(ctx, pipe); err != nil {
-			return err
+	var sent time.Time
+	var asked *node
+	c, err := s.send(ctx, op, ks[0].Name, false, func(n *node, c *call) {
+		sent, asked = time.Now(), n
+		c.cmd(1, "multi").cmd(1, "time")
+		for _, k := range ks {
+			c.cmd(2, "get").str(k.Name).cmd(2, "pttl").str(k.Name).cmd(2, "exists").str(s.gone(k))
+			if s.opts.KeepFlags {
+				c.cmd(2, "get").str(s.flagsKey(k))
+			}
 		}
-		server, err := n.noted(clock, sent)
-		if err != nil {
-			return err
-		}
-		recs, _, err = n.records(looks, server)
-		return err
+		c.cmd(1, "exec")
 	})
 	if err != nil {
 		return nil, err
+	}
+	defer c.Free()
+	recs, err := asked.looked(c, ks, sent)
+	return recs, s.plain(op, err)
+}
+
+// looked reads the answers: an array of the time and of three or four for each
+// key.
+func (n *node) looked(c *call, ks []backends.Key, sent time.Time) ([]backends.Record, error) {
+	each := 3
+	if n.store.opts.KeepFlags {
+		each = 4
+	}
+	all, err := c.answer(c.cmds - c.skip - 1).items(1 + each*len(ks))
+	if err != nil {
+		return nil, err
+	}
+	now, err := all[0].time()
+	if now, err = n.noted(now, err, sent); err != nil {
+		return nil, err
+	}
+	recs := make([]backends.Record, len(ks))
+	for i, k := range ks {
+		one := all[1+each*i:][:each]
+		data, found, err := one[0].str()
+		ttl, err2 := one[1].num()
+		gone, err3 := one[2].num()
+		if err = errors.Join(err, err2, err3); err != nil {
+			return nil, err
+		}
+		recs[i] = n.record(k, found, data, ttl, gone > 0, now)
+		if recs[i].Found && each == 4 {
+			kept, _, err := one[3].str()
+			if err != nil {
+				return nil, err
+			}
+			recs[i].Flags = parseFlags(kept, k, data)
+		}
 	}
 	return recs, nil
 }
@@ -101,7 +136,7 @@ func (l look) record(n *node, now time.Time) (r backends.Record, buried bool, er
 	}
 	r = n.record(l.key, found, data, ttl, gone > 0, now)
 	if r.Found && l.flags != nil {
-		r.Flags = parseFlags(kept, l.key, data)
+		r.Flags = parseFlags([]byte(kept), l.key, data)
 	}
 	return r, gone > 0, nil
 }
@@ -176,34 +211,36 @@ func (s *Store) readApart(ctx context.Context, ks []backends.Key) ([]backends.Re
 // readOn reads the keys of group on one server into recs, and gives those for
 // which it has no answer.
 func (s *Store) readOn(ctx context.Context, n *node, ks []backends.Key, group []int, recs []backends.Record) (failed []int) {
-	pipe := n.reads.Pipeline()
 	sent := time.Now()
-	clock := pipe.Time(ctx)
-	pipe.ScriptLoad(ctx, scriptLook.text) // the pipeline is one packet: it is there for the rest
-	cmds := make([]*goredis.Cmd, len(group))
-	for i, g := range group {
-		cmds[i] = pipe.EvalSha(ctx, scriptLook.sha, s.kin(ks[g]))
-	}
-	if err := exec(ctx, pipe); err != nil {
-		return group
-	}
-	now, err := n.noted(clock, sent)
+	c, err := n.send(ctx, "read many", false, false, func(_ *node, c *call) {
+		c.cmd(1, "time").cmd(3, "script").str("load").str(scriptLook.text) // it is there for the rest
+		for _, g := range group {
+			kin := s.kin(ks[g])
+			c.cmd(3+len(kin), "evalsha").str(scriptLook.sha).num(int64(len(kin))).strs(kin...)
+		}
+	})
 	if err != nil {
 		return group
 	}
+	defer c.Free()
+	now, err := c.answer(0).time()
+	if now, err = n.noted(now, err, sent); err != nil {
+		return group
+	}
 	for i, g := range group {
-		answer, err := cmds[i].Slice()
-		if err != nil || len(answer) != 4 {
+		all, err := c.answer(2 + i).items(4)
+		if err != nil {
 			failed = append(failed, g)
 			continue
 		}
-		text, found := answer[0].(string)
-		ttl, _ := answer[1].(int64)
-		gone, _ := answer[2].(int64)
-		kept, _ := answer[3].(string)
-		recs[g] = n.record(ks[g], found, []byte(text), ttl, gone > 0, now)
+		ttl, err := all[1].num()
+		if err != nil {
+			failed = append(failed, g)
+			continue
+		}
+		recs[g] = n.record(ks[g], all[0].kind == '$' && !all[0].null, all[0].text, ttl, all[2].n > 0, now)
 		if recs[g].Found && s.opts.KeepFlags {
-			recs[g].Flags = parseFlags(kept, ks[g], recs[g].Data)
+			recs[g].Flags = parseFlags(all[3].text, ks[g], recs[g].Data)
 		}
 	}
 	return failed

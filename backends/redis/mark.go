@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/seed-41165957/crossfade/backends"
 )
 
@@ -18,17 +16,18 @@ func (s *Store) Marks(ctx context.Context, k backends.Key) ([]backends.Mark, err
 	if err := s.enter(ctx, k); err != nil {
 		return nil, err
 	}
-	var members []string
-	err := s.view(ctx, "marks", s.mark(k), func(c goredis.Cmdable) (err error) {
-		members, err = c.SMembers(ctx, s.mark(k)).Result()
-		return err
-	})
+	c, err := s.send(ctx, "marks", s.mark(k), false, func(_ *node, c *call) { c.cmd(2, "smembers").str(s.mark(k)) })
 	if err != nil {
 		return nil, err
 	}
+	defer c.Free()
+	members, err := c.answer(0).items(len(c.answer(0).list))
+	if err != nil {
+		return nil, s.plain("marks", err)
+	}
 	var ms []backends.Mark
-	for _, member := range members {
-		m, err := parseMark(member)
+	for i := range members {
+		m, err := parseMark(string(members[i].text))
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +47,7 @@ func (s *Store) PutMark(ctx context.Context, k backends.Key, m backends.Mark, tt
 	if ttl > 0 {
 		px = ttlMillis(ttl)
 	}
-	_, err := s.script(ctx, "put mark", scriptMark, []string{s.mark(k)}, formatMark(m), px)
+	_, err := s.script(ctx, "put mark", scriptMark, []string{s.mark(k)}, 2, func(_ *node, c *call) { c.str(formatMark(m)).num(px) })
 	return err
 }
 
@@ -57,11 +56,12 @@ func (s *Store) DropMarks(ctx context.Context, k backends.Key, ms []backends.Mar
 	if err := s.enter(ctx, k); err != nil || len(ms) == 0 {
 		return err
 	}
-	args := []any{"srem", s.mark(k)}
-	for _, m := range ms {
-		args = append(args, formatMark(m))
-	}
-	_, err := s.count(ctx, "drop marks", s.mark(k), args...)
+	_, err := s.count(ctx, "drop marks", s.mark(k), func(_ *node, c *call) {
+		c.cmd(2+len(ms), "srem").str(s.mark(k))
+		for _, m := range ms {
+			c.str(formatMark(m))
+		}
+	})
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/backends/clock"
+	"github.com/seed-41165957/crossfade/backends/stream"
 )
 
 // node is one server, and our connections to it.
@@ -19,16 +20,20 @@ type node struct {
 	// primary is set where a server must say that it is one (ROLE) before it is
 	// used: a Sentinel's word may be old.
 	primary bool
-	reads   *goredis.Client
+	streams *stream.Pool    // for all calls but guards and lists
+	lists   *goredis.Client // SCAN and DBSIZE
 	control *goredis.Client // for Health and Settle only, so that it is free when all else is parked
-	changes *pool
 	guards  *pool
 	undos   *pool
 	retired atomic.Bool
 	static  atomic.Pointer[static]
 	clock   clock.Clock // the server's: deadlines are sent and read by it
+	met     atomic.Bool // clock and moments are known
 	moments atomic.Bool // SET takes PXAT (6.2)
 }
+
+// listConns is how many scans of one server run at one time.
+const listConns = 2
 
 // newNode makes the pools; nothing is dialled. share is among how many servers
 // the connections are divided.
@@ -40,7 +45,7 @@ func newNode(s *Store, addr string, share int) *node {
 		}
 		return max(min(conns, 4), (conns+share-1)/share)
 	}
-	reads := n.clientOptions(part(s.opts.ReadConns))
+	reads := n.clientOptions(listConns)
 	reads.ContextTimeoutEnabled = true
 	reads.ReadTimeout, reads.WriteTimeout, reads.PoolTimeout = s.opts.ReadTimeout, s.opts.ReadTimeout, s.opts.ReadTimeout
 	if n.primary {
@@ -54,8 +59,8 @@ func newNode(s *Store, addr string, share int) *node {
 	}
 	control := *reads
 	control.PoolSize = 1
-	n.reads, n.control = goredis.NewClient(reads), goredis.NewClient(&control)
-	n.changes = newPool(n, part(s.opts.ChangeConns))
+	n.lists, n.control = goredis.NewClient(reads), goredis.NewClient(&control)
+	n.streams = n.newStreams(part(s.opts.Conns))
 	n.guards = newPool(n, part(s.opts.GuardConns))
 	n.undos = newPool(n, part(s.opts.UndoConns))
 	return n
@@ -123,28 +128,31 @@ func (n *node) retire() {
 	if n.retired.Swap(true) {
 		return
 	}
+	n.streams.Retire()
 	for _, p := range n.pools() {
 		p.retire()
 	}
-	n.reads.Close()
+	n.lists.Close()
 	n.control.Close()
 }
 
 func (n *node) close() error {
 	was := n.retired.Swap(true)
+	n.streams.Close()
 	for _, p := range n.pools() {
 		p.close()
 	}
 	if was {
 		return nil // the clients are closed
 	}
-	return errors.Join(n.reads.Close(), n.control.Close())
+	return errors.Join(n.lists.Close(), n.control.Close())
 }
 
-func (n *node) pools() []*pool { return []*pool{n.changes, n.guards, n.undos} }
+func (n *node) pools() []*pool { return []*pool{n.guards, n.undos} }
 
-// lines counts the connections for changes, and those that are parked.
+// lines counts the connections but go-redis' own, and those that are parked.
 func (n *node) lines() (open, parked int) {
+	open, parked = n.streams.Count()
 	for _, p := range n.pools() {
 		open += p.open()
 		parked += int(p.parked.Load())
@@ -155,6 +163,7 @@ func (n *node) lines() (open, parked int) {
 // leave closes what is parked: the server has been replaced, and what those
 // calls do there counts no more.
 func (n *node) leave() {
+	n.streams.DropParked()
 	for _, p := range n.pools() {
 		p.mu.Lock()
 		lines := make([]*line, 0, len(p.lines))
@@ -167,31 +176,5 @@ func (n *node) leave() {
 		for _, l := range lines {
 			l.stop()
 		}
-	}
-}
-
-// reading gives f the reading client, in a connection of its own after ASKING
-// if ask is set.
-func (n *node) reading(ctx context.Context, ask bool, f func(goredis.Cmdable) error) error {
-	if !ask {
-		return f(n.reads)
-	}
-	conn := n.reads.Conn()
-	defer conn.Close()
-	if err := conn.Process(ctx, goredis.NewStatusCmd(ctx, "asking")); err != nil {
-		return err
-	}
-	return f(conn)
-}
-
-// asking runs f after ASKING, which counts for the next command, or for all
-// between MULTI and EXEC (cluster specification, "ASK redirection").
-func asking(f func(*goredis.Conn) error) func(*goredis.Conn) error {
-	return func(conn *goredis.Conn) error {
-		bg := context.Background()
-		if err := conn.Process(bg, goredis.NewStatusCmd(bg, "asking")); err != nil {
-			return err
-		}
-		return f(conn)
 	}
 }

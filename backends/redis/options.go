@@ -3,6 +3,7 @@ package redis
 import (
 	"crypto/tls"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
@@ -42,15 +43,15 @@ type Options struct {
 	// flags behind; those are void by the data (docs/formats.md).
 	KeepFlags bool
 
-	// The store opens at most the sum of these connections and one more, for
-	// Health and Settle. Of changes, guards and undos, half may be parked; then
-	// new calls get backends.ErrBusy. In a cluster each number is divided among
-	// the masters, at least four to each, so that one that stands still does not
-	// take the others' share.
-	ReadConns   int // zero: 16
-	ChangeConns int // zero: 16
-	GuardConns  int // guards at once, each holds one; zero: 8
-	UndoConns   int // adds that may be undone, at once; zero: 8
+	// The store opens at most the sum of these connections, one more for Health
+	// and Settle, and two for scans. All calls but guards share Conns, of which
+	// two serve; the others take the place of those that are parked. Of each
+	// number half may be parked; then new changes get backends.ErrBusy. In a
+	// cluster each number is divided among the masters, at least four to each, so
+	// that one that stands still does not take the others' share.
+	Conns      int // zero: two for each core, at least four
+	GuardConns int // guards at once, each holds one; zero: 8
+	UndoConns  int // adds that may be undone, at once; zero: 8
 
 	// DialTimeout bounds the making of a connection, and one question to a
 	// Sentinel. Zero: 250 ms.
@@ -75,7 +76,7 @@ func (o *Options) defaults() {
 	for _, d := range []struct {
 		v    *int
 		zero int
-	}{{&o.ReadConns, 16}, {&o.ChangeConns, 16}, {&o.GuardConns, 8}, {&o.UndoConns, 8}, {&o.MaxData, backends.MaxData}} {
+	}{{&o.Conns, max(4, 2*runtime.GOMAXPROCS(0))}, {&o.GuardConns, 8}, {&o.UndoConns, 8}, {&o.MaxData, backends.MaxData}} {
 		if *d.v <= 0 {
 			*d.v = d.zero
 		}

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/seed-41165957/crossfade/backends"
 )
 
@@ -149,17 +147,4 @@ func (p *pool) retire() {
 	for _, l := range idle {
 		l.stop()
 	}
-}
-
-// do takes a line, runs f on it and gives it back.
-func (p *pool) do(ctx context.Context, op string, f func(*goredis.Conn) error) error {
-	l, err := p.take(ctx)
-	if err != nil {
-		return err
-	}
-	usable, err := l.do(ctx, op, false, f)
-	if usable {
-		p.put(l)
-	}
-	return p.node.store.reply(op, err)
 }

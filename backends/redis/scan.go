@@ -83,7 +83,7 @@ func (s *Store) Size(ctx context.Context) (n int64, err error) {
 		return 0, err
 	}
 	for _, node := range nodes {
-		has, err := node.reads.DBSize(ctx).Result()
+		has, err := node.lists.DBSize(ctx).Result()
 		if err != nil {
 			return 0, s.read(ctx, "dbsize", err)
 		}
@@ -108,7 +108,7 @@ func (n *node) scanFrom(ctx context.Context, prefix string, cursor uint64, fn fu
 		if err := n.store.enter(ctx); err != nil {
 			return err
 		}
-		names, next, err := n.reads.Scan(ctx, cursor, pattern, scanCount).Result()
+		names, next, err := n.lists.Scan(ctx, cursor, pattern, scanCount).Result()
 		if err != nil {
 			return n.store.read(ctx, "scan", err)
 		}

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -78,11 +79,6 @@ var (
 	// scriptLook reads all that stands for a key.
 	scriptLook = newScript(`
 return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]), redis.call('EXISTS', KEYS[2]), KEYS[3] and redis.call('GET', KEYS[3])}`)
-
-	// scriptSet writes a session and its flags (KEYS: these two).
-	scriptSet = newScript(put + `
-put(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
-return 1`)
 
 	// scriptTouch moves the deadline of a session and its flags (KEYS: these
 	// two), or removes both.
@@ -163,25 +159,44 @@ if KEYS[3] then redis.call('DEL', KEYS[3]) end
 return 1`)
 )
 
-// script runs a script that answers a number.
-func (s *Store) script(ctx context.Context, op string, sc *script, keys []string, args ...any) (int64, error) {
-	return s.scriptOn(ctx, op, sc, keys, func(*node) []any { return args })
+// script runs a script that answers a number; add gives it its args words.
+func (s *Store) script(ctx context.Context, op string, sc *script, keys []string, args int, add func(*node, *call)) (int64, error) {
+	c, err := s.eval(ctx, op, true, sc, keys, args, add)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Free()
+	n, err := c.answer(0).num()
+	return n, s.plain(op, err)
+}
+
+// eval runs a script. Where the server has forgotten it (SCRIPT FLUSH), it was
+// not run, and is sent in full: that is no retry of a change.
+func (s *Store) eval(ctx context.Context, op string, changes bool, sc *script, keys []string, args int, add func(*node, *call)) (*call, error) {
+	c, err := s.send(ctx, op, keys[0], changes, func(n *node, c *call) {
+		c.cmd(3+len(keys)+args, "evalsha").str(sc.sha).num(int64(len(keys))).strs(keys...)
+		add(n, c)
+	})
+	var r *ReplyError
+	if err == nil || !errors.As(err, &r) || r.Code != "NOSCRIPT" {
+		return c, err
+	}
+	return s.send(ctx, op, keys[0], changes, func(n *node, c *call) {
+		c.cmd(3+len(keys)+args, "eval").str(sc.text).num(int64(len(keys))).strs(keys...)
+		add(n, c)
+	})
 }
 
 // write runs a script that writes one session and answers a number.
 func (s *Store) write(ctx context.Context, op string, sc *script, keys []string, sess backends.Session) (int64, error) {
-	return s.scriptOn(ctx, op, sc, keys, func(n *node) []any { return n.sessionArgs(nil, sess) })
-}
-
-func (s *Store) scriptOn(ctx context.Context, op string, sc *script, keys []string, args func(*node) []any) (int64, error) {
-	var cmd *goredis.Cmd
-	err := s.changeOn(ctx, op, keys[0], func(n *node, conn *goredis.Conn) error {
-		c := sc.run(conn, keys, args(n)...)
-		cmd = c
-		return c.Err()
-	})
-	if err != nil {
-		return 0, err
+	args := 2
+	if s.opts.KeepFlags {
+		args = 3
 	}
-	return cmd.Int64()
+	return s.script(ctx, op, sc, keys, args, func(n *node, c *call) {
+		c.bytes(sess.Data).num(n.end(sess.Deadline))
+		if s.opts.KeepFlags {
+			c.str(formatFlags(sess))
+		}
+	})
 }

@@ -2,10 +2,7 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/seed-41165957/crossfade/backends"
 )
@@ -27,20 +24,13 @@ func (s *Store) Get(ctx context.Context, k backends.Key) (backends.Session, bool
 
 // get reads a string.
 func (s *Store) get(ctx context.Context, name string) (data []byte, found bool, err error) {
-	err = s.view(ctx, "get", name, func(c goredis.Cmdable) (err error) {
-		data, err = c.Get(ctx, name).Bytes()
-		if found = err == nil; errors.Is(err, goredis.Nil) {
-			return nil
-		}
-		return err
-	})
+	c, err := s.send(ctx, "get", name, false, func(_ *node, c *call) { c.cmd(2, "get").str(name) })
 	if err != nil {
 		return nil, false, err
 	}
-	if found && data == nil {
-		data = []byte{}
-	}
-	return data, found, nil
+	data, found, err = c.answer(0).str()
+	c.Free()
+	return data, found, s.plain("get", err)
 }
 
 // Set writes a session in one round trip.
@@ -49,17 +39,21 @@ func (s *Store) Set(ctx context.Context, sess backends.Session) error {
 		return err
 	}
 	if s.opts.KeepFlags {
-		_, err := s.write(ctx, "set", scriptSet, []string{sess.Key.Name, s.flagsKey(sess.Key)}, sess)
-		return err
+		return s.setWithFlags(ctx, sess)
 	}
-	return s.changeOn(ctx, "set", sess.Key.Name, func(n *node, conn *goredis.Conn) error {
-		bg := context.Background()
+	c, err := s.send(ctx, "set", sess.Key.Name, true, func(n *node, c *call) {
 		end := n.end(sess.Deadline)
 		if end == endPast {
-			return conn.Process(bg, goredis.NewIntCmd(bg, "del", sess.Key.Name))
+			c.cmd(2, "del").str(sess.Key.Name)
+			return
 		}
-		return conn.Process(bg, goredis.NewStatusCmd(bg, n.setArgs(sess.Key.Name, sess.Data, end)...))
+		n.set(c, sess.Key.Name, sess.Data, end)
 	})
+	if err != nil {
+		return err
+	}
+	c.Free()
+	return nil
 }
 
 // Delete removes a session in one round trip.
@@ -68,10 +62,10 @@ func (s *Store) Delete(ctx context.Context, k backends.Key) (bool, error) {
 		return false, err
 	}
 	if s.opts.KeepFlags {
-		n, err := s.script(ctx, "delete", scriptTouch, []string{k.Name, s.flagsKey(k)}, endPast)
+		n, err := s.script(ctx, "delete", scriptTouch, []string{k.Name, s.flagsKey(k)}, 1, func(_ *node, c *call) { c.num(endPast) })
 		return n > 0, err
 	}
-	return s.count(ctx, "delete", k.Name, "del", k.Name)
+	return s.del(ctx, "delete", k.Name)
 }
 
 // Touch moves a deadline in one round trip.
@@ -80,52 +74,48 @@ func (s *Store) Touch(ctx context.Context, k backends.Key, deadline time.Time) (
 		return false, err
 	}
 	if s.opts.KeepFlags {
-		n, err := s.scriptOn(ctx, "touch", scriptTouch, []string{k.Name, s.flagsKey(k)}, func(n *node) []any { return []any{n.end(deadline)} })
+		n, err := s.script(ctx, "touch", scriptTouch, []string{k.Name, s.flagsKey(k)}, 1, func(n *node, c *call) { c.num(n.end(deadline)) })
 		return n > 0, err
 	}
 	switch {
 	case past(deadline):
-		return s.count(ctx, "touch", k.Name, "del", k.Name)
+		return s.del(ctx, "touch", k.Name)
 	case deadline.IsZero():
 		return s.persist(ctx, k)
 	}
-	return s.countOn(ctx, "touch", k.Name, func(n *node) []any { return []any{"pexpireat", k.Name, n.end(deadline)} })
+	return s.count(ctx, "touch", k.Name, func(n *node, c *call) { c.cmd(3, "pexpireat").str(k.Name).num(n.end(deadline)) })
 }
 
-// count runs a command that answers how many keys it has changed.
-func (s *Store) count(ctx context.Context, op, name string, args ...any) (bool, error) {
-	return s.countOn(ctx, op, name, func(*node) []any { return args })
-}
-
-func (s *Store) countOn(ctx context.Context, op, name string, args func(*node) []any) (bool, error) {
-	var cmd *goredis.IntCmd // of the last try
-	err := s.changeOn(ctx, op, name, func(n *node, conn *goredis.Conn) error {
-		c := goredis.NewIntCmd(context.Background(), args(n)...)
-		cmd = c
-		return conn.Process(context.Background(), c)
-	})
+// count sends a command that answers how many keys it has changed.
+func (s *Store) count(ctx context.Context, op, name string, build func(*node, *call)) (bool, error) {
+	c, err := s.send(ctx, op, name, true, build)
 	if err != nil {
-		return false, err // where the caller left, cmd is still being written
+		return false, err
 	}
-	return cmd.Val() > 0, nil
+	n, err := c.answer(0).num()
+	c.Free()
+	return n > 0, s.plain(op, err)
+}
+
+// del deletes.
+func (s *Store) del(ctx context.Context, op, name string) (bool, error) {
+	return s.count(ctx, op, name, func(_ *node, c *call) { c.cmd(2, "del").str(name) })
 }
 
 // persist takes a deadline away. PERSIST also answers 0 where there was none,
 // so EXISTS says whether there is a session.
 func (s *Store) persist(ctx context.Context, k backends.Key) (bool, error) {
-	var exists *goredis.IntCmd
-	err := s.change(ctx, "touch", k.Name, func(conn *goredis.Conn) error {
-		pipe := conn.TxPipeline()
-		pipe.Persist(context.Background(), k.Name)
-		e := pipe.Exists(context.Background(), k.Name)
-		if err := exec(context.Background(), pipe); err != nil {
-			return err
-		}
-		exists = e
-		return e.Err()
+	c, err := s.send(ctx, "touch", k.Name, true, func(_ *node, c *call) {
+		c.cmd(1, "multi").cmd(2, "persist").str(k.Name).cmd(2, "exists").str(k.Name).cmd(1, "exec")
 	})
 	if err != nil {
 		return false, err
 	}
-	return exists.Val() > 0, nil
+	defer c.Free()
+	did, err := c.answer(3).items(2)
+	if err != nil {
+		return false, s.plain("touch", err)
+	}
+	n, err := did[1].num()
+	return n > 0, s.plain("touch", err)
 }

@@ -75,6 +75,8 @@ func (n *node) kill(ctx context.Context, id string) error {
 	if id == "" {
 		return errors.New("backends/redis: settle: the server does not allow CLIENT ID: " + stays)
 	}
+	// No new call goes onto it: its answer may come in this moment.
+	n.streams.RetireOne(connPrefix + id)
 	err := n.store.read(ctx, "settle", n.control.ClientKillByFilter(ctx, "ID", id).Err())
 	var r *ReplyError
 	if errors.As(err, &r) && (r.Code == "NOPERM" || r.Code == "ERR") {

@@ -65,6 +65,7 @@ var (
 	_ backends.BatchReader  = (*Store)(nil)
 	_ backends.Healther     = (*Store)(nil)
 	_ backends.FlagKeeper   = (*Store)(nil)
+	_ backends.Taker        = (*Store)(nil)
 )
 
 // New makes a store. Nothing is dialled before the first call.
@@ -86,6 +87,9 @@ func New(opts Options) *Store {
 
 // KeepsFlags tells whether Options.KeepFlags is set.
 func (s *Store) KeepsFlags() bool { return s.opts.KeepFlags }
+
+// TakesData implements backends.Taker: a packet is a copy.
+func (s *Store) TakesData() bool { return true }
 
 // Close closes all connections, parked ones too: what those calls did is then
 // never known here.

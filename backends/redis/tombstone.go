@@ -12,7 +12,7 @@ func (s *Store) Bury(ctx context.Context, k backends.Key, ttl time.Duration) (bo
 	if err := s.enterSession(ctx, k); err != nil {
 		return false, err
 	}
-	n, err := s.script(ctx, "bury", scriptBury, s.kin(k), ttlMillis(ttl))
+	n, err := s.script(ctx, "bury", scriptBury, s.kin(k), 1, func(_ *node, c *call) { c.num(ttlMillis(ttl)) })
 	return n > 0, err
 }
 

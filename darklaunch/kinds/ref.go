@@ -14,13 +14,14 @@ type Ref struct {
 
 	kind *kind
 	via  *pattern // by which it was resolved
+	name string   // that it was resolved from; ID is a part of it
 }
 
 // Kind that the session is of.
 func (r Ref) Kind() *Kind { return &r.kind.Kind }
 
 // Name is the name that was resolved.
-func (r Ref) Name() string { return r.via.name(r.ID) }
+func (r Ref) Name() string { return r.name }
 
 // OldKey is the session's key in old.
 func (r Ref) OldKey() backends.Key { return r.key(r.kind.keys[0], r.kind.keys[0]) }
@@ -47,7 +48,10 @@ func (r Ref) NewLock() backends.Key {
 // key builds a name. The fixed text before the id in the session's key is what
 // a client gives its library as a namespace, which a ring leaves out.
 func (r Ref) key(p, session *pattern) backends.Key {
-	k := backends.Key{Name: p.name(r.ID), Usual: r.kind.Flags}
+	k := backends.Key{Name: r.name, Usual: r.kind.Flags}
+	if p != r.via {
+		k.Name = p.name(r.ID)
+	}
 	if r.kind.Route == RouteID {
 		if rest, ok := strings.CutPrefix(k.Name, session.prefix); ok {
 			k.Route = rest

@@ -251,7 +251,7 @@ func find(es []entry, name string) (Ref, bool) {
 			if backends.OwnKey(name) {
 				return Ref{}, false // Crossfade's own, whatever the patterns say
 			}
-			return Ref{kind: es[i].kind, via: es[i].p, ID: id, Lock: es[i].lock}, true
+			return Ref{kind: es[i].kind, via: es[i].p, name: name, ID: id, Lock: es[i].lock}, true
 		}
 	}
 	return Ref{}, false

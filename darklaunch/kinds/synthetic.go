@@ -55,7 +55,7 @@ func (s *Set) Synthetic() (refs []Ref, none []string) {
 				id[i] = '0' + random[i]%10
 			}
 		}
-		refs = append(refs, Ref{kind: k, via: k.keys[0], ID: string(id)})
+		refs = append(refs, Ref{kind: k, via: k.keys[0], name: k.keys[0].name(string(id)), ID: string(id)})
 	}
 	return refs, none
 }

@@ -56,6 +56,7 @@ var (
 	_ backends.Peerer      = (*Store)(nil)
 	_ backends.Sizer       = (*Store)(nil)
 	_ backends.Ringed      = (*Store)(nil)
+	_ backends.Taker       = (*Store)(nil)
 )
 
 // New makes a ring. Nothing is dialled before the first call. The error names
@@ -245,3 +246,6 @@ func (s *Store) Settle(ctx context.Context, conn, runID string) error {
 	}
 	return fmt.Errorf("ring: settle: no server of this ring has that run id")
 }
+
+// TakesData implements backends.Taker, as the servers' stores do.
+func (s *Store) TakesData() bool { return true }

@@ -64,6 +64,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		o.Metrics = metrics.New(c.Migration, o.Version)
 	}
 	defer o.Sockets.Close()
+	defer carry()()
 	p, err := parts.Open(c, c.Agent.StateDir)
 	if err != nil {
 		return err
@@ -128,6 +129,7 @@ func (a *agent) run(ctx context.Context) error {
 		behind.Go(func() { a.parts.File.Run(flagsCtx) })
 	}
 	behind.Go(func() { a.reaping(flagsCtx) })
+	behind.Go(func() { tidy(flagsCtx) })
 	layerCtx, endLayer := context.WithCancel(base)
 	var layerDone sync.WaitGroup
 	layerDone.Go(func() { failed(a.layer.Run(layerCtx)) })
@@ -271,6 +273,5 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 // unsupported passes on what the frontends count and the layer does not see.
 type unsupported struct{ m *metrics.Metrics }
 
-func (unsupported) Request(string, string, time.Duration) {}
-func (u unsupported) Unsupported(class string)            { u.m.Unsupported(class) }
-func (unsupported) Connections(int)                       {}
+func (u unsupported) Unsupported(class string) { u.m.Unsupported(class) }
+func (unsupported) Connections(int)            {}

@@ -39,6 +39,7 @@ have: then clients wait for the next agent, and none is refused.`,
 			if err != nil {
 				return err
 			}
+			share()
 			m := metrics.New(c.Migration, parts.Version())
 			h := logging.New(a.err, logging.Options{Level: l, Dropped: m.LogDropped, JSON: a.json})
 			defer h.Close()

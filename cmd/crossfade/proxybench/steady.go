@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+)
+
+// steadyClients send the fixed rate together.
+const steadyClients = 200
+
+// steady is the latency at a fixed rate: off beside twemproxy, and the other
+// positions beside off.
+func (b *bench) steady() error {
+	mc, newer := store(memcached, b.memcached), store(redis, b.newer)
+	off, err := b.agent("steady-off", position.Off, memcached, mc, newer)
+	if err != nil {
+		return err
+	}
+	run := func(cs []*client) *result { return steady(cs, b.long, b.perSecond) }
+	through := func(p *proxy) *way { return &way{pid: p.Pid(), addr: p.memcached, speak: memcachedWire} }
+	name := func(p string) string { return fmt.Sprintf("%s, %d/s over %d", p, b.perSecond, steadyClients) }
+
+	as, bs, err := b.against(steadyClients, through(off), through(b.twemproxy), run)
+	if err != nil {
+		return err
+	}
+	row(name("off"), "twemproxy", as, bs, "")
+
+	mirror, err := b.agent("steady-mirror", position.Mirror, memcached, mc, newer)
+	if err != nil {
+		return err
+	}
+	if as, bs, err = b.against(steadyClients, through(mirror), through(off), run); err != nil {
+		return err
+	}
+	row(name("mirror"), "off", as, bs, "")
+
+	stalled, err := b.agent("steady-stalled", position.Mirror, memcached, mc, store(redis, b.frozen))
+	if err != nil {
+		return err
+	}
+	if err := b.frozen.Freeze(); err != nil {
+		return err
+	}
+	as, bs, err = b.against(steadyClients, through(stalled), through(off), run)
+	if thaw := b.frozen.Thaw(); err == nil {
+		err = thaw
+	}
+	if err != nil {
+		return err
+	}
+	row(name("mirror, new stands still"), "off", as, bs, "")
+	return b.readNew(off, through, run)
+}
+
+// readNew is set against off over old, and for writes against the time of both
+// stores.
+func (b *bench) readNew(off *proxy, through func(*proxy) *way, run func([]*client) *result) error {
+	mc, newer := store(memcached, b.memcached), store(redis, b.newer)
+	p, err := b.agent("steady-readnew", position.ReadNew, memcached, mc, newer)
+	if err != nil {
+		return err
+	}
+	as, bs, err := b.against(steadyClients, through(p), through(off), run)
+	if err != nil {
+		return err
+	}
+	row(fmt.Sprintf("read-new, %d/s over %d", b.perSecond, steadyClients), "off", as, bs,
+		fmt.Sprintf("reads p50 %.2f", ratio(as, bs, reads50)))
+	second, err := b.agent("steady-second", position.Off, memcached, newer, mc)
+	if err != nil {
+		return err
+	}
+	cs, _, err := b.against(steadyClients, through(second), through(off), run)
+	if err != nil {
+		return err
+	}
+	both := median(bs, writes50) + median(cs, writes50)
+	fmt.Printf("| read-new, writes | off of both stores, added | | %.2f | | | |\n", median(as, writes50)/both)
+	return nil
+}
+
+// stores is a memcached client over Redis, beside a Redis client over it.
+func (b *bench) stores() error {
+	across, err := b.agent("across", position.Off, memcached, store(redis, b.redis), store(redis, b.newer))
+	if err != nil {
+		return err
+	}
+	plain, err := b.agent("plain", position.Off, redis, store(redis, b.redis), store(redis, b.newer))
+	if err != nil {
+		return err
+	}
+	mc := &way{pid: across.Pid(), addr: across.memcached, speak: memcachedWire}
+	own := &way{pid: plain.Pid(), addr: plain.redis, speak: redisWire}
+	as, bs, err := b.against(50, mc, own, func(cs []*client) *result { return flatOut(cs, b.long) })
+	if err != nil {
+		return err
+	}
+	row("off, memcached → Redis, 50 connections", "Redis → Redis", as, bs, "")
+	return nil
+}
