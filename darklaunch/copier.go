@@ -276,5 +276,5 @@ func (b *batch) sessions(which []int) []backends.Session {
 // for explain.
 func (l *Layer) Position(ref kinds.Ref) (flags.Hash, flags.Decision) {
 	h := l.o.Hasher.SumString(ref.ID)
-	return h, l.eras.now.Load().snap.Decide(h)
+	return h, stays(ref, l.eras.now.Load().snap.Decide(h))
 }

@@ -261,6 +261,7 @@ func (l *Layer) begin(op *operation, kind rules.Op) error {
 	} else {
 		op.at = op.era.snap.Decide(op.hash)
 	}
+	op.at = stays(op.ref, op.at)
 	if !op.at.Ready {
 		op.era.release()
 		return ErrNotReady
@@ -275,6 +276,18 @@ func (l *Layer) begin(op *operation, kind rules.Op) error {
 	}
 	op.m = rules.Start(kind, op.at.Position, env|l.leased(kind))
 	return nil
+}
+
+// stays is where a key is that does not move, whatever the flags say. It is no
+// session: nothing follows an operation on it.
+func stays(r kinds.Ref, at flags.Decision) flags.Decision {
+	switch r.Kind().Stays {
+	case kinds.StaysOld:
+		at.Position = position.Off
+	case kinds.StaysNew:
+		at.Position, at.KeepOld = position.Cutover, false
+	}
+	return at
 }
 
 // goesOn is a source of flags that never stops.

@@ -129,7 +129,7 @@ func (d *Door) Unlock(ctx context.Context, r kinds.Ref, o kinds.Owner) (released
 	began := time.Now()
 	op.l, op.era = l, l.eras.hold()
 	defer op.era.release()
-	if op.at = op.era.snap.Decide(op.hash); !op.at.Ready {
+	if op.at = stays(r, op.era.snap.Decide(op.hash)); !op.at.Ready {
 		return false, ErrNotReady
 	}
 	name := r.OldLock().Name

@@ -40,7 +40,7 @@ func newLogouts() *logouts {
 
 // follow notes a client's read, if its session is in the census.
 func (l *Layer) follow(op *operation, reply rules.Reply) {
-	if !l.logouts.Takes(op.hash) || op.ref.Synthetic() {
+	if !l.logouts.Takes(op.hash) || op.ref.Synthetic() || op.ref.Kind().Stays != "" {
 		return
 	}
 	now := time.Now()
@@ -77,7 +77,7 @@ func (l *Layer) follow(op *operation, reply rules.Reply) {
 
 // followWrite notes what a write does to a session's life.
 func (l *Layer) followWrite(op *operation, kind rules.Op, reply rules.Reply) {
-	if !l.logouts.Takes(op.hash) || reply == rules.Error || op.ref.Synthetic() {
+	if !l.logouts.Takes(op.hash) || reply == rules.Error || op.ref.Synthetic() || op.ref.Kind().Stays != "" {
 		return
 	}
 	now := time.Now()

@@ -145,7 +145,7 @@ func (l *Layer) SeenChanges(hs []flags.Hash) []SeenChange {
 // note remembers what a client did, where that is asked for.
 func (d *Door) note(op *operation, kind rules.Op, r rules.Reply) {
 	ob := d.l.observing.Load()
-	if ob == nil || op.ref.Synthetic() {
+	if ob == nil || op.ref.Synthetic() || op.ref.Kind().Stays != "" {
 		return
 	}
 	now := time.Now()

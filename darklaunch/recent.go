@@ -83,7 +83,7 @@ func (r *recent) all() (list []change, whole bool) {
 // noteChange remembers what new has taken. No position is asked: a session may
 // be in another when new's server changes.
 func (l *Layer) noteChange(op *operation, c rules.Call) {
-	if c.Side != rules.New {
+	if c.Side != rules.New || op.ref.Kind().Stays != "" {
 		return
 	}
 	n := change{hash: op.hash, ref: op.ref}

@@ -44,7 +44,17 @@ type Kind struct {
 	LockTTL time.Duration
 	// Flags are the client flags that this kind usually has.
 	Flags uint32
+	// Stays, where set, says that these are no sessions that move, but other keys
+	// of the same clients: all of them are in old (StaysOld) or in new (StaysNew),
+	// whatever the flags say, and are never mirrored, copied or compared.
+	Stays string
 }
+
+// Where a kind stays.
+const (
+	StaysOld = "old"
+	StaysNew = "new"
+)
 
 // What a ring hashes.
 const (

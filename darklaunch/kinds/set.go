@@ -125,6 +125,12 @@ func (c *compiler) kind(i int, cfg Kind) {
 	if k.Route != RouteID && k.Route != RouteName {
 		c.bad(i, "route", 0, "%q: accepted are %s and %s", k.Route, RouteID, RouteName)
 	}
+	if k.Stays != "" && k.Stays != StaysOld && k.Stays != StaysNew {
+		c.bad(i, "stays", 0, "%q: accepted are %s, %s and none", k.Stays, StaysOld, StaysNew)
+	}
+	if k.Stays == StaysOld && (k.NewKey != "" || k.NewLock != "") {
+		c.bad(i, "stays", 0, "stands beside new_key or new_lock: accepted is one of the two, since such keys are never in new")
+	}
 	if k.MaxAge < 0 {
 		c.bad(i, "max_age", 0, "%v: accepted is a positive duration, or 0 for not known", k.MaxAge)
 	}
@@ -239,11 +245,19 @@ func (s *Set) Resolve(name []byte) (Ref, bool) { return s.ResolveString(string(n
 // ResolveString is Resolve of a string; the Ref holds on to it.
 func (s *Set) ResolveString(name string) (Ref, bool) { return find(s.client, name) }
 
-// FromOld tells what a name found in old stands for.
-func (s *Set) FromOld(name string) (Ref, bool) { return find(s.old, name) }
+// FromOld tells which session a name found in old stands for. What stays where it
+// is (Kind.Stays) is none.
+func (s *Set) FromOld(name string) (Ref, bool) { return moves(find(s.old, name)) }
 
-// FromNew tells what a name found in new stands for.
-func (s *Set) FromNew(name string) (Ref, bool) { return find(s.new, name) }
+// FromNew tells which session a name found in new stands for.
+func (s *Set) FromNew(name string) (Ref, bool) { return moves(find(s.new, name)) }
+
+func moves(r Ref, ok bool) (Ref, bool) {
+	if ok && r.kind.Stays != "" {
+		return Ref{}, false
+	}
+	return r, ok
+}
 
 func find(es []entry, name string) (Ref, bool) {
 	for i := range es {

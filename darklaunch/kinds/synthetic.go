@@ -43,6 +43,9 @@ func (s *Set) reserve(k *kind) {
 // alphabet without digits.
 func (s *Set) Synthetic() (refs []Ref, none []string) {
 	for _, k := range s.kinds {
+		if k.Stays != "" {
+			continue // it is in one position for good
+		}
 		if k.synthetic == "" {
 			none = append(none, k.Name)
 			continue

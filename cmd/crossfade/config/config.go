@@ -59,6 +59,7 @@ type Session struct {
 	MaxAge  Duration `yaml:"max_age"`
 	LockTTL Duration `yaml:"lock_ttl"`
 	Flags   uint32   `yaml:"flags"`
+	Stays   string   `yaml:"stays" json:",omitempty"`
 }
 
 // Store is one store: exactly one of the fields is set.

@@ -32,7 +32,7 @@ func (c *Config) Kinds() []kinds.Kind {
 	out := make([]kinds.Kind, len(c.Sessions))
 	for i, s := range c.Sessions {
 		out[i] = kinds.Kind{Name: s.Name, Keys: s.Keys, Locks: s.Locks, NewKey: s.NewKey, NewLock: s.NewLock,
-			Format: s.Format, Ignore: s.Ignore, Route: s.Route, MaxAge: s.MaxAge.Std(), LockTTL: s.LockTTL.Std(), Flags: s.Flags}
+			Format: s.Format, Ignore: s.Ignore, Route: s.Route, MaxAge: s.MaxAge.Std(), LockTTL: s.LockTTL.Std(), Flags: s.Flags, Stays: s.Stays}
 	}
 	return out
 }
