@@ -166,6 +166,9 @@ func (l *Layer) take(s *flags.Snapshot) {
 	l.log.Info("took a revision", "epoch", s.Epoch())
 }
 
+// Epoch of the newest revision that was taken; 0: none was, and nobody is served.
+func (l *Layer) Epoch() uint64 { return l.eras.now.Load().snap.Epoch() }
+
 // Close ends what still runs. Calls under way are given up: what they change
 // may still arrive. Call it after Run has returned.
 func (l *Layer) Close() error {

@@ -87,6 +87,9 @@ func Cut() []Config {
 		cs = append(cs, c)
 		c = r.config("locks, 4 operations, a fault anywhere", LockKinds, 4)
 		c.faults(r, 1, 1)
+		if len(r.Path) > 6 { // its steps are walked one by one
+			c = r.config("locks, 3 operations", LockKinds, 3)
+		}
 		cs = append(cs, c)
 		if r.Path[0].inNew() && len(r.Path) <= 4 && !goesBelow(r) {
 			c = r.config("old has evicted, 3 operations", SessionKinds, 3)
@@ -103,14 +106,10 @@ func Cut() []Config {
 		c.Evictions = 1
 		cs = append(cs, c)
 	}
-	for _, r := range Routes() {
-		if len(r.Path) > 4 || r.OldOnly {
-			continue
+	for i, c := range tierWalks() {
+		if i%2 == 0 { // the others are in the long run
+			cs = append(cs, c)
 		}
-		c := r.config("2 operations, old's fast tier lost", SessionKinds, 2)
-		c.Tiers, c.Losses, c.OldEvicts = true, 1, true
-		c.faults(r, 1, 1)
-		cs = append(cs, c)
 	}
 	cs = append(cs, EditWalks()...)
 	cs = append(cs, LeaseWalks()...)
@@ -177,8 +176,24 @@ func Deep() []Config {
 		c.FaultsOld, c.FaultsNew = 0, 2
 		cs = append(cs, c)
 	}
+	cs = append(cs, tierWalks()...)
 	cs = append(cs, deepLeases()...)
 	return append(cs, deepEdits()...)
+}
+
+// tierWalks are those of an old of two tiers, whose fast one loses all.
+func tierWalks() []Config {
+	var cs []Config
+	for _, r := range Routes() {
+		if len(r.Path) > 4 || r.OldOnly {
+			continue
+		}
+		c := r.config("2 operations, old's fast tier lost", SessionKinds, 2)
+		c.Tiers, c.Losses, c.OldEvicts = true, 1, true
+		c.faults(r, 1, 1)
+		cs = append(cs, c)
+	}
+	return cs
 }
 
 func (c *Config) faults(r Route, n, late int) {

@@ -71,7 +71,7 @@ var expectations = []expectation{
 
 	{"migration", "Lock conflicts", "", "", is(0), clientsFight, to(above(1))},
 	{"migration", "Tombstones", "", "", is(0), clientsFight, to(above(5))},
-	{"agents", "Unsupported commands", "", "class=arithmetic", is(0), clientsFight, to(above(1))},
+	{"agents", "Unsupported commands", "", "class=flush", is(0), clientsFight, to(above(1))},
 	{"agents", "Log records dropped", "", "", is(0), logFlood, to(above(100))},
 
 	{"migration", "Idle sessions: age of the last look", "", "", above(0), verifiedAgain, func(before, now float64) bool { return now < before-1 }},

@@ -10,6 +10,6 @@ for ($end = microtime(true) + 5; microtime(true) < $end; usleep(20000)) {
     if ($id % 3 === 0) {
         mc()->delete($key);
     }
-    mc()->increment('sess:' . str_repeat('a', 32));
+    mc()->flush();
     run('UPDATE sessions SET expires = expires + 1 LIMIT 20', []);
 }
