@@ -217,6 +217,9 @@ func (s *shop) killNode() {
 // TestShopUnchanged moves the shop without a line changed (way A): its memcached
 // is pointed at the agents, and it goes on writing MySQL itself.
 func TestShopUnchanged(t *testing.T) {
+	if !long {
+		t.Skip("the long run: make test-php; TestTuesday moves the same way")
+	}
 	t.Parallel()
 	s := newShop(t, "sync_every: 1s|app", false)
 	direct := func(i int) *host { return s.page(i, "memcached and MySQL", "own.php", s.mc.Addr(), "") }
