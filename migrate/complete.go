@@ -127,7 +127,7 @@ func (m *Migration) Complete(ctx context.Context, progress func(Progress)) (c Co
 // removable are the kinds of own keys that go when the migration is complete. The
 // flags of sessions stay beside them, and end with them; the epoch stays while an
 // agent is there, which would write it again.
-var removable = []string{"mark", "gone", "sync", "row", "old-behind", "agent"}
+var removable = []string{"mark", "marks", "gone", "sync", "row", "old-behind", "agent"}
 
 func (m *Migration) removeOwn(ctx context.Context, side rules.Side, name string) error {
 	kind := ownKind(m.o.Migration, name)

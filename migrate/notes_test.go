@@ -97,9 +97,10 @@ func TestFlagFileFollowsTheStores(t *testing.T) {
 	r := newRig(t, 1)
 	r.ramp("mirror", 10)
 	older := mustRead(t, r).data
+	r.ramp("mirror", 20)
 	for name, lose := range map[string]func() error{
 		"not written": func() error {
-			n, _, _ := goal{mirror: 2000}.next(mustRead(t, r).def)
+			n, _, _ := goal{mirror: 3000}.next(mustRead(t, r).def)
 			data, err := n.MarshalFlagd()
 			r.note(data)
 			return err
@@ -116,7 +117,7 @@ func TestFlagFileFollowsTheStores(t *testing.T) {
 			if err != nil || v.Epoch >= was || !strings.Contains(strings.Join(v.Waits, "; "), "the stores hold revision") {
 				t.Errorf("the status says %v (%v)", v.Waits, err)
 			}
-			res, err := r.m.Ramp(ctx, "mirror", 3000+int(was)*100, nil)
+			res, err := r.m.Ramp(ctx, "mirror", 4000+int(was)*100, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

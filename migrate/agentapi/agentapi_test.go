@@ -185,7 +185,7 @@ func TestExplain(t *testing.T) {
 				t.Fatalf("%v: %v %d answers", p, err, len(xs))
 			}
 			x := xs[0]
-			if x.Hash != a.hasher.SumString(id).String() || x.Position != p.String() || len(x.Operates) != 6 || x.Why == "" {
+			if x.Hash != a.hasher.SumString(id).String() || x.Position != p.String() || len(x.Operates) != 7 || x.Why == "" {
 				t.Errorf("%v: got %+v", p, x)
 			}
 			for _, w := range x.Operates {
