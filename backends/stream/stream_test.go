@@ -241,7 +241,7 @@ func TestLate(t *testing.T) {
 }
 
 // TestDeadlines: with a context of the layer's kind, which has no timer, each
-// call ends at its own deadline, also one that is shorter than the one before it.
+// call ends at its own deadline, also one that is shorter than those before it.
 func TestDeadlines(t *testing.T) {
 	s := newServer(t)
 	p := s.pool(func(p *stream.Pool) { p.MaxConns = 1 })
@@ -249,21 +249,33 @@ func TestDeadlines(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.hold()
-	var wg sync.WaitGroup
-	for _, d := range []time.Duration{900 * time.Millisecond, 300 * time.Millisecond, 600 * time.Millisecond} {
-		wg.Go(func() {
-			var u backends.Until
-			began := time.Now()
-			u.Begin(t.Context(), began.Add(d))
-			err := p.Do(&u, newEcho(d.String(), false))
-			u.End()
-			if took := time.Since(began); err == nil || took < d || took > d+10*time.Second {
+	do := func(d time.Duration) (took time.Duration, err error) {
+		var u backends.Until
+		began := time.Now()
+		u.Begin(t.Context(), began.Add(d))
+		err = p.Do(&u, newEcho(d.String(), false))
+		u.End()
+		return time.Since(began), err
+	}
+	var patient, hasty sync.WaitGroup
+	patient.Go(func() {
+		if _, err := do(5 * time.Minute); err != nil {
+			t.Errorf("the answer came in time: %v", err)
+		}
+	})
+	for end := time.Now().Add(30 * time.Second); p.List()[0].Load() < 1 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	for _, d := range []time.Duration{500 * time.Millisecond, 200 * time.Millisecond, 800 * time.Millisecond} {
+		hasty.Go(func() {
+			if took, err := do(d); !errors.Is(err, context.DeadlineExceeded) || took < d || took > d+time.Minute {
 				t.Errorf("a deadline of %v: %v after %v", d, err, took)
 			}
 		})
-		time.Sleep(20 * time.Millisecond) // in this order on the connection
 	}
-	wg.Wait()
+	hasty.Wait()
+	s.open()
+	patient.Wait()
 }
 
 // TestCut: a connection that ends leaves changes in doubt that were sent, and
