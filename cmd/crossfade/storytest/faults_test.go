@@ -98,7 +98,7 @@ func (s *story) steady(after string) {
 		}
 		last = s.sums()
 		behind = last.Behind
-		return behind || last.DirtyNew == 0 && last.MarksStanding == 0 && last.UnknownNew == 0 && last.UnknownOld == 0
+		return last.UnknownNew == 0 && last.UnknownOld == 0 && (behind || last.DirtyNew == 0 && last.MarksStanding == 0)
 	}
 	restarted := false
 	for began := time.Now(); !ready(); time.Sleep(50 * time.Millisecond) {
