@@ -62,13 +62,10 @@ func (h *handler) dispatch(ctx context.Context) error {
 		}
 	}
 	switch {
-	case !cmd.fits(len(h.args)) && string(full) == "exec":
-		h.tx = nil
-		return h.fault(errExecArity)
 	case !cmd.fits(len(h.args)):
-		return h.reject(badArity(string(full)))
+		return h.rejectCommand(string(full), badArity(string(full)))
 	case !h.authed && cmd.when&stranger == 0:
-		return h.reject(errAuth)
+		return h.rejectCommand(string(full), errAuth)
 	case h.tx != nil && cmd.when&atOnce == 0:
 		return h.enqueue(cmd.do)
 	}

@@ -3,6 +3,7 @@ package redis
 import (
 	"bytes"
 	"context"
+	"strings"
 )
 
 // transaction is what a client has queued since MULTI. EXEC carries it out one
@@ -26,9 +27,8 @@ const (
 	// share of the lists.
 	queueCost = 64
 
-	errExecArity = "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
-	errLongTx    = "ERR transaction is too long for crossfade: send it in parts"
-	errAborted   = "EXECABORT Transaction discarded because of previous errors."
+	errLongTx  = "ERR transaction is too long for crossfade: send it in parts"
+	errAborted = "EXECABORT Transaction discarded because of previous errors."
 )
 
 // reject answers a command that is not even queued.
@@ -37,6 +37,16 @@ func (h *handler) reject(text string) error {
 		h.tx.spoil()
 	}
 	return h.fault(text)
+}
+
+// rejectCommand is reject of a command that is served. An EXEC that is rejected
+// ends the transaction, also one that there is not.
+func (h *handler) rejectCommand(name, text string) error {
+	if name != "exec" {
+		return h.reject(text)
+	}
+	h.tx = nil
+	return h.fault("EXECABORT Transaction discarded because of: " + strings.TrimPrefix(text, "ERR "))
 }
 
 // spoil has EXEC refuse. What was queued is of no use any more.
