@@ -4,7 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/frontends"
 	"github.com/seed-41165957/crossfade/frontends/frontendtest"
 	"github.com/seed-41165957/crossfade/frontends/redis"
 )
@@ -52,5 +54,24 @@ func TestExecFault(t *testing.T) {
 	const away = "-ERR store is away\r\n"
 	if want := ok + strings.Repeat(queued, 4) + "*4\r\n" + ok + away + away + ":2\r\n+PONG\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestExecEndsTheConnection: an MGET that fails when half of it was sent cannot
+// be answered any more, in a transaction as elsewhere.
+func TestExecEndsTheConnection(t *testing.T) {
+	f := frontendtest.New(t, web)
+	r, _ := f.Resolve([]byte("s.a"))
+	f.Set(t.Context(), r, backends.Session{Data: []byte(mid)})
+	f.Fault = func(op string, r kinds.Ref) error {
+		if r.ID == "b" {
+			return errStore
+		}
+		return nil
+	}
+	o := redis.Options{Server: frontends.Options{Hold: 5000, Output: 1000}}
+	got := frontendtest.Play(t, redis.New(f, o), lines("MULTI", "MGET s.a s.a s.b", "ECHO z", "EXEC", "PING"))
+	if want := ok + queued + queued + "*2\r\n*3\r\n" + str(mid); !strings.HasPrefix(got, want) || strings.Contains(got, "ERR") || strings.Contains(got, "z") || strings.Contains(got, "PONG") {
+		t.Errorf("got …%q, want the connection to end", got[max(0, len(got)-100):])
 	}
 }

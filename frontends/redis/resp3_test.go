@@ -1,6 +1,14 @@
 package redis_test
 
-import "strings"
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/seed-41165957/crossfade/frontends/frontendtest"
+	"github.com/seed-41165957/crossfade/frontends/redis"
+)
 
 var hello3 = strings.Replace(strings.Replace(hello2, "*14", "%7", 1), ":2\r\n", ":3\r\n", 1)
 
@@ -25,4 +33,23 @@ var handshakes = []answer{
 	{"redis-py, a pipeline", cmd("SELECT", "0") + cmd("MULTI") + cmd("GET", "s.a") + cmd("SET", "s.a", "v", "PX", "1440000", "NX") + cmd("EXEC"), ok + ok + queued + queued + "*2\r\n" + null + ok, "", ""},
 	{"redis-rack", cmd("setex", "s.a", "1440", "\x04\b{\x00") + cmd("del", "s.a", "s.b"), ok + ":1\r\n", "", ""},
 	{"rueidis", cmd("HELLO", "3") + cmd("CLIENT", "TRACKING", "ON", "OPTIN") + cmd("GET", "s.a"), hello3 + "-ERR CLIENT TRACKING is not supported by crossfade: turn client-side caching off\r\n_\r\n", hello3 + ok + "_\r\n", "nobody would tell it what others write"},
+}
+
+// TestInfo is what ioredis waits for: in RESP3 a text of its own type, whose
+// length counts the format that stands before it.
+func TestInfo(t *testing.T) {
+	srv := redis.New(frontendtest.New(t, web), redis.Options{})
+	const inner = `(?s)# Server\r\nredis_version:7\.0\.15\r\n.*\r\nloading:0\r\n.*\r\nrole:master\r\n.*`
+	for hello, head := range map[string]string{"": "$%d\r\n", cmd("HELLO", "3"): "=%d\r\ntxt:"} {
+		got := frontendtest.Play(t, srv, hello+cmd("info"))
+		if hello != "" {
+			_, got = cut(got)
+		}
+		length, body, _ := strings.Cut(got, "\r\n")
+		body = strings.TrimSuffix(body, "\r\n")
+		want := fmt.Sprintf(head, len(body))
+		if !strings.HasPrefix(got, want) || !regexp.MustCompile(inner).MatchString(body) {
+			t.Errorf("got %q %q, want %q", length, body, want)
+		}
+	}
 }

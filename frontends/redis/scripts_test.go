@@ -4,6 +4,10 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"strings"
+	"testing"
+
+	"github.com/seed-41165957/crossfade/frontends/frontendtest"
+	"github.com/seed-41165957/crossfade/frontends/redis"
 )
 
 // Of redis-py 4.3.4, lock.py, byte for byte.
@@ -72,5 +76,21 @@ var scripts = []answer{
 		arity("eval") + "-ERR Number of keys can't be greater than number of args\r\n" + number + "-ERR Number of keys can't be negative\r\n-ERR Number of keys can't be greater than number of args\r\n" + noscript +
 			arity("script", "script|load") + "-ERR unknown subcommand 'BOGUS'. Try SCRIPT HELP.\r\n" + arity("script|exists") + "*2\r\n:0\r\n:0\r\n", "", ""},
 	{"script load", cmd("SCRIPT", "LOAD", script) + lines("SCRIPT EXISTS "+sha, "SCRIPT EXISTS "+strings.ToUpper(sha)), str(sha) + oneScript + oneScript, "", ""},
-	{"another script", cmd("EVAL", "return 1", "1", "l.a") + cmd("SCRIPT", "LOAD", "return 1") + cmd("EVAL", strings.ReplaceAll(script, `"del"`, `" del"`), "1", "l.a", "t"), strings.Repeat(notKnown, 3), "-", "it has no Lua"},
+	{"another script", cmd("EVAL", "return 1", "1", "l.a") + cmd("SCRIPT", "LOAD", "return 1") + cmd("EVAL", strings.ReplaceAll(script, `"del"`, `" del"`), "1", "l.a", "t") + cmd("EVAL", strings.ReplaceAll(script, "else return", "elsereturn"), "1", "l.a", "t"), strings.Repeat(notKnown, 4), "-", "it has no Lua"},
+}
+
+// TestScriptsAreBounded loads a script in a thousand layouts: so many digests
+// are not kept, and a client that is told so sends the script.
+func TestScriptsAreBounded(t *testing.T) {
+	var in, want strings.Builder
+	layout := func(i int) string { return script + strings.Repeat(" ", i) }
+	for i := range 1000 {
+		in.WriteString(cmd("SCRIPT", "LOAD", layout(i)))
+		want.WriteString(str(sumOf(layout(i))))
+	}
+	in.WriteString(lines(takeLock, "EVALSHA "+sumOf(layout(999))+" 1 l.a me") + cmd("EVAL", layout(999), "1", "l.a", "me") + lines(takeLock, "EVALSHA "+sumOf(layout(0))+" 1 l.a me"))
+	want.WriteString(ok + noscript + ":1\r\n" + ok + ":1\r\n")
+	if got := frontendtest.Play(t, redis.New(frontendtest.New(t, web), redis.Options{}), in.String()); got != want.String() {
+		t.Errorf("got …%.200q, want …%.200q", got[max(0, len(got)-200):], want.String()[want.Len()-150:])
+	}
 }
