@@ -210,7 +210,9 @@ func (f *Sessions) Edit(_ context.Context, r kinds.Ref, fn edit.Func) error {
 	s, found := f.find(r)
 	given := s
 	given.Data = slices.Clone(s.Data)
-	given.DeadlineUnknown = f.Blind && found
+	if f.Blind && found {
+		given.Deadline, given.DeadlineUnknown = time.Time{}, true
+	}
 	c, err := fn(given, found)
 	if err != nil {
 		c = edit.Leave()

@@ -15,10 +15,16 @@ import (
 	"github.com/seed-41165957/crossfade/frontends/redis"
 )
 
-// TestGoRedis tries the client that begins with HELLO 3.
+// TestGoRedis tries the client with its defaults, HELLO 3, and with RESP2.
 func TestGoRedis(t *testing.T) {
+	t.Run("defaults", func(t *testing.T) { tryGoRedis(t, &goredis.Options{}, 3) })
+	t.Run("RESP2", func(t *testing.T) { tryGoRedis(t, &goredis.Options{Protocol: 2}, 2) })
+}
+
+func tryGoRedis(t *testing.T, o *goredis.Options, version int64) {
 	f := frontendtest.New(t, web)
-	c := goredis.NewClient(&goredis.Options{Addr: frontendtest.Start(t, redis.New(f, redis.Options{Password: "secret"})), Password: "secret", MaxRetries: -1})
+	o.Addr, o.Password, o.MaxRetries = frontendtest.Start(t, redis.New(f, redis.Options{Password: "secret"})), "secret", -1
+	c := goredis.NewClient(o)
 	defer c.Close()
 	ctx := t.Context()
 	do := func(err, want error) {
@@ -66,8 +72,27 @@ func TestGoRedis(t *testing.T) {
 	if n, err := unlock.Run(ctx, c, []string{"l.a"}, "me").Int(); n != 1 || err != nil {
 		t.Errorf("unlocked by me: %d, %v", n, err)
 	}
-	if _, err := c.TxPipelined(ctx, func(p goredis.Pipeliner) error { p.Get(ctx, "s.a"); return nil }); err == nil {
-		t.Error("a transaction was carried out")
+	cmds, err = c.TxPipelined(ctx, func(p goredis.Pipeliner) error {
+		p.Append(ctx, "s.a", "d")
+		p.Get(ctx, "s.a")
+		p.Incr(ctx, "s.n")
+		return nil
+	})
+	do(err, nil)
+	if got := cmds[1].(*goredis.StringCmd).Val(); got != "abcd" || cmds[2].(*goredis.IntCmd).Val() != 1 {
+		t.Errorf("in a transaction: %q, %v", got, cmds[2])
+	}
+	if err := c.Watch(ctx, func(*goredis.Tx) error { return nil }, "s.a"); err == nil || !strings.Contains(err.Error(), "WATCH") {
+		t.Errorf("WATCH: %v", err)
+	}
+	if got, err := c.SetArgs(ctx, "s.a", "x", goredis.SetArgs{Mode: "XX", Get: true, KeepTTL: true}).Result(); got != "abcd" || err != nil {
+		t.Errorf("SET XX GET KEEPTTL %q, %v", got, err)
+	}
+	if got, err := c.Info(ctx).Result(); !strings.Contains(got, "loading:0") || strings.Contains(got, "txt:") || err != nil {
+		t.Errorf("INFO %q, %v", got, err)
+	}
+	if info, err := c.Do(ctx, "HELLO").Result(); err != nil || proto(info) != version {
+		t.Errorf("HELLO %v, %v", info, err)
 	}
 	if n, err := c.Del(ctx, "s.a", "s.b").Result(); n != 1 || err != nil {
 		t.Errorf("DEL %d, %v", n, err)
@@ -76,6 +101,15 @@ func TestGoRedis(t *testing.T) {
 	if !slices.Equal(calls[:3], []string{"get s.a", `set s.a 0 "abc" 3600s`, `add s.a 0 "x" 3600s`}) {
 		t.Errorf("calls %q", calls[:3])
 	}
+}
+
+// proto is what the answer to HELLO says: a map in RESP3, a list in RESP2.
+func proto(info any) int64 {
+	if m, ok := info.(map[any]any); ok {
+		return m["proto"].(int64)
+	}
+	list := info.([]any)
+	return list[slices.Index(list, "proto")+1].(int64)
 }
 
 // TestTools tries redis-cli and redis-benchmark.
