@@ -1,0 +1,106 @@
+package clientstest
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/seed-41165957/crossfade/darklaunch/position"
+)
+
+var (
+	memcachedToRedis = move{"memcached", "redis"}
+	redisToMemcached = move{"redis", "memcached"}
+)
+
+// TestClients is the part of the matrix that every run can afford: four clients
+// that have no shorter way than through both stores.
+func TestClients(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, memcachedToRedis, position.ReadNew)
+	for _, c := range clients {
+		if c.cut {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				sc := c.start(t, c, s.addr(c))
+				visit(t, c, sc, "read-new")
+				for _, w := range sc.warnings() {
+					t.Error(w)
+				}
+			})
+		}
+	}
+}
+
+// TestMatrix has every client at every position, in front of both kinds of
+// store, and in the end with no store at all. What was held stands in the docs.
+func TestMatrix(t *testing.T) {
+	if !long {
+		t.Skip("make test-clients runs it: CROSSFADE_LONG=1")
+	}
+	results := make([]result, len(clients))
+	for _, m := range []move{memcachedToRedis, redisToMemcached} {
+		t.Run(m.String(), func(t *testing.T) { climb(t, m, results) })
+	}
+	keepTable(t, results)
+}
+
+// climb takes all clients through one migration. Their scripts live as long as
+// it does, and so do the connections that they keep.
+func climb(t *testing.T, m move, results []result) {
+	s := newSite(t, m, position.Off)
+	scripts := make([]script, len(clients))
+	idle := make([][]traveller, len(clients))
+	stage(t, "login", func(t *testing.T, i int) {
+		c := clients[i]
+		scripts[i] = c.start(s.t, c, s.addr(c)) // lives as long as the site
+		idle[i] = depart(t, c, scripts[i])
+		a, err := scripts[i].ask(0, question{Op: "version"})
+		if err != nil || a.Note == "" || a.Note == "?" {
+			t.Errorf("version: %q, %v", a.Note, err)
+		}
+		results[i].version = a.Note
+	})
+	for at, step := range ladder {
+		s.step(at)
+		stage(t, step.to.String(), func(t *testing.T, i int) {
+			if scripts[i] == nil || idle[i] == nil {
+				t.Fatal("it did not start")
+			}
+			travel(t, scripts[i], idle[i])
+			visit(t, clients[i], scripts[i], step.to.String())
+			for _, w := range scripts[i].warnings()[results[i].warned:] {
+				results[i].warned++
+				t.Error(w)
+			}
+			results[i].held(m, step.to, !t.Failed())
+		})
+	}
+	for _, store := range s.stores {
+		if err := store.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stage(t, "no store", func(t *testing.T, i int) {
+		if scripts[i] == nil || idle[i] == nil {
+			t.Fatal("it did not start")
+		}
+		results[i].without(t, m, scripts[i], idle[i][0])
+	})
+}
+
+// stage runs something for all clients, some at a time: more would have each
+// wait for the others alone.
+func stage(t *testing.T, name string, f func(t *testing.T, i int)) {
+	t.Run(name, func(t *testing.T) {
+		slots := make(chan struct{}, 3)
+		var all sync.WaitGroup
+		for i, c := range clients {
+			slots <- struct{}{}
+			all.Go(func() {
+				defer func() { <-slots }()
+				t.Run(c.name, func(t *testing.T) { f(t, i) })
+			})
+		}
+		all.Wait()
+	})
+}
