@@ -57,24 +57,21 @@ const (
 	ClassOption      = "option"      // a known command in a form that is not
 	ClassKey         = "key"         // the key is that of no kind
 	ClassLock        = "lock"        // what cannot be done to a lock's name
-	ClassArithmetic  = "arithmetic"  // incr, decr
-	ClassConcat      = "concat"      // append, prepend
-	ClassReplace     = "replace"     // replace
-	ClassCas         = "cas"         // cas
+	ClassArithmetic  = "arithmetic"  // INCRBYFLOAT
+	ClassConcat      = "concat"      // SETRANGE
 	ClassFlush       = "flush"       // flush_all
 	ClassMeta        = "meta"        // memcached's meta commands
 	ClassBinary      = "binary"      // memcached's binary protocol
-	ClassTransaction = "transaction" // MULTI, WATCH …
+	ClassTransaction = "transaction" // WATCH
 	ClassPubSub      = "pubsub"      // SUBSCRIBE …
 	ClassScan        = "scan"        // SCAN, KEYS …
 	ClassScript      = "script"      // a script that is not known
 	ClassDatabase    = "database"    // SELECT of another database
-	ClassProtocol    = "protocol"    // HELLO 3
 )
 
 // Classes lists them, for who makes counters before they count.
-var Classes = []string{ClassCommand, ClassOption, ClassKey, ClassLock, ClassArithmetic, ClassConcat, ClassReplace, ClassCas,
-	ClassFlush, ClassMeta, ClassBinary, ClassTransaction, ClassPubSub, ClassScan, ClassScript, ClassDatabase, ClassProtocol}
+var Classes = []string{ClassCommand, ClassOption, ClassKey, ClassLock, ClassArithmetic, ClassConcat,
+	ClassFlush, ClassMeta, ClassBinary, ClassTransaction, ClassPubSub, ClassScan, ClassScript, ClassDatabase}
 
 // Observed is s with each call reported to o; s itself where o does not want to
 // know.

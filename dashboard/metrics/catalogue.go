@@ -96,7 +96,7 @@ var catalogue = []Series{
 	{Name: "crossfade_lock_conflicts_total", Type: Counter, Help: "Locks refused because somebody holds them."},
 	{Name: "crossfade_tombstones", Type: Gauge, Help: "Tombstones that this agent wrote and that have not run out.",
 		Limits: "By time, in this life: one that a later write cleared is counted until its time is over."},
-	{Name: "crossfade_unsupported_commands_total", Type: Counter, Labels: []Label{label("class", "command", "option", "key", "lock", "arithmetic", "concat", "replace", "cas", "flush", "meta", "binary", "transaction", "pubsub", "scan", "script", "database", "protocol")}, Help: "Commands refused because they are not spoken here."},
+	{Name: "crossfade_unsupported_commands_total", Type: Counter, Labels: []Label{label("class", "command", "option", "key", "lock", "arithmetic", "concat", "flush", "meta", "binary", "transaction", "pubsub", "scan", "script", "database")}, Help: "Commands refused because they are not spoken here."},
 	{Name: "crossfade_log_dropped_total", Type: Counter, Help: "Log records dropped rather than waited for."},
 	{Name: "crossfade_build_info", Type: Gauge, Labels: []Label{label("version"), label("go")}, Help: "1, with the version."},
 

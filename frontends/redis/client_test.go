@@ -15,7 +15,7 @@ import (
 	"github.com/seed-41165957/crossfade/frontends/redis"
 )
 
-// TestGoRedis tries the client that begins with HELLO 3.
+// TestGoRedis tries the client with its defaults: HELLO 3.
 func TestGoRedis(t *testing.T) {
 	f := frontendtest.New(t, web)
 	c := goredis.NewClient(&goredis.Options{Addr: frontendtest.Start(t, redis.New(f, redis.Options{Password: "secret"})), Password: "secret", MaxRetries: -1})
@@ -66,8 +66,27 @@ func TestGoRedis(t *testing.T) {
 	if n, err := unlock.Run(ctx, c, []string{"l.a"}, "me").Int(); n != 1 || err != nil {
 		t.Errorf("unlocked by me: %d, %v", n, err)
 	}
-	if _, err := c.TxPipelined(ctx, func(p goredis.Pipeliner) error { p.Get(ctx, "s.a"); return nil }); err == nil {
-		t.Error("a transaction was carried out")
+	cmds, err = c.TxPipelined(ctx, func(p goredis.Pipeliner) error {
+		p.Append(ctx, "s.a", "d")
+		p.Get(ctx, "s.a")
+		p.Incr(ctx, "s.n")
+		return nil
+	})
+	do(err, nil)
+	if got := cmds[1].(*goredis.StringCmd).Val(); got != "abcd" || cmds[2].(*goredis.IntCmd).Val() != 1 {
+		t.Errorf("in a transaction: %q, %v", got, cmds[2])
+	}
+	if err := c.Watch(ctx, func(*goredis.Tx) error { return nil }, "s.a"); err == nil || !strings.Contains(err.Error(), "WATCH") {
+		t.Errorf("WATCH: %v", err)
+	}
+	if got, err := c.SetArgs(ctx, "s.a", "x", goredis.SetArgs{Mode: "XX", Get: true, KeepTTL: true}).Result(); got != "abcd" || err != nil {
+		t.Errorf("SET XX GET KEEPTTL %q, %v", got, err)
+	}
+	if got, err := c.Info(ctx).Result(); !strings.Contains(got, "loading:0") || strings.Contains(got, "txt:") || err != nil {
+		t.Errorf("INFO %q, %v", got, err)
+	}
+	if info, err := c.Conn().Hello(ctx, 3, "", "", "").Result(); info["proto"] != int64(3) || err != nil {
+		t.Errorf("HELLO %v, %v", info, err)
 	}
 	if n, err := c.Del(ctx, "s.a", "s.b").Result(); n != 1 || err != nil {
 		t.Errorf("DEL %d, %v", n, err)

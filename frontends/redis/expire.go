@@ -5,7 +5,9 @@ import (
 	"math"
 	"time"
 
-	"github.com/seed-41165957/crossfade/frontends"
+	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/edit"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 )
 
 // lastMilli is the end of the year 9999: later deadlines are taken as this, so
@@ -48,20 +50,61 @@ func (h *handler) deadline(name, unit string, value []byte) (at time.Time, probl
 	return time.UnixMilli(min(ms, lastMilli)).UTC(), ""
 }
 
-func (h *handler) expire(ctx context.Context) error    { return h.touch(ctx, "expire", "ex") }
-func (h *handler) pexpire(ctx context.Context) error   { return h.touch(ctx, "pexpire", "px") }
-func (h *handler) expireat(ctx context.Context) error  { return h.touch(ctx, "expireat", "exat") }
-func (h *handler) pexpireat(ctx context.Context) error { return h.touch(ctx, "pexpireat", "pxat") }
+func (h *handler) expire(ctx context.Context) error    { return h.move(ctx, "expire", "ex") }
+func (h *handler) pexpire(ctx context.Context) error   { return h.move(ctx, "pexpire", "px") }
+func (h *handler) expireat(ctx context.Context) error  { return h.move(ctx, "expireat", "exat") }
+func (h *handler) pexpireat(ctx context.Context) error { return h.move(ctx, "pexpireat", "pxat") }
 
-// touch is `EXPIRE key time`. Into the past it is a delete.
-func (h *handler) touch(ctx context.Context, name, unit string) error {
-	for _, arg := range h.args[3:] {
-		var space [24]byte
-		switch string(lower(&space, arg)) {
-		case "nx", "xx", "gt", "lt":
-			return h.unsupported(frontends.ClassOption, "ERR NX, XX, GT and LT are not supported by crossfade: leave them out")
+// terms are on what an EXPIRE depends: that the session has a deadline or none,
+// an earlier or a later one.
+type terms struct{ nx, xx, gt, lt bool }
+
+// read reads them as Redis does (expire.c, parseExtendedExpireArgumentsOrReply).
+func (t *terms) read(args [][]byte) (problem string) {
+	for _, arg := range args {
+		switch word(arg) {
+		case "nx":
+			t.nx = true
+		case "xx":
+			t.xx = true
+		case "gt":
+			t.gt = true
+		case "lt":
+			t.lt = true
+		default:
+			return "ERR Unsupported option " + harmless(arg)
 		}
-		return h.fault("ERR Unsupported option " + harmless(arg))
+	}
+	switch {
+	case t.nx && (t.xx || t.gt || t.lt):
+		return "ERR NX and XX, GT or LT options at the same time are not compatible"
+	case t.gt && t.lt:
+		return "ERR GT and LT options at the same time are not compatible"
+	}
+	return ""
+}
+
+// hold tells whether a deadline may take the place of what is there. None is
+// later than any.
+func (t terms) hold(was, at time.Time) bool {
+	switch none := was.IsZero(); {
+	case t.nx && !none, t.xx && none:
+		return false
+	case t.gt && (none || at.UnixMilli() <= was.UnixMilli()):
+		return false
+	case t.lt && !none && at.UnixMilli() >= was.UnixMilli():
+		return false
+	}
+	return true
+}
+
+// move is `EXPIRE key time [NX|XX|GT|LT]`. Into the past it is a delete.
+func (h *handler) move(ctx context.Context, name, unit string) error {
+	var t terms
+	if len(h.args) > 3 {
+		if problem := t.read(h.args[3:]); problem != "" {
+			return h.fault(problem)
+		}
 	}
 	n, ok := integer(h.args[2])
 	if !ok {
@@ -75,74 +118,84 @@ func (h *handler) touch(ctx context.Context, name, unit string) error {
 	if !ok {
 		return nil
 	}
-	var found bool
+	at := time.UnixMilli(min(ms, lastMilli)).UTC()
+	var moved bool
 	var err error
-	if ms <= h.now().UnixMilli() {
-		found, err = h.s.Delete(ctx, r)
-	} else {
-		found, err = h.s.Touch(ctx, r, time.UnixMilli(min(ms, lastMilli)).UTC())
+	switch {
+	case t != terms{}:
+		moved, err = h.moveIf(ctx, r, t, at)
+	case ms <= h.now().UnixMilli():
+		moved, err = h.s.Delete(ctx, r)
+	default:
+		moved, err = h.s.Touch(ctx, r, at)
 	}
 	if err != nil {
 		return h.fail(err, r)
 	}
-	return h.truth(found)
+	return h.truth(moved)
 }
 
-func (h *handler) ttl(ctx context.Context) error {
-	return h.left(ctx, func(ms int64) int64 { return (ms + 500) / 1000 })
+// moveIf moves a deadline on terms. Where no store knows the one that is there,
+// nothing can be said of it.
+func (h *handler) moveIf(ctx context.Context, r kinds.Ref, t terms, at time.Time) (moved bool, err error) {
+	err = h.s.Edit(ctx, r, func(s backends.Session, found bool) (edit.Change, error) {
+		moved = false
+		switch {
+		case !found:
+			return edit.Leave(), nil
+		case s.DeadlineUnknown:
+			return edit.Leave(), refusal(errUnknown)
+		case !t.hold(s.Deadline, at):
+			return edit.Leave(), nil
+		}
+		moved = true
+		return edit.Touch(at), nil
+	})
+	return moved, err
 }
 
-func (h *handler) pttl(ctx context.Context) error {
-	return h.left(ctx, func(ms int64) int64 { return ms })
-}
-
-// left answers how long a session still lives: -1 for ever, -2 it is missing.
-// Where the store cannot say, that is an error: -1 would be a lie.
-func (h *handler) left(ctx context.Context, unit func(ms int64) int64) error {
-	r, ok := h.resolve(h.args[1])
+// persist is `PERSIST key`: no deadline any more, where there was one.
+func (h *handler) persist(ctx context.Context) error {
+	r, ok := h.session(h.args[1])
 	if !ok {
 		return nil
 	}
-	if r.Lock {
-		return h.simple(":-2\r\n")
-	}
-	s, found, err := h.s.Read(ctx, r)
-	switch {
-	case err != nil:
+	moved, err := h.moveIf(ctx, r, terms{xx: true}, time.Time{})
+	if err != nil {
 		return h.fail(err, r)
-	case !found:
-		return h.simple(":-2\r\n")
-	case s.DeadlineUnknown:
-		return h.fault("ERR session store cannot say how long this session still lives: set or touch it, or ask again later")
-	case s.Deadline.IsZero():
-		return h.simple(":-1\r\n")
 	}
-	return h.number(':', unit(max(s.Deadline.Sub(h.now()).Milliseconds(), 0)))
+	return h.truth(moved)
 }
 
-// del is DEL and UNLINK: of sessions, and of locks, for which nobody's token is
-// given.
-func (h *handler) del(ctx context.Context) error {
-	refs, ok := h.refs()
+// getex is `GETEX key [EX s|PX ms|EXAT s|PXAT ms|PERSIST]`: a GET that moves the
+// deadline. Redis looks at the time only when the session is there.
+func (h *handler) getex(ctx context.Context) error {
+	var o options
+	if !o.read(h.args[2:], true) {
+		return h.fault(errSyntax)
+	}
+	if o.unit == "" && !o.persist {
+		return h.get(ctx)
+	}
+	r, ok := h.session(h.args[1])
 	if !ok {
 		return nil
 	}
-	n := int64(0)
-	for _, r := range refs {
-		var found bool
-		var err error
-		if r.Lock {
-			found, err = h.s.Unlock(ctx, r, h.owner(""))
-			h.c.Unlocked()
-		} else {
-			found, err = h.s.Delete(ctx, r)
+	var was backends.Session
+	var found bool
+	err := h.s.Edit(ctx, r, func(s backends.Session, there bool) (edit.Change, error) {
+		was, found = s, there
+		if !there || o.persist {
+			return edit.Touch(time.Time{}), nil
 		}
-		if err != nil {
-			return h.fail(err, r)
+		at, problem := h.deadline("getex", o.unit, o.value)
+		if problem != "" {
+			return edit.Leave(), refusal(problem)
 		}
-		if found {
-			n++
-		}
+		return edit.Touch(at), nil
+	})
+	if err != nil {
+		return h.fail(err, r)
 	}
-	return h.number(':', n)
+	return h.value(was.Data, found)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
@@ -30,6 +31,13 @@ func TestFaults(t *testing.T) {
 		{"read", "TTL s.a", errStore, away}, {"read", "PTTL s.a", errStore, away},
 		{"set", "SET s.a v", errStore, away}, {"set", "SETEX s.a 1 v", errStore, away},
 		{"add", "SET s.a v NX", errStore, away}, {"add", "SETNX s.a v", errStore, away},
+		{"get", "GETRANGE s.a 0 1", errStore, away}, {"get", "TYPE s.a", errStore, away}, {"get", "TOUCH s.a", errStore, away}, {"get", "GETEX s.a", errStore, away},
+		{"read", "EXPIRETIME s.a", errStore, away}, {"read", "PEXPIRETIME s.a", errStore, away},
+		{"edit", "SET s.a v XX", errStore, away}, {"edit", "SET s.a v GET", errStore, away}, {"edit", "SET s.a v KEEPTTL", errStore, away},
+		{"edit", "GETSET s.a v", errStore, away}, {"edit", "GETDEL s.a", errStore, away}, {"edit", "GETEX s.a EX 9", errStore, away}, {"edit", "GETEX s.a PERSIST", errStore, away},
+		{"edit", "PERSIST s.a", errStore, away}, {"edit", "EXPIRE s.a 9 NX", errStore, away}, {"edit", "EXPIRE s.a -1 LT", errStore, away},
+		{"edit", "APPEND s.a v", errStore, away}, {"edit", "INCR s.a", errStore, away}, {"edit", "DECRBY s.a 5", errStore, away},
+		{"edit", "APPEND s.a v", backends.ErrTooLarge, "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n"},
 		{"touch", "EXPIRE s.a 9", errStore, away}, {"delete", "EXPIRE s.a -1", errStore, away}, {"delete", "DEL s.b s.a", errStore, away},
 		{"lock", "SET l.a t NX PX 5", errStore, away}, {"lock", "SETNX l.a t", errStore, away},
 		{"unlock", "EVALSHA " + sha + " 1 l.a t", errStore, away}, {"unlock", "DEL l.a", errStore, away},
@@ -91,7 +99,7 @@ func TestCalls(t *testing.T) {
 	frontendtest.Play(t, redis.New(f, redis.Options{Server: frontends.Options{Now: noon}}), lines(
 		"SET s.a v", "SETEX s.a 1440 v", "PSETEX s.a 5000 v", "SET s.a v EXAT 4102444800", "SET s.a v PXAT 1", "SET s.b v NX EX 9", "SETNX s.b v",
 		"EXPIRE s.b 1440", "EXPIREAT s.b 4102444800", "EXPIRE s.b 0", "GET s.b", "GET l.b", "TTL s.b", "UNLINK s.b",
-		"SET l.a t NX PX 30000", "SETNX l.a t", "EVALSHA "+sha+" 1 l.a t", "DEL l.a", "GET other", "DEL s.a other", "SET s.a v XX"))
+		"SET l.a t NX PX 30000", "SETNX l.a t", "EVALSHA "+sha+" 1 l.a t", "DEL l.a", "GET other", "DEL s.a other"))
 	want := []string{`set s.a 0 "v" 0s`, `set s.a 0 "v" 1440s`, `set s.a 0 "v" 5s`, `set s.a 0 "v" 2307182400s`, `set s.a 0 "v" past`, `add s.b 0 "v" 9s`, `add s.b 0 "v" 0s`,
 		"touch s.b 1440s", "touch s.b 2307182400s", "delete s.b", "get s.b", "read s.b", "delete s.b",
 		"lock l.a 30s", "lock l.a 0s", "unlock l.a", "unlock l.a"}
@@ -104,9 +112,15 @@ func TestCalls(t *testing.T) {
 func TestUnknownDeadline(t *testing.T) {
 	f := frontendtest.New(t, web)
 	f.Blind = true
-	got := frontendtest.Play(t, redis.New(f, redis.Options{}), lines("TTL s.a", "SETEX s.a 9 v", "TTL s.a", "PTTL s.a"))
+	got := frontendtest.Play(t, redis.New(f, redis.Options{}), lines("TTL s.a", "SETEX s.a 900 v", "TTL s.a", "PTTL s.a", "EXPIRETIME s.a", "EXPIRE s.a 5 GT", "PERSIST s.a", "EXPIRE s.b 5 NX",
+		"INCR s.c", "APPEND s.a w", "SET s.a v KEEPTTL", "GET s.a"))
 	const cannot = "-ERR session store cannot say how long this session still lives: set or touch it, or ask again later\r\n"
-	if want := ":-2\r\n" + ok + cannot + cannot; got != want {
+	if want := ":-2\r\n" + ok + strings.Repeat(cannot, 5) + ":0\r\n:1\r\n:2\r\n" + ok + str("v"); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	f.Blind = false // what was kept is what was there
+	r, _ := f.Resolve([]byte("s.a"))
+	if got, _, _ := f.Read(t.Context(), r); time.Until(got.Deadline) < 800*time.Second {
+		t.Errorf("a change and a KEEPTTL made the deadline %v", got.Deadline)
 	}
 }

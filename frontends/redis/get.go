@@ -21,13 +21,10 @@ func (h *handler) get(ctx context.Context) error {
 		return nil
 	}
 	s, found, err := h.lookup(ctx, r)
-	switch {
-	case err != nil:
+	if err != nil {
 		return h.fail(err, r)
-	case !found:
-		return h.null()
 	}
-	return h.bulk(s.Data)
+	return h.value(s.Data, found)
 }
 
 func (h *handler) strlen(ctx context.Context) error {
@@ -40,6 +37,59 @@ func (h *handler) strlen(ctx context.Context) error {
 		return h.fail(err, r)
 	}
 	return h.number(':', int64(len(s.Data)))
+}
+
+// getrange is `GETRANGE key first last`: from byte to byte, both of them too, and
+// negative ones from the end.
+func (h *handler) getrange(ctx context.Context) error {
+	first, ok1 := integer(h.args[2])
+	last, ok2 := integer(h.args[3])
+	if !ok1 || !ok2 {
+		return h.fault(errInteger)
+	}
+	r, ok := h.resolve(h.args[1])
+	if !ok {
+		return nil
+	}
+	s, _, err := h.lookup(ctx, r)
+	if err != nil {
+		return h.fail(err, r)
+	}
+	return h.bulk(within(s.Data, first, last))
+}
+
+// within is getrangeCommand of t_string.c.
+func within(b []byte, first, last int64) []byte {
+	size := int64(len(b))
+	if first < 0 && last < 0 && first > last {
+		return nil
+	}
+	if first < 0 {
+		first = max(0, size+first)
+	}
+	if last < 0 {
+		last = max(0, size+last)
+	}
+	if last = min(last, size-1); first > last {
+		return nil
+	}
+	return b[first : last+1]
+}
+
+// typeOf is `TYPE key`: a session is a string.
+func (h *handler) typeOf(ctx context.Context) error {
+	r, ok := h.resolve(h.args[1])
+	if !ok {
+		return nil
+	}
+	_, found, err := h.lookup(ctx, r)
+	switch {
+	case err != nil:
+		return h.fail(err, r)
+	case found:
+		return h.simple("+string\r\n")
+	}
+	return h.simple("+none\r\n")
 }
 
 // refs resolves all arguments that are keys; not ok: it has been answered, and
@@ -74,15 +124,13 @@ func (h *handler) mget(ctx context.Context) error {
 			return err
 		case err != nil:
 			return h.fail(err, r)
-		case found:
-			h.bulk(s.Data)
-		default:
-			h.null()
 		}
+		h.value(s.Data, found)
 	}
 	return nil
 }
 
+// exists is EXISTS and TOUCH, which differ in a use that nobody is told of here.
 func (h *handler) exists(ctx context.Context) error {
 	refs, ok := h.refs()
 	if !ok {

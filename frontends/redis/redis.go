@@ -1,20 +1,40 @@
-// Package redis serves sessions to clients of Redis: RESP2 and inline
+// Package redis serves sessions to clients of Redis: RESP2, RESP3 and inline
 // commands, as redis-server 7.0.15 answers them. It promises answers equal to
-// the last byte for GET, SET (EX, PX, EXAT, PXAT, NX), SETEX, PSETEX, SETNX,
-// MGET, STRLEN, DEL, UNLINK, EXISTS, EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT, TTL,
-// PTTL, PING, ECHO, AUTH, HELLO, SELECT, QUIT and RESET; where it differs on
-// purpose, a table in its tests says how and why.
+// the last byte; where it differs on purpose, a table in its tests says how and
+// why.
 //
 //	srv := redis.New(layer, redis.Options{Password: password})
 //	err := srv.Serve(ctx, listener)
 //
-// `SET lock token NX PX ttl` asks for a lock; phpredis's script (EVAL, and
-// EVALSHA from the first moment) gives it back to whom the token belongs, a DEL
-// without a token. A lock read is missing. An EXPIRE into the past is a delete.
+//	GET MGET STRLEN GETRANGE SUBSTR EXISTS TYPE        read
+//	TTL PTTL EXPIRETIME PEXPIRETIME
+//	SET SETEX PSETEX SETNX GETSET                      store
+//	DEL UNLINK GETDEL                                  end
+//	EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST          how long it lives
+//	GETEX TOUCH
+//	APPEND INCR DECR INCRBY DECRBY                     of what is there
+//	MULTI EXEC DISCARD UNWATCH                         several
+//	EVAL EVALSHA SCRIPT LOAD|EXISTS                    scripts of locks
+//	PING ECHO AUTH HELLO SELECT INFO QUIT RESET        the connection
+//	CLIENT ID|SETNAME|GETNAME|SETINFO|TRACKING OFF
+//	COMMAND, CONFIG GET
 //
-// HELLO 3 is answered with NOPROTO, upon which clients go on with RESP2. What
-// is not served is refused with an error that says what to do, on a connection
-// that lives on; only what breaks the framing ends it.
+// SET takes NX, XX, GET, EX, PX, EXAT, PXAT and KEEPTTL, EXPIRE and its kin NX,
+// XX, GT and LT, as Redis 7.0 combines them. What is written on a condition, or
+// made of what was there, is one Sessions.Edit.
+//
+// `SET lock token NX PX ttl` asks for a lock. The scripts that clients unlock
+// with are known from the first moment, to EVALSHA too, and give it back to whom
+// the token belongs; so does DEL, without a token. A lock read is missing, and
+// its life is what it was granted for. An EXPIRE into the past is a delete.
+//
+// EXEC carries out what was queued, one after the other: nobody's commands come
+// in between on this connection, but others may write the same sessions at the
+// same time, through this agent or another. WATCH is therefore refused.
+//
+// Each connection speaks RESP2 until HELLO 3. What is not served is refused with
+// an error that says what to do, on a connection that lives on; only what breaks
+// the framing ends it.
 package redis
 
 import (
@@ -43,16 +63,18 @@ func New(s frontends.Sessions, o Options) *frontends.Server {
 		password: o.Password,
 		user:     cmp.Or(o.User, defaultUser),
 		version:  cmp.Or(o.Version, "7.0.15"),
+		scripts:  newScripts(),
 	}, o.Server)
 }
 
 type protocol struct {
 	sessions                frontends.Sessions
 	password, user, version string
+	scripts                 *scripts
 }
 
 func (p *protocol) Open(c *frontends.Conn) frontends.Handler {
-	return &handler{c: c, p: p, s: p.sessions, authed: p.password == ""}
+	return &handler{c: c, p: p, s: p.sessions, authed: p.password == "", resp: 2}
 }
 
 func (p *protocol) Full() string { return "-ERR max number of clients reached\r\n" }

@@ -10,12 +10,12 @@ import (
 var refusals = func() map[string]string {
 	m := map[string]string{}
 	for class, names := range map[string]string{
-		frontends.ClassTransaction: "multi exec discard watch unwatch",
+		frontends.ClassTransaction: "watch",
 		frontends.ClassPubSub:      "subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe publish spublish pubsub monitor",
 		frontends.ClassScan:        "scan keys dbsize randomkey",
 		frontends.ClassFlush:       "flushall flushdb",
-		frontends.ClassArithmetic:  "incr decr incrby decrby incrbyfloat",
-		frontends.ClassConcat:      "append setrange",
+		frontends.ClassArithmetic:  "incrbyfloat",
+		frontends.ClassConcat:      "setrange",
 	} {
 		for name := range strings.FieldsSeq(names) {
 			m[name] = class
@@ -25,11 +25,11 @@ var refusals = func() map[string]string {
 }()
 
 var remedies = map[string]string{
-	frontends.ClassTransaction: "send the commands one by one",
+	frontends.ClassTransaction: "it watches no key, so that EXEC could not keep what WATCH promises; use SET with NX for a lock",
 	frontends.ClassPubSub:      "use another server for messages",
 	frontends.ClassScan:        "ask the stores themselves, or list sessions with crossfade",
 	frontends.ClassFlush:       "it would log everybody out; delete the sessions that shall end",
-	frontends.ClassArithmetic:  "use SET with NX for locks, and another server for counters",
+	frontends.ClassArithmetic:  "use INCRBY, or another server for counters",
 	frontends.ClassConcat:      "GET the session, change it, and SET it whole",
 }
 
@@ -41,7 +41,10 @@ func (h *handler) refuse(name []byte) error {
 		return frontends.ErrQuit
 	}
 	if !h.authed {
-		return h.fault(errAuth)
+		return h.reject(errAuth)
+	}
+	if h.tx != nil {
+		h.tx.spoil()
 	}
 	if class, ok := refusals[string(name)]; ok {
 		return h.unsupported(class, "ERR "+strings.ToUpper(string(name))+" is not supported by crossfade: "+remedies[class])
@@ -50,12 +53,22 @@ func (h *handler) refuse(name []byte) error {
 		"': crossfade serves sessions (GET, SET, SETEX, EXPIRE, DEL and the like); send this to another server")
 }
 
-func (h *handler) subArity(name, sub string) error {
-	return h.fault("ERR wrong number of arguments for '" + name + "|" + sub + "' command")
-}
+// probes are subcommands that clients try and do without. They are no sign that
+// somebody misses something, and are not counted.
+var probes = map[string]bool{"maint_notifications": true}
 
-func (h *handler) subUnknown(name string) error {
-	return h.unsupported(frontends.ClassCommand, "ERR unknown subcommand '"+harmless(h.args[1])+"'. Try "+name+" HELP.")
+func (h *handler) subUnknown(container string) error {
+	text := "ERR unknown subcommand '" + harmless(h.args[1]) + "'. Try " + container + " HELP."
+	switch {
+	case !h.authed:
+		return h.reject(errAuth)
+	case probes[word(h.args[1])]:
+		return h.reject(text)
+	}
+	if h.tx != nil {
+		h.tx.spoil()
+	}
+	return h.unsupported(frontends.ClassCommand, text)
 }
 
 // harmless is a word for an error text, if it may be a name at all.

@@ -1,25 +1,16 @@
 package redis
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/frontends"
 )
 
-// unlockScript is what phpredis unlocks a session with (redis_session.c,
-// LOCK_RELEASE_LUA_STR; seen on the wire with phpredis 5.3.7). Known from the
-// start: EVALSHA works at once.
-const unlockScript = `if redis.call("get",KEYS[1]) == ARGV[1] then return redis.call("del",KEYS[1]) else return 0 end`
-
-const unlockSHA = "b70c2384248f88e6b75b9f89241a180f856ad852"
-
 const (
 	errNoScript = "NOSCRIPT No matching script. Please use EVAL."
-	errScript   = "ERR this script is not known to crossfade: it runs phpredis's unlocking script alone; use SET with NX and PX for locks, and DEL"
+	errScript   = "ERR this script is not known to crossfade: it runs those that unlock alone; use SET with NX and PX for locks, and DEL"
+	errExtend   = "ERR a lock lives as long as it was granted for, and crossfade extends none: ask for it with the time that it takes"
 )
 
 // owner is this connection with a client's token.
@@ -28,17 +19,15 @@ func (h *handler) owner(token string) kinds.Owner {
 }
 
 func (h *handler) eval(ctx context.Context) error {
-	return h.run(ctx, string(bytes.TrimSpace(h.args[1])) == unlockScript, errScript)
+	return h.run(ctx, h.p.scripts.load(h.args[1]), errScript)
 }
 
 func (h *handler) evalsha(ctx context.Context) error {
-	return h.run(ctx, isUnlock(h.args[1]), errNoScript)
+	return h.run(ctx, h.p.scripts.find(h.args[1]), errNoScript)
 }
 
-func isUnlock(sha []byte) bool { return bytes.EqualFold(sha, []byte(unlockSHA)) }
-
 // run is `EVAL script numkeys key… arg…`.
-func (h *handler) run(ctx context.Context, known bool, unknown string) error {
+func (h *handler) run(ctx context.Context, does action, unknown string) error {
 	n, ok := integer(h.args[2])
 	switch {
 	case !ok:
@@ -47,7 +36,9 @@ func (h *handler) run(ctx context.Context, known bool, unknown string) error {
 		return h.fault("ERR Number of keys can't be greater than number of args")
 	case n < 0:
 		return h.fault("ERR Number of keys can't be negative")
-	case !known:
+	case does == nothing && unknown == errNoScript:
+		return h.fault(unknown) // a client's question, which EVAL answers
+	case does == nothing:
 		return h.unsupported(frontends.ClassScript, unknown)
 	case n != 1 || len(h.args) < 5:
 		return h.fault("ERR this script takes one key and the token")
@@ -58,6 +49,8 @@ func (h *handler) run(ctx context.Context, known bool, unknown string) error {
 		return nil
 	case !r.Lock:
 		return h.unsupported(frontends.ClassLock, errNoLock)
+	case does == extends:
+		return h.unsupported(frontends.ClassLock, errExtend)
 	}
 	released, err := h.s.Unlock(ctx, r, h.owner(string(h.args[4])))
 	h.c.Unlocked()
@@ -67,27 +60,17 @@ func (h *handler) run(ctx context.Context, known bool, unknown string) error {
 	return h.truth(released)
 }
 
-// script is SCRIPT LOAD and SCRIPT EXISTS.
-func (h *handler) script(context.Context) error {
-	var space [24]byte
-	switch string(lower(&space, h.args[1])) {
-	case "load":
-		if len(h.args) != 3 {
-			return h.subArity("script", "load")
-		}
-		if sum := sha1.Sum(h.args[2]); hex.EncodeToString(sum[:]) != unlockSHA {
-			return h.unsupported(frontends.ClassScript, errScript)
-		}
-		return h.text(unlockSHA)
-	case "exists":
-		if len(h.args) < 3 {
-			return h.subArity("script", "exists")
-		}
-		h.number('*', int64(len(h.args)-2))
-		for _, sha := range h.args[2:] {
-			h.truth(isUnlock(sha))
-		}
-		return nil
+func (h *handler) scriptLoad(context.Context) error {
+	if h.p.scripts.load(h.args[2]) == nothing {
+		return h.unsupported(frontends.ClassScript, errScript)
 	}
-	return h.subUnknown("SCRIPT")
+	return h.text(digest(h.args[2]))
+}
+
+func (h *handler) scriptExists(context.Context) error {
+	h.number('*', int64(len(h.args)-2))
+	for _, sha := range h.args[2:] {
+		h.truth(h.p.scripts.find(sha) != nothing)
+	}
+	return nil
 }

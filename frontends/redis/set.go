@@ -5,63 +5,28 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/edit"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/frontends"
 )
 
-// setting is what the options of a SET say.
-type setting struct {
-	unit         string // ex, px, exat, pxat; empty: no deadline
-	value        []byte
-	nx, xx       bool
-	keepTTL, old bool // KEEPTTL, GET
-}
-
-// units saves a string for each SET.
-var units = map[string]string{"ex": "ex", "px": "px", "exat": "exat", "pxat": "pxat"}
-
-// options reads those of a SET as Redis does (parseExtendedStringArguments).
-func (g *setting) options(args [][]byte) bool {
-	for i := 0; i < len(args); i++ {
-		var space [24]byte
-		switch opt := lower(&space, args[i]); string(opt) {
-		case "nx":
-			g.nx = true
-		case "xx":
-			g.xx = true
-		case "get":
-			g.old = true
-		case "keepttl":
-			g.keepTTL = true
-		case "ex", "px", "exat", "pxat":
-			if i++; i == len(args) || g.unit != "" && g.unit != string(opt) {
-				return false
-			}
-			g.unit, g.value = units[string(opt)], args[i]
-		default:
-			return false
-		}
-	}
-	return !(g.nx && g.xx) && !(g.keepTTL && g.unit != "")
-}
-
 // set is `SET key value [NX|XX] [GET] [EX s|PX ms|EXAT s|PXAT ms|KEEPTTL]`.
 func (h *handler) set(ctx context.Context) error {
-	var g setting
-	if !g.options(h.args[3:]) {
+	var o options
+	if !o.read(h.args[3:], false) {
 		return h.fault(errSyntax)
 	}
 	var deadline time.Time
-	if g.unit != "" {
+	if o.unit != "" {
 		var problem string
-		if deadline, problem = h.deadline("set", g.unit, g.value); problem != "" {
+		if deadline, problem = h.deadline("set", o.unit, o.value); problem != "" {
 			return h.fault(problem)
 		}
 	}
-	if g.xx || g.keepTTL || g.old {
-		return h.unsupported(frontends.ClassOption, "ERR SET with XX, KEEPTTL or GET is not supported by crossfade: use EX or PX with the time that the session shall live, and GET by itself")
-	}
-	if !g.nx {
+	switch {
+	case o.xx || o.keep || o.get:
+		return h.setIf(ctx, o, deadline)
+	case !o.nx:
 		return h.put(ctx, h.args[1], h.args[2], deadline)
 	}
 	stored, done := h.add(ctx, h.args[1], h.args[2], deadline)
@@ -72,6 +37,42 @@ func (h *handler) set(ctx context.Context) error {
 		return h.ok()
 	}
 	return h.null()
+}
+
+// setIf is a SET that looks at what is there. With GET it answers that, whether
+// it stored or not.
+func (h *handler) setIf(ctx context.Context, o options, deadline time.Time) error {
+	r, ok := h.session(h.args[1])
+	if !ok {
+		return nil
+	}
+	var was backends.Session
+	var found, stored bool
+	err := h.s.Edit(ctx, r, func(s backends.Session, there bool) (edit.Change, error) {
+		was, found = s, there
+		if stored = !(o.nx && there || o.xx && !there); !stored {
+			return edit.Leave(), nil
+		}
+		next := backends.Session{Data: h.args[2], Deadline: deadline}
+		if o.keep && there {
+			next.Deadline, next.DeadlineUnknown = s.Deadline, s.DeadlineUnknown
+		}
+		return edit.Write(next), nil
+	})
+	switch {
+	case err != nil:
+		return h.fail(err, r)
+	case o.get:
+		return h.value(was.Data, found)
+	case !stored:
+		return h.null()
+	}
+	return h.ok()
+}
+
+// getset is `GETSET key value`: a SET with GET.
+func (h *handler) getset(ctx context.Context) error {
+	return h.setIf(ctx, options{get: true}, time.Time{})
 }
 
 func (h *handler) setnx(ctx context.Context) error {
