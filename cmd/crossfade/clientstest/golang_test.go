@@ -6,7 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"runtime/debug"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,13 +51,8 @@ func (g *goScript) ask(conn int, q question) (a answer, err error) {
 	s := g.sites[conn]
 	switch q.Op {
 	case "version":
-		info, _ := debug.ReadBuildInfo()
-		for _, m := range info.Deps {
-			if m.Path == s.module() {
-				a.Note = m.Version
-			}
-		}
-		return a, nil
+		a.Note, err = version(s.module())
+		return a, err
 	case "login":
 		a = answer{ID: newID(), User: q.User}
 		return a, s.create(a.ID, a.text())
@@ -83,6 +79,20 @@ func (g *goScript) ask(conn int, q question) (a answer, err error) {
 		return answer{Missing: true}, nil
 	}
 	return a, err
+}
+
+// version of a module: a test's binary does not tell.
+func version(module string) (string, error) {
+	text, err := os.ReadFile("../../../go.mod")
+	if err != nil {
+		return "", err
+	}
+	_, rest, _ := strings.Cut(string(text), module+" v")
+	v, _, _ := strings.Cut(rest, "\n")
+	if day := strings.Split(v, "-"); len(day) == 3 { // a commit's: its day will do
+		v = day[1][:8]
+	}
+	return v, nil
 }
 
 func read(a answer, v []byte, err error) (answer, error) {

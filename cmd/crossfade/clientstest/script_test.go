@@ -58,6 +58,9 @@ type client struct {
 	protocol string // how, for people
 	kind     string // of kindsYAML
 	keeps    locking
+	// shared is how often each connection clicks in one session of all; 0: as
+	// often as elsewhere.
+	shared int
 	// cut is in every run, not in the long one alone.
 	cut   bool
 	note  string

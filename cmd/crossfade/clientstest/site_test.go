@@ -139,16 +139,27 @@ func (s *site) step(i int) {
 	}
 	d := s.revision()
 	if len(ladder[i].verbs) == 0 && i > 0 {
-		d.Weights, d.Settled = flags.Weights{}, 0
+		if d.Settled > 0 { // taken back before a session may leave read-new
+			d.Settled = 0
+			s.reach(&d)
+		}
+		d.Weights = flags.Weights{}
 		d.Weights[ladder[i].to] = flags.Buckets
 		d.Default = ladder[i].to
-		d.Epoch++
-		s.publish(d)
+		s.reach(&d)
 	}
 	if d.Weights[ladder[i].to] != flags.Buckets {
 		s.t.Fatalf("weights %v, want all at %v", d.Weights, ladder[i].to)
 	}
-	poll(s.t, 40*time.Second, fmt.Sprintf("revision %d to be acknowledged", d.Epoch), func() bool {
+}
+
+// reach publishes the next revision, past the command line, and waits until the
+// agent has left everything older behind.
+func (s *site) reach(d *flags.Definition) {
+	s.t.Helper()
+	d.Epoch++
+	s.publish(*d)
+	poll(s.t, time.Minute, fmt.Sprintf("revision %d to be acknowledged", d.Epoch), func() bool {
 		st, err := s.api.Status(s.t.Context())
 		return err == nil && st.Epoch == d.Epoch && st.Acknowledged
 	})

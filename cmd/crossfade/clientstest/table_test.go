@@ -11,26 +11,17 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 )
 
-// result is what one client has shown.
+// result is what one client has shown in one move.
 type result struct {
-	version  string
-	warned   int
-	at       map[move][]position.Position // where all went well
-	noStores map[string]bool              // what it did when no store answered
-}
-
-func (r *result) held(m move, p position.Position, ok bool) {
-	if ok {
-		if r.at == nil {
-			r.at = map[move][]position.Position{}
-		}
-		r.at[m] = append(r.at[m], p)
-	}
+	version string
+	warned  int                 // of its warnings, how many were told
+	at      []position.Position // where all went well
+	told    string              // when no store answered
 }
 
 // without asks for a session while no store answers, and notes what a user is
 // told. No client may be told a session that is not the user's.
-func (r *result) without(t *testing.T, m move, s script, u traveller) {
+func (r *result) without(t *testing.T, s script, u traveller) {
 	a, err := s.ask(0, question{Op: "look", ID: u.id})
 	var what string
 	switch {
@@ -44,21 +35,15 @@ func (r *result) without(t *testing.T, m move, s script, u traveller) {
 		t.Errorf("told %q with %d, and is %q with %d", a.User, a.N, u.user, u.n)
 		return
 	}
-	t.Logf("%s: %s %.200v", m, what, err)
-	if r.noStores == nil {
-		r.noStores = map[string]bool{}
-	}
-	r.noStores[what] = true
+	t.Logf("%s %.200v", what, err)
+	r.told = what
 }
 
-func (r *result) row(c client) string {
-	var positions, stores []string
+// row is a line of the table: what was held in both moves, or in which.
+func row(c client, seen map[move][]result, i int) string {
+	var positions, stores, told []string
 	for _, step := range ladder {
-		everywhere := len(r.at) > 0
-		for _, m := range []move{memcachedToRedis, redisToMemcached} {
-			everywhere = everywhere && slices.Contains(r.at[m], step.to)
-		}
-		if everywhere {
+		if !slices.ContainsFunc(moves, func(m move) bool { return !slices.Contains(seen[m][i].at, step.to) }) {
 			positions = append(positions, step.to.String())
 		}
 	}
@@ -66,23 +51,21 @@ func (r *result) row(c client) string {
 	if len(positions) == len(ladder) {
 		held = "all"
 	}
-	for _, m := range []move{memcachedToRedis, redisToMemcached} {
-		if len(r.at[m]) > 0 {
+	for _, m := range moves {
+		if len(seen[m][i].at) > 0 {
 			stores = append(stores, m.String())
 		}
-	}
-	var told []string
-	for what := range r.noStores {
-		told = append(told, what)
+		told = append(told, seen[m][i].told)
 	}
 	slices.Sort(told)
+	told = slices.Compact(told)
 	keeps := map[locking]string{unlocked: "-", locked: "locks", swapped: "cas"}[c.keeps]
-	return fmt.Sprintf("| %s\t| %s\t| %s, %s\t| %s\t| %s\t| %s\t| %s\t| %s\t|\n", c.name, r.version, c.speaks, c.protocol, keeps,
+	return fmt.Sprintf("| %s\t| %s\t| %s, %s\t| %s\t| %s\t| %s\t| %s\t| %s\t|\n", c.name, seen[moves[0]][i].version, c.speaks, c.protocol, keeps,
 		held, strings.Join(stores, "; "), strings.Join(told, "; "), c.note)
 }
 
 // keepTable holds the table in the docs to what was seen.
-func keepTable(t *testing.T, results []result) {
+func keepTable(t *testing.T, seen map[move][]result) {
 	t.Helper()
 	const doc, begin, end = "../../../docs/clients.md", "<!-- table -->\n", "<!-- end -->"
 	var b strings.Builder
@@ -90,7 +73,7 @@ func keepTable(t *testing.T, results []result) {
 	fmt.Fprint(w, "| client\t| version\t| speaks\t| two clicks at once\t| positions held\t| stores behind\t| told while no store answers\t| note\t|\n")
 	fmt.Fprint(w, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|\n")
 	for i, c := range clients {
-		fmt.Fprint(w, results[i].row(c))
+		fmt.Fprint(w, row(c, seen, i))
 	}
 	w.Flush()
 	t.Logf("\n%s", b.String())

@@ -1,6 +1,7 @@
 package clientstest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,7 +19,7 @@ func visit(t *testing.T, c client, s script, at string) {
 	t.Helper()
 	all(t, func(conn int) error { return alone(s, conn, fmt.Sprintf("%s-%s-%d", c.name, at, conn)) })
 	if c.keeps != unlocked && !t.Failed() {
-		together(t, s, at)
+		together(t, s, at, cmp.Or(c.shared, clicksEach))
 	}
 }
 
@@ -96,7 +97,7 @@ func alone(s script, conn int, user string) error {
 
 // together has all connections count one session up: each count is seen once,
 // and none is lost. First one of them holds it for a while.
-func together(t *testing.T, s script, at string) {
+func together(t *testing.T, s script, at string, each int) {
 	t.Helper()
 	user := "all-" + at
 	in, err := s.ask(0, question{Op: "login", User: user})
@@ -107,7 +108,7 @@ func together(t *testing.T, s script, at string) {
 	var mu sync.Mutex
 	var seen []int
 	all(t, func(conn int) error {
-		for i := range clicksEach {
+		for i := range each {
 			q := question{Op: "click", ID: in.ID}
 			if conn == 0 && i == 0 {
 				q.Hold = 200
@@ -125,13 +126,13 @@ func together(t *testing.T, s script, at string) {
 	slices.Sort(seen)
 	for i, n := range seen {
 		if n != i+1 {
-			t.Errorf("of 100 clicks from 20 connections count %d came up as %d: an increment was lost", i+1, n)
+			t.Errorf("of %d clicks at once count %d came up as %d: an increment was lost", connections*each, i+1, n)
 			break
 		}
 	}
 	a, err := s.ask(0, question{Op: "logout", ID: in.ID})
 	if err == nil {
-		err = a.is(user, connections*clicksEach)
+		err = a.is(user, connections*each)
 	}
 	if err != nil {
 		t.Errorf("logout: %v", err)
