@@ -29,7 +29,7 @@ var clients = []client{
 
 	{name: "connect-redis, redis", speaks: "redis", protocol: "RESP2", kind: "connect-redis", start: node},
 	{name: "connect-redis, ioredis", speaks: "redis", protocol: "RESP2", kind: "connect-redis", start: node},
-	{name: "connect-redis, ioredis 6", speaks: "redis", protocol: "asks for RESP3", kind: "connect-redis", start: node},
+	{name: "connect-redis, ioredis 6", speaks: "redis", protocol: "RESP3", kind: "connect-redis", start: node},
 	{name: "connect-memcached", speaks: "memcached", protocol: "ASCII", kind: "connect-memcached", start: node},
 	{name: "memjs", speaks: "memcached", protocol: "binary", kind: "memjs", start: node, note: "with a session store of a few lines: it has none"},
 
@@ -44,5 +44,5 @@ var clients = []client{
 	{name: "redis-rack", speaks: "redis", protocol: "RESP2", kind: "redis-rack", start: ruby},
 
 	{name: "gomemcache", speaks: "memcached", protocol: "ASCII", kind: "own", keeps: swapped, start: golang, note: "sessions of the test's own, by gets and cas"},
-	{name: "go-redis", speaks: "redis", protocol: "asks for RESP3", kind: "own", keeps: locked, start: golang, note: "sessions of the test's own, behind SET NX PX"},
+	{name: "go-redis", speaks: "redis", protocol: "RESP3", kind: "own", keeps: locked, start: golang, note: "sessions of the test's own, behind SET NX PX"},
 }

@@ -16,18 +16,16 @@ import (
 )
 
 // golang has Go's clients in this process, one for each connection.
-func golang(t testing.TB, c client, addr string) script {
+func golang(_ testing.TB, c client, addr string) script {
 	g := &goScript{}
 	for range connections {
 		if c.speaks == "memcached" {
 			m := memcache.New(addr)
 			m.Timeout = 10 * time.Second
-			t.Cleanup(func() { m.Close() })
 			g.sites = append(g.sites, goMemcache{m})
 			continue
 		}
 		r := redis.NewClient(&redis.Options{Addr: addr, PoolSize: 1, ReadTimeout: 10 * time.Second})
-		t.Cleanup(func() { r.Close() })
 		g.sites = append(g.sites, goRedis{r})
 	}
 	return g
@@ -38,6 +36,7 @@ type goScript struct{ sites []goSite }
 // goSite keeps sessions as the other clients without a framework do: JSON.
 type goSite interface {
 	module() string
+	close() error
 	create(id string, v []byte) error
 	// change gives what f makes of a session: nothing else gets in between.
 	// f gives nil for no session, and v itself for no change.
@@ -120,13 +119,21 @@ func newID() string {
 }
 
 func (g *goScript) warnings() []string { return nil }
-func (g *goScript) stop()              {}
+
+func (g *goScript) stop() (err error) {
+	for _, s := range g.sites {
+		err = errors.Join(err, s.close())
+	}
+	return err
+}
 
 const goLife = 1440
 
 type goMemcache struct{ c *memcache.Client }
 
 func (goMemcache) module() string { return "github.com/bradfitz/gomemcache" }
+
+func (m goMemcache) close() error { return m.c.Close() }
 
 func (m goMemcache) create(id string, v []byte) error {
 	return m.c.Add(&memcache.Item{Key: "own:" + id, Value: v, Expiration: goLife})
@@ -169,6 +176,8 @@ func (m goMemcache) change(id string, f func([]byte) ([]byte, error)) error {
 type goRedis struct{ c *redis.Client }
 
 func (goRedis) module() string { return "github.com/redis/go-redis/v9" }
+
+func (r goRedis) close() error { return r.c.Close() }
 
 func (r goRedis) create(id string, v []byte) error {
 	ok, err := r.c.SetNX(context.Background(), "own:"+id, v, goLife*time.Second).Result()

@@ -25,7 +25,7 @@ type lines struct {
 	in   io.WriteCloser
 	said said
 	done chan struct{} // closed: it has ended
-	t    testing.TB
+	dir  string        // of its own, removed when it ends; "": none
 
 	mu   sync.Mutex // guards what follows, and writes to in
 	next int
@@ -41,7 +41,7 @@ type call struct {
 
 func startLines(t testing.TB, program string, args ...string) *lines {
 	t.Helper()
-	l := &lines{t: t, cmd: exec.Command(program, args...), done: make(chan struct{}), open: map[int]chan answer{}}
+	l := &lines{cmd: exec.Command(program, args...), done: make(chan struct{}), open: map[int]chan answer{}}
 	l.cmd.Stderr = &l.said
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out io.ReadCloser
@@ -55,7 +55,6 @@ func startLines(t testing.TB, program string, args ...string) *lines {
 		t.Fatal(err)
 	}
 	go l.read(out)
-	t.Cleanup(l.stop)
 	return l
 }
 
@@ -113,15 +112,19 @@ func (l *lines) warnings() []string {
 	return nil
 }
 
-func (l *lines) stop() {
+func (l *lines) stop() (err error) {
 	l.in.Close()
 	select {
 	case <-l.done:
 	case <-time.After(10 * time.Second):
-		l.t.Errorf("%s does not end: %s", l.cmd.Path, l.said.String())
+		err = fmt.Errorf("%s does not end: %s", l.cmd.Path, l.said.String())
 		syscall.Kill(-l.cmd.Process.Pid, syscall.SIGKILL)
 		<-l.done
 	}
+	if l.dir != "" {
+		err = errors.Join(err, os.RemoveAll(l.dir))
+	}
+	return err
 }
 
 // said is what a process has printed; the first 64 KB.
@@ -147,7 +150,13 @@ func (o *said) String() string {
 
 func python(t testing.TB, c client, addr string) script {
 	// Debian's own: its packages are not another Python's.
-	return startLines(t, program(t, "/usr/bin/python3", installPython), testFile(t, "clients.py"), c.name, addr, t.TempDir())
+	dir, err := os.MkdirTemp("", "crossfade-clients-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := startLines(t, program(t, "/usr/bin/python3", installPython), testFile(t, "clients.py"), c.name, addr, dir)
+	l.dir = dir
+	return l
 }
 
 func ruby(t testing.TB, c client, addr string) script {
@@ -156,12 +165,11 @@ func ruby(t testing.TB, c client, addr string) script {
 
 func node(t testing.TB, c client, addr string) script {
 	modules := nodeModules(t)
-	l := startLines(t, "env", "NODE_PATH="+modules, program(t, "node", "install Node 18 or later"), testFile(t, "node/clients.js"), c.name, addr)
-	return l
+	return startLines(t, "env", "NODE_PATH="+modules, program(t, "node", "install Node 18 or later"), testFile(t, "node/clients.js"), c.name, addr)
 }
 
 const (
-	installPython = "apt-get install python3-django python3-django-redis python3-redis python3-pymemcache, or make deps"
+	installPython = "apt-get install python3-django python3-django-redis python3-redis python3-pymemcache, or make deps deps-clients"
 	installRuby   = "apt-get install ruby ruby-redis-rack ruby-dalli ruby-rack ruby-connection-pool, or make deps-clients"
 )
 

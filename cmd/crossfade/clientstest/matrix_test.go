@@ -27,12 +27,19 @@ func TestClients(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				sc := c.start(t, c, s.addr(c))
+				t.Cleanup(func() { stopped(t, c, sc) })
 				visit(t, c, sc, "read-new")
 				for _, w := range sc.warnings() {
 					t.Error(w)
 				}
 			})
 		}
+	}
+}
+
+func stopped(t *testing.T, c client, s script) {
+	if err := s.stop(); err != nil {
+		t.Errorf("%s: %v", c.name, err)
 	}
 }
 
@@ -64,9 +71,16 @@ func climb(t *testing.T, m move, results []result) {
 	s := newSite(t, m, position.Off)
 	scripts := make([]script, len(clients))
 	idle := make([][]traveller, len(clients))
+	t.Cleanup(func() {
+		for i, sc := range scripts {
+			if sc != nil {
+				stopped(t, clients[i], sc)
+			}
+		}
+	})
 	stage(t, "login", func(t *testing.T, i int) {
 		c := clients[i]
-		scripts[i] = c.start(s.t, c, s.addr(c)) // lives as long as the site
+		scripts[i] = c.start(t, c, s.addr(c))
 		idle[i] = depart(t, c, scripts[i])
 		a, err := scripts[i].ask(0, question{Op: "version"})
 		if err != nil || a.Note == "" || a.Note == "?" {

@@ -23,7 +23,8 @@ type script interface {
 	ask(conn int, q question) (answer, error)
 	// warnings are what it has logged that says that something is wrong.
 	warnings() []string
-	stop()
+	// stop ends it, once. It may outlive the test that has started it.
+	stop() error
 }
 
 type question struct {

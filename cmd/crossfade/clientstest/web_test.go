@@ -20,7 +20,6 @@ import (
 // web is PHP's own web server with a worker for each connection: as in a real
 // one, each request opens its connection to the agent and closes it.
 type web struct {
-	t     testing.TB
 	url   string
 	cmd   *exec.Cmd
 	alive io.Closer // closed: the whole group ends
@@ -48,7 +47,7 @@ func php(file string, ini ...string) func(testing.TB, client, string) script {
 			"max_execution_time=30"}, ini...) {
 			args = append(args, "-d", strings.ReplaceAll(s, "%s", addr))
 		}
-		w := &web{t: t, url: "http://" + at + "/", done: make(chan struct{}), cmd: exec.Command("sh", append(args, "-S", at, testFile(t, file))...)}
+		w := &web{url: "http://" + at + "/", done: make(chan struct{}), cmd: exec.Command("sh", append(args, "-S", at, testFile(t, file))...)}
 		w.cmd.Env = append(w.cmd.Environ(), "PHP_CLI_SERVER_WORKERS="+strconv.Itoa(connections), "AGENT="+addr, "CLIENT="+c.name)
 		w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		w.cmd.Stdout, w.cmd.Stderr = &w.said, &w.said
@@ -61,8 +60,11 @@ func php(file string, ini ...string) func(testing.TB, client, string) script {
 			t.Fatal(err)
 		}
 		go func() { w.cmd.Wait(); close(w.done) }()
-		t.Cleanup(w.stop)
-		poll(t, 10*time.Second, "PHP at "+at, func() bool { return listens(at) })
+		for end := time.Now().Add(20 * time.Second); !listens(at); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("PHP does not listen: %s %v", w.said.String(), w.stop())
+			}
+		}
 		return w
 	}
 }
@@ -108,15 +110,17 @@ func (w *web) warnings() (found []string) {
 	return found
 }
 
-func (w *web) stop() {
+func (w *web) stop() (err error) {
 	w.alive.Close()
 	select {
 	case <-w.done:
 	case <-time.After(10 * time.Second):
-		w.t.Error("PHP does not end")
+		err = errors.New("PHP does not end")
 	}
 	// Whoever of the group is left.
-	if err := syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-		w.t.Error(err)
+	if e := syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL); e != nil && !errors.Is(e, syscall.ESRCH) {
+		err = errors.Join(err, e)
 	}
+	<-w.done
+	return err
 }
