@@ -15,7 +15,7 @@ var clients = []client{
 	{name: "php-memcached, ASCII", speaks: "memcached", protocol: "ASCII", kind: "php", keeps: locked,
 		start: php("session.php", "session.save_handler=memcached", "session.save_path=%s", "memcached.sess_locking=1", "memcached.sess_binary_protocol=0",
 			memcachedWaits, "memcached.sess_lock_wait_min=5", "memcached.sess_lock_wait_max=20")},
-	{name: "php-memcache", speaks: "memcached", protocol: "ASCII", kind: "php-memcache", keeps: locked, shared: 1, note: "waits up to 0.64 s more after each refusal",
+	{name: "php-memcache", speaks: "memcached", protocol: "ASCII", kind: "php-memcache", keeps: locked, shared: 2, note: "waits up to 0.64 s more after each refusal; unlocks by writing alone: a page that only reads keeps others out for 15 s",
 		start: php("session.php", "session.save_handler=memcache", "session.save_path=tcp://%s")},
 	{name: "phpredis", speaks: "redis", protocol: "RESP2", kind: "php", keeps: locked, cut: true,
 		start: php("session.php", "session.save_handler=redis", "session.save_path=tcp://%s", "redis.session.locking_enabled=1",

@@ -26,6 +26,8 @@ type lines struct {
 	said said
 	done chan struct{} // closed: it has ended
 	dir  string        // of its own, removed when it ends; "": none
+	// install is what it may miss when it ends by itself.
+	install string
 
 	mu   sync.Mutex // guards what follows, and writes to in
 	next int
@@ -39,9 +41,9 @@ type call struct {
 	question
 }
 
-func startLines(t testing.TB, program string, args ...string) *lines {
+func startLines(t testing.TB, install, program string, args ...string) *lines {
 	t.Helper()
-	l := &lines{cmd: exec.Command(program, args...), done: make(chan struct{}), open: map[int]chan answer{}}
+	l := &lines{install: install, cmd: exec.Command(program, args...), done: make(chan struct{}), open: map[int]chan answer{}}
 	l.cmd.Stderr = &l.said
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out io.ReadCloser
@@ -90,7 +92,8 @@ func (l *lines) ask(conn int, q question) (answer, error) {
 	}
 	l.mu.Unlock()
 	if err != nil {
-		return answer{}, fmt.Errorf("%w: %s", err, l.said.String())
+		<-l.done // its input is closed: it says why on its way out
+		return answer{}, fmt.Errorf("%w: it has ended (%s, if that is not installed): %s", err, l.install, l.said.String())
 	}
 	select {
 	case a := <-c:
@@ -99,7 +102,7 @@ func (l *lines) ask(conn int, q question) (answer, error) {
 		}
 		return a, nil
 	case <-l.done:
-		return answer{}, fmt.Errorf("it has ended: %s", l.said.String())
+		return answer{}, fmt.Errorf("it has ended (%s, if that is not installed): %s", l.install, l.said.String())
 	case <-time.After(patience):
 		return answer{}, fmt.Errorf("no answer in %v: %s", patience, l.said.String())
 	}
@@ -154,22 +157,23 @@ func python(t testing.TB, c client, addr string) script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := startLines(t, program(t, "/usr/bin/python3", installPython), testFile(t, "clients.py"), c.name, addr, dir)
+	l := startLines(t, installPython, program(t, "/usr/bin/python3", installPython), testFile(t, "clients.py"), c.name, addr, dir)
 	l.dir = dir
 	return l
 }
 
 func ruby(t testing.TB, c client, addr string) script {
-	return startLines(t, program(t, "ruby", installRuby), testFile(t, "clients.rb"), c.name, addr)
+	return startLines(t, installRuby, program(t, "ruby", installRuby), testFile(t, "clients.rb"), c.name, addr)
 }
 
 func node(t testing.TB, c client, addr string) script {
 	modules := nodeModules(t)
-	return startLines(t, "env", "NODE_PATH="+modules, program(t, "node", "install Node 18 or later"), testFile(t, "node/clients.js"), c.name, addr)
+	return startLines(t, installNode, "env", "NODE_PATH="+modules, program(t, "node", installNode), testFile(t, "node/clients.js"), c.name, addr)
 }
 
 const (
 	installPython = "apt-get install python3-django python3-django-redis python3-redis python3-pymemcache, or make deps deps-clients"
+	installNode   = "Node 18 or later, and make deps-clients (npm ci of testdata/node/package-lock.json into the user's cache folder)"
 	installRuby   = "apt-get install ruby ruby-redis-rack ruby-dalli ruby-rack ruby-connection-pool, or make deps-clients"
 )
 
@@ -182,7 +186,7 @@ func nodeModules(t testing.TB) string {
 	}
 	dir := cache + "/crossfade-clientstest/node_modules"
 	if _, err := os.Stat(dir + "/express-session"); err != nil {
-		t.Fatal("the Node clients are not installed: make deps-clients (npm ci, of testdata/node/package-lock.json, into the user's cache folder)")
+		t.Fatal("the Node clients are not installed: " + installNode)
 	}
 	return dir
 }

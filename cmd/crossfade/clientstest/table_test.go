@@ -25,8 +25,10 @@ func (r *result) without(t *testing.T, s script, u traveller) {
 	a, err := s.ask(0, question{Op: "look", ID: u.id})
 	var what string
 	switch {
-	case err != nil:
+	case err != nil && !a.Missing:
 		what = "an error"
+	case a.Missing && err != nil:
+		what = "**an empty session** and a warning"
 	case a.Missing:
 		what = "**an empty session**"
 	case a.is(u.user, u.n) == nil:

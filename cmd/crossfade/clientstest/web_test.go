@@ -1,6 +1,7 @@
 package clientstest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,9 +87,10 @@ func (w *web) ask(_ int, q question) (a answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	// A warning stands in the answer, and spoils it.
-	if json.Unmarshal(body, &a) != nil {
-		return answer{}, fmt.Errorf("answered %s: %.300s", res.Status, body)
+	// A warning stands in the answer, and spoils it; what came before it counts.
+	line, rest, _ := bytes.Cut(body, []byte("\n"))
+	if json.Unmarshal(line, &a) != nil || len(rest) > 0 {
+		return a, fmt.Errorf("answered %s: %.300s", res.Status, body)
 	}
 	if a.Error != "" {
 		return a, errors.New(a.Error)

@@ -162,6 +162,8 @@ def django_site():
     return Site
 
 
+# Here, and not in a thread: what is not installed ends it at once.
+__import__({"pymemcache": "pymemcache", "redis-py": "redis"}.get(name, "django"))
 make = {"pymemcache": Pymemcache, "redis-py": RedisPy}.get(name) or django_site()
 out = threading.Lock()
 

@@ -4,17 +4,20 @@
 require __DIR__ . '/answer.php';
 
 $op = $_GET['op'];
+$handler = ini_get('session.save_handler');
+extension_loaded($handler) or refuse("apt-get install php-$handler, or make deps");
 if ($op === 'version') {
-    $handler = ini_get('session.save_handler');
     answer(['note' => phpversion($handler), 'runtime' => PHP_VERSION]);
 }
-if (!session_start($op === 'look' ? ['read_and_close' => true] : [])) {
+// php-memcache unlocks by writing alone: who only reads keeps others out for 15 s.
+$writes = $handler === 'memcache';
+if (!session_start($op === 'look' && !$writes ? ['read_and_close' => true] : [])) {
     refuse('session_start');
 }
 if ($op === 'login') {
     $_SESSION = ['user' => $_GET['user'], 'n' => 0];
 } elseif (!isset($_SESSION['user'])) {
-    session_abort(); // leaves no empty session behind
+    $writes ? @session_destroy() : session_abort(); // leaves no empty session behind
     answer(['missing' => true]);
 }
 if ($op === 'click') {
@@ -26,7 +29,7 @@ if ($op === 'click') {
 $told = ['user' => $_SESSION['user'], 'n' => $_SESSION['n']];
 if ($op === 'logout') {
     session_destroy() or refuse('session_destroy');
-} elseif ($op !== 'look') {
+} elseif ($op !== 'look' || $writes) {
     session_write_close() or refuse('session_write_close');
 }
 answer($told);
