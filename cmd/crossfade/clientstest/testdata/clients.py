@@ -141,6 +141,9 @@ def django_site():
     )
     globals()["urlpatterns"] = [path("", page)]
     django.setup()
+    # A slow disk is not what is tried here.
+    from django.db.backends.signals import connection_created
+    connection_created.connect(lambda connection, **_: connection.cursor().execute("PRAGMA synchronous = OFF"), weak=False)
     from django.core.management import call_command
     call_command("migrate", verbosity=0)
     from django.test import Client
