@@ -3,9 +3,11 @@ GO      ?= go
 BIN     := bin/crossfade
 # What the tests start. Debian's names; other systems: see README.
 NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus
+# Python's own session clients: as modules of Debian's Python.
+PY_MODULES := pymemcache:python3-pymemcache redis:python3-redis
 PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql
 
-.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted lint bench bench-proxy deps clean
+.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted test-clients lint bench bench-proxy deps deps-clients clean
 
 build: $(BIN)
 
@@ -41,13 +43,18 @@ test: deps
 	$(GO) test -race -p 3 -timeout 600s $$($(GO) list ./... | grep -Ev '/darklaunch/(walk|prove)$$')
 
 # The long runs, by area.
-test-all: test test-walk test-php test-story test-planted test-faults
+test-all: test test-walk test-php test-story test-planted test-clients test-faults
 
 test-walk:
 	CROSSFADE_DEEP=1 $(GO) test -timeout 80m -run Deep -v ./darklaunch/walk
 
 test-php: deps $(BIN)
 	CROSSFADE_LONG=1 $(GO) test -race -timeout 30m -run "PHP|Sticky|Shop|Tuesday|Neighbours|LateUnlock" -v ./cmd/crossfade/...
+
+# Every session client that docs/clients.md names, at every position, over each
+# kind of store.
+test-clients: deps deps-clients
+	CROSSFADE_LONG=1 $(GO) test -race -count=1 -timeout 40m -run 'Clients|Matrix' -v ./cmd/crossfade/clientstest
 
 # The whole story: a fleet on real servers, a thousand users, one fault after
 # another in each stage, rollbacks from every position.
@@ -82,6 +89,15 @@ BENCH ?=
 bench-proxy: deps $(BIN)
 	$(GO) run ./cmd/crossfade/proxybench -bin $(BIN) $(BENCH)
 
+# The end of a recipe that has put names of packages into $$missing.
+define INSTALL
+if [ -n "$$missing" ]; then \
+		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+			echo "installing:$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+		else echo "the tests need:$$missing (Debian's names): install them, or run make test as root on Debian"; exit 1; fi; \
+	fi
+endef
+
 # What the tests need, through the system's package manager where there is one.
 deps:
 	@missing=""; [ -e /usr/lib/galera/libgalera_smm.so ] || missing=" galera-4"; \
@@ -89,11 +105,21 @@ deps:
 	for n in $(NEEDED); do command -v $${n%%:*} >/dev/null || [ -x /usr/sbin/$${n%%:*} ] || missing="$$missing $${n##*:}"; done; \
 	if command -v php >/dev/null; then for e in $(PHP_EXT); do php -m | grep -qx $${e%%:*} || missing="$$missing $${e##*:}"; done; \
 	else missing="$$missing php-memcached php-memcache php-redis php-mysql"; fi; \
-	if [ -n "$$missing" ]; then \
-		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-			echo "installing:$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-		else echo "the tests need:$$missing (Debian's names): install them, or run make test as root on Debian"; exit 1; fi; \
-	fi
+	for m in $(PY_MODULES); do /usr/bin/python3 -c "import $${m%%:*}" 2>/dev/null || missing="$$missing $${m##*:}"; done; \
+	$(INSTALL)
+
+# What test-clients needs besides: frameworks, Ruby, and the Node clients of one
+# lock file, in the user's cache folder.
+CLIENT_PACKAGES := php-illuminate-session php-illuminate-cache php-illuminate-redis python3-django python3-django-redis ruby ruby-redis-rack ruby-dalli ruby-rack ruby-connection-pool
+NODE_LOCK       := cmd/crossfade/clientstest/testdata/node
+NODE_CLIENTS    := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/crossfade-clientstest
+deps-clients:
+	@missing=""; for p in $(CLIENT_PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	for n in node:nodejs npm:npm; do command -v $${n%%:*} >/dev/null || missing="$$missing $${n##*:}"; done; \
+	$(INSTALL)
+	@cmp -s $(NODE_LOCK)/package-lock.json $(NODE_CLIENTS)/installed.json || { mkdir -p $(NODE_CLIENTS) && \
+		cp $(NODE_LOCK)/package.json $(NODE_LOCK)/package-lock.json $(NODE_CLIENTS)/ && \
+		(cd $(NODE_CLIENTS) && npm ci --no-audit --no-fund) && cp $(NODE_LOCK)/package-lock.json $(NODE_CLIENTS)/installed.json; }
 
 clean:
 	rm -rf bin

@@ -31,6 +31,8 @@ func TestHouseRules(t *testing.T) {
 		{"mysql in a frontend", "frontends/r.go", "// Package frontends speaks.\npackage frontends\n\nimport _ \"github.com/go-sql-driver/mysql\"\n", "only backends/ may"},
 		{"redis in a frontend", "frontends/redis/r.go", "// Package redis speaks.\npackage redis\n\nimport _ \"github.com/redis/go-redis/v9\"\n", "only backends/ may"},
 		{"the same in its test", "frontends/redis/r_test.go", "package redis\n\nimport _ \"github.com/redis/go-redis/v9\"\n", ""},
+		{"the same among the clients", "cmd/crossfade/clientstest/r_test.go", "package clientstest\n\nimport _ \"github.com/redis/go-redis/v9\"\n", ""},
+		{"redis in another test of the command", "cmd/crossfade/cli/r_test.go", "package cli\n\nimport _ \"github.com/redis/go-redis/v9\"\n", "only backends/ may"},
 		{"redis in a test of the layer", "darklaunch/r_test.go", "package darklaunch\n\nimport _ \"github.com/redis/go-redis/v9\"\n", "only backends/ may"},
 		{"flags beside flags", "darklaunch/flagship/r.go", "// Package flagship sails.\npackage flagship\n\nimport _ \"github.com/open-feature/go-sdk/openfeature\"\n", "only darklaunch/flags may"},
 		{"a client at the root of backends", "backends/r.go", "package backends\n\nimport _ \"github.com/redis/go-redis/v9\"\n", "standard library alone"},
