@@ -83,6 +83,14 @@ func (s servers) generation(t *testing.T) uint64 {
 	return gens[0]
 }
 
+// settled waits until both members are whole by the same record, and gives its
+// generation.
+func (s servers) settled(t *testing.T) uint64 {
+	t.Helper()
+	s.refilled(t, 0)
+	return s.generation(t)
+}
+
 // refilled waits until a member was taken out, and is whole again.
 func (s servers) refilled(t *testing.T, before uint64) {
 	t.Helper()
@@ -156,7 +164,7 @@ func TestEmptyLeader(t *testing.T) {
 				both.refilled(t, before)
 			}
 			whole(t, p)
-			before = both.generation(t)
+			before = both.settled(t)
 			if err := p.Set(ctx, session("s", "first")); err != nil {
 				t.Fatal(err)
 			}
@@ -197,7 +205,7 @@ func TestBothEmpty(t *testing.T) {
 	// One at a time is no loss.
 	for _, srv := range both {
 		whole(t, p)
-		before := both.generation(t)
+		before := both.settled(t)
 		empty(t, srv)
 		both.refilled(t, before)
 		if h, err := q.Health(ctx); err != nil || h.RunID != first.RunID {

@@ -53,7 +53,7 @@ func abilities(ctx context.Context, side string, st backends.Store, c *config.Co
 		return rows, err
 	case interface {
 		Preflight(context.Context) ([]memcached.Finding, error)
-	}: // one server, or a ring
+	}: // one server, a ring, or a pair
 		fs, err := st.Preflight(ctx)
 		for _, f := range fs {
 			add(f.What, f.OK, f.Found, f.Mend)
