@@ -46,9 +46,14 @@ func TestFilled(t *testing.T) {
 		retry(ctx, func(ctx context.Context) error { return p.Set(ctx, session("s4", "newer")) }),
 		retry(ctx, func(ctx context.Context) error { _, err := p.Delete(ctx, key("s5")); return err }),
 		retry(ctx, func(ctx context.Context) error { _, err := p.Bury(ctx, key("s6"), time.Hour); return err }),
-		retry(ctx, func(ctx context.Context) error { return p.PutMark(ctx, key("s7"), backends.Mark{Agent: "aaaaaaaaaaaaaaaa", Write: 7}, 0) }),
+		retry(ctx, func(ctx context.Context) error {
+			return p.PutMark(ctx, key("s7"), backends.Mark{Agent: "aaaaaaaaaaaaaaaa", Write: 7}, 0)
+		}),
 		retry(ctx, func(ctx context.Context) error { _, err := p.Lock(ctx, key("l"), "mine", time.Hour); return err }),
-		retry(ctx, func(ctx context.Context) error { _, err := p.Touch(ctx, key("s10"), began.Add(3*time.Hour)); return err }),
+		retry(ctx, func(ctx context.Context) error {
+			_, err := p.Touch(ctx, key("s10"), began.Add(3*time.Hour))
+			return err
+		}),
 	} {
 		if err != nil {
 			t.Fatal(err)

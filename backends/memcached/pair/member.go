@@ -44,8 +44,13 @@ func since() int64 { return int64(time.Since(base)) }
 
 func newMember(i int, addr string, o Options) *member {
 	m := &member{name: addr}
-	m.store = memcached.New(addr, memcached.Options{Migration: o.Migration, Name: addr, DialTimeout: o.DialTimeout, Classic: o.Classic})
-	m.raw = memcached.New(addr, memcached.Options{Name: addr, DialTimeout: o.DialTimeout, Classic: o.Classic})
+	mo := memcached.Options{Name: addr, DialTimeout: o.DialTimeout}
+	if o.Dial != nil {
+		mo.Dial = func(ctx context.Context) (net.Conn, error) { return o.Dial(ctx, addr) }
+	}
+	m.raw = memcached.New(addr, mo)
+	mo.Migration = o.Migration
+	m.store = memcached.New(addr, mo)
 	m.notes, _ = backends.NotesOf(m.raw, o.Migration)
 	return m
 }

@@ -51,6 +51,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,8 +81,8 @@ type Options struct {
 	DialTimeout time.Duration // see memcached.Options
 	// Replicates: the servers copy among themselves; see the package.
 	Replicates bool
-	// Classic: see memcached.Options.
-	Classic bool
+	// Dial, where set, opens the connections to a member (TLS, tests).
+	Dial func(ctx context.Context, member string) (net.Conn, error)
 }
 
 // Store is the pair. It is safe for concurrent use.
