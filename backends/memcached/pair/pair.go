@@ -37,9 +37,9 @@
 // not copied yet is lost with the first; RunID then changes, as in any failover.
 //
 // Clients that go past the agents must write to both members themselves:
-// php-memcache with session_redundancy=3 (it counts one too many: 2 is one copy)
-// and both servers in session.save_path. Its order is by a hash of the key, not
-// ours: each of the two holds all, so that we read all whichever leads. What such
+// php-memcache with memcache.session_redundancy=2, memcache.allow_failover=1
+// and both servers in session.save_path. Which it asks first goes by a hash of the id, not by
+// our order: each of the two holds all, so we read all whichever leads. What such
 // a client writes to one member alone while the other is down is copied when that
 // comes back, if it was written to the member that leads.
 //
