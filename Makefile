@@ -5,7 +5,7 @@ BIN     := bin/crossfade
 NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus
 PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql
 
-.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted lint bench deps clean
+.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted test-pair lint bench deps clean
 
 build: $(BIN)
 
@@ -39,7 +39,7 @@ test: deps
 	$(GO) test -race -timeout 600s $$($(GO) list ./... | grep -Ev '/darklaunch/(walk|prove)$$')
 
 # The long runs, by area.
-test-all: test test-walk test-php test-story test-planted test-faults
+test-all: test test-walk test-php test-story test-planted test-pair test-faults
 
 test-walk:
 	CROSSFADE_DEEP=1 $(GO) test -timeout 80m -run Deep -v ./darklaunch/walk
@@ -56,6 +56,10 @@ test-story: deps
 # none else; and what a server does for who asks.
 test-planted:
 	CROSSFADE_LONG=1 $(GO) test -race -count=1 -timeout 20m -run 'Planted|RealServers' -v ./migrate ./migrate/control
+
+# A replicated memcached pair: each fault on each member, twenty times over.
+test-pair: deps
+	CROSSFADE_LONG=1 $(GO) test -race -count=1 -timeout 20m -v ./cmd/crossfade/pairtest
 
 test-faults: $(BIN)
 	./$(BIN) demo --break new

@@ -36,12 +36,12 @@
 // written to, the other takes over, nothing is filled, and what the servers had
 // not copied yet is lost with the first; RunID then changes, as in any failover.
 //
-// Clients that go past the agents must write to both members themselves:
-// php-memcache with memcache.session_redundancy=2, memcache.allow_failover=1
-// and both servers in session.save_path. Which it asks first goes by a hash of the id, not by
-// our order: each of the two holds all, so we read all whichever leads. What such
-// a client writes to one member alone while the other is down is copied when that
-// comes back, if it was written to the member that leads.
+// Clients that go past the agents must write to both members themselves, as
+// php-memcache does with both servers in session.save_path and
+// memcache.session_redundancy=2. Which of the two it asks first, and where
+// memcache.allow_failover goes on, is by a hash of the id, not by our order; since
+// each holds all, we read all whichever leads. What such a client writes while a
+// member is out is copied to it later if it was written to the one that leads.
 //
 // Tried with memcached 1.6.18. A fill needs its listing (lru_crawler metadump).
 package pair
