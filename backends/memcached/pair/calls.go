@@ -57,16 +57,16 @@ func (s *Store) Revive(ctx context.Context, sess backends.Session) error {
 	})
 }
 
-// remove is a change that says whether there was a session, on any member: a
-// leader that was just started anew does not know.
+// remove is a change that says whether there was a session: the leader says. (On
+// the other it may end up to a second later.)
 func (s *Store) remove(ctx context.Context, k backends.Key, on func(context.Context, *memcached.Store) (bool, error)) (found bool, err error) {
-	each := func(ctx context.Context, m *memcached.Store) error {
-		was, err := on(ctx, m)
-		found = found || was
-		return err
-	}
 	err = s.do(ctx, k, func(ctx context.Context, m *memcached.Store) (answer, error) {
-		return answer{follow: each}, each(ctx, m)
+		var err error
+		found, err = on(ctx, m)
+		return answer{absent: !found, follow: func(ctx context.Context, m *memcached.Store) error {
+			_, err := on(ctx, m)
+			return err
+		}}, err
 	})
 	return found && err == nil, err
 }

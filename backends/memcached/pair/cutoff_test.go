@@ -49,6 +49,7 @@ func (r *road) set(member string, cut bool) {
 // TestCutOff: one agent no longer reaches the leader, which others still ask. What
 // it has acknowledged by the other member they find: nobody asks the leader then.
 func TestCutOff(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	both := start(t)
 	way := newRoad()
 	p, err := pair.New(pair.Options{Migration: "test", Members: [2]string{both[0].Addr(), both[1].Addr()}, Dial: way.dial})

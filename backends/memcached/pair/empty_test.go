@@ -104,6 +104,7 @@ func (s servers) refilled(t *testing.T, before uint64) {
 // TestEmptyLeader: what is asked of a leader that has just lost all is answered by
 // the other, whatever is asked.
 func TestEmptyLeader(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	both := start(t)
 	p := both.open(t)
 	ctx := within(t)
@@ -153,7 +154,6 @@ func TestEmptyLeader(t *testing.T) {
 			released, err := p.Unlock(ctx, key("l"), "first")
 			return want(0, released, err)(true)
 		}},
-		// The last: it need not notice.
 		{"delete", func() error {
 			found, err := p.Delete(ctx, key("s"))
 			return want(0, found, err)(true)
@@ -192,6 +192,7 @@ func want[T any](got T, is bool, err error) func(bool) error {
 
 // TestBothEmpty: a store that has lost all says so by its run id, and goes on.
 func TestBothEmpty(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	both := start(t)
 	p, q := both.open(t), both.open(t)
 	ctx := within(t)

@@ -15,6 +15,7 @@ import (
 // flags, its deadline to the second, its tombstone, marks and locks; nothing that
 // was deleted meanwhile; and the notes that it has itself.
 func TestFilled(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	both := start(t)
 	p := both.open(t)
 	ctx := within(t)
@@ -122,6 +123,7 @@ func retry(ctx context.Context, do func(context.Context) error) error {
 // before that has arrived, though it answers everybody, and what arrives stands
 // over nothing.
 func TestLateCall(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	both := start(t)
 	g := newGate(t, both[0].Addr())
 	open := func() *pair.Store {

@@ -47,6 +47,7 @@ func (s servers) open(t testing.TB) *pair.Store {
 // What happens while a member is gone or stands still is the pair's own affair:
 // the tests beside this one. The suite wants errors then.
 func TestSuite(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	both := start(t)
 	backendtest.Run(t, func(t *testing.T) backends.Store { return both.open(t) }, backendtest.Options{Exactness: time.Second})
 }

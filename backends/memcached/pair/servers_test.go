@@ -15,6 +15,7 @@ import (
 // TestReplicates: two servers that copy among themselves and know the commands of
 // old only. The stand-in for them is one server behind two gates.
 func TestReplicates(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	srv := backendtest.Memcached(t)
 	old := []string{"mn", "lru_crawler"}
 	gates := [2]*gate{newGate(t, srv.Addr(), old...), newGate(t, srv.Addr(), old...)}
@@ -61,6 +62,7 @@ func TestReplicates(t *testing.T) {
 // TestUnlisted: servers that do not list their keys, and do not copy among
 // themselves either: who was out stays out, and Health says why.
 func TestUnlisted(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	both := start(t)
 	gates := [2]*gate{newGate(t, both[0].Addr(), "lru_crawler"), newGate(t, both[1].Addr(), "lru_crawler")}
 	p, err := pair.New(pair.Options{Migration: "test", Members: [2]string{gates[0].addr, gates[1].addr}})

@@ -74,8 +74,9 @@ func want(name string) string {
 		{"rights", "every command that a session needs"},
 		{"item size", "1 MiB"},
 		{"listing", "that a backfill may list keys"},
+		{"whole", "that both members of the pair hold all"},
 	} {
-		if strings.HasPrefix(name, w.begins) {
+		if strings.HasPrefix(name, w.begins) || strings.Contains(name, ": "+w.begins) {
 			return w.want
 		}
 	}

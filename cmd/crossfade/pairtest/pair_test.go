@@ -204,6 +204,7 @@ func (s *site) whole() {
 }
 
 func TestFaults(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	rounds := 1
 	if os.Getenv("CROSSFADE_LONG") == "1" {
 		rounds = 20

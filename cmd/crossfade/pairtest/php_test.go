@@ -23,6 +23,7 @@ const phpRedundancy = 2
 // is read through the pair, whichever leads; and what was written through the pair
 // php-memcache reads, whichever server it prefers for an id.
 func TestPHPMemcache(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	php, err := exec.LookPath("php")
 	if err != nil {
 		t.Fatal("php is not installed: apt-get install php-cli php-memcache")
