@@ -18,6 +18,8 @@ const (
 	// fillHold is how long the lock stands without its holder: an agent that died
 	// leaves the member unfilled for so long.
 	fillHold = 10 * time.Second
+	// tick is longer than memcached's clock takes from one second to the next.
+	tick = 1300 * time.Millisecond
 	// copiers is how many keys are copied at once.
 	copiers = 64
 )
@@ -76,6 +78,11 @@ func (s *Store) refillOnce(ctx context.Context, o, m *member) error {
 		return errOvertaken
 	}
 	defer o.raw.Unlock(context.WithoutCancel(ctx), lock, s.start)
+	// A server that stood still goes by its clock of then until that ticks, and what
+	// is written to it in between ends too early by as much.
+	if err := pause(ctx, tick); err != nil {
+		return err
+	}
 	err = s.amend(ctx, o, func(r record) (record, bool) {
 		n := r.next()
 		n.Filling = &filling{Member: m.name, By: s.start}
