@@ -82,7 +82,7 @@ func TestFilled(t *testing.T) {
 			until = began.Add(3 * time.Hour)
 		}
 		off := got.Deadline.Sub(until).Abs()
-		if err != nil || !found || string(got.Data) != data || got.Flags != uint32(i) || got.Deadline.IsZero() != until.IsZero() || off > 2*time.Second { // one of each server's ticks, on a busy machine
+		if err != nil || !found || string(got.Data) != data || got.Flags != uint32(i) || got.Deadline.IsZero() != until.IsZero() || off > 3*time.Second { // a tick of each server and ours, on a busy machine
 			t.Errorf("s%d: found %v, %v, %q, flags %d, deadline off by %v", i, found, err, got.Data, got.Flags, off)
 		}
 	}
