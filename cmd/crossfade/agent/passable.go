@@ -40,6 +40,8 @@ func passable(c *config.Config) (string, error) {
 		return foreign("listen.http", "no HTTP server", "HTTP")
 	}
 	switch m, r := c.Old.Memcached, c.Old.Redis; {
+	case m != nil && m.Replicated != "":
+		return no("old is a pair of memcached servers, and which one has all is for the layer to say")
 	case m != nil && len(m.Servers) != 1:
 		return no("old is a ring of %d memcached servers, and which one has a session is for the layer to say", len(m.Servers))
 	case m != nil && len(c.Listen.Redis) > 0:

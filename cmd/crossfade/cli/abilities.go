@@ -53,7 +53,7 @@ func abilities(ctx context.Context, side string, st backends.Store, c *config.Co
 		return rows, err
 	case interface {
 		Preflight(context.Context) ([]memcached.Finding, error)
-	}: // one server, or a ring
+	}: // one server, a ring, or a pair
 		fs, err := st.Preflight(ctx)
 		for _, f := range fs {
 			add(f.What, f.OK, f.Found, f.Mend)
@@ -74,8 +74,9 @@ func want(name string) string {
 		{"rights", "every command that a session needs"},
 		{"item size", "1 MiB"},
 		{"listing", "that a backfill may list keys"},
+		{"whole", "that both members of the pair hold all"},
 	} {
-		if strings.HasPrefix(name, w.begins) {
+		if strings.HasPrefix(name, w.begins) || strings.Contains(name, ": "+w.begins) {
 			return w.want
 		}
 	}

@@ -83,12 +83,22 @@ type Files struct {
 	Owner       string   `yaml:"owner"`
 }
 
-// Memcached is a memcached server, or a ring of them.
+// Memcached is a memcached server, a ring of them, or a pair of two that hold the
+// same.
 type Memcached struct {
 	Servers []string `yaml:"servers"`  // host:port[:weight] [name]
 	Hash    string   `yaml:"hash"`     // how keys are spread over them
 	KeyHash string   `yaml:"key_hash"` // the hash of a key; empty: the usual one
+	// Replicated says who keeps two servers the same: agents (ByAgents) or the
+	// servers themselves (ByServers). Empty: they are a ring.
+	Replicated string `yaml:"replicated" json:",omitempty"`
 }
+
+// Values of Memcached.Replicated.
+const (
+	ByAgents  = "by-agents"
+	ByServers = "by-servers"
+)
 
 // MySQL is a table of sessions.
 type MySQL struct {

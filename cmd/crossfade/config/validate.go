@@ -268,6 +268,15 @@ func (k *checker) memcached(path string, m *Memcached) {
 		k.bad(path+".hash", "%q: accepted are ketama (libmemcached's own), ketama_weighted (libketama, twemproxy's ketama) and modulo", m.Hash)
 		return
 	}
+	switch {
+	case m.Replicated == "":
+	case m.Replicated != ByAgents && m.Replicated != ByServers:
+		k.bad(path+".replicated", "%q: accepted are by-agents (each agent writes both), by-servers (they copy among themselves) and none: a ring", m.Replicated)
+	case len(servers) != 2 || slices.ContainsFunc(servers, func(s ring.Server) bool { return s.Weight > 1 || s.Name != "" }):
+		k.bad(path+".replicated", "is set: accepted as servers are two, as host:port without weight and name, since both hold everything")
+	case m.Hash != DefaultHash || m.KeyHash != "":
+		k.bad(path+".replicated", "is set: both servers hold everything, so accepted is to leave hash and key_hash out")
+	}
 	if _, err := ring.NewRouter(servers, m.Hash, m.KeyHash); err != nil {
 		k.bad(path+".key_hash", "%q: accepted are md5, fnv1a_64 (twemproxy's default), one_at_a_time, and none: what libmemcached has with that hash", m.KeyHash)
 	}
