@@ -243,7 +243,7 @@ func (r *rig) until(what string, ok func() bool) {
 func (r *rig) ready(agents ...*testAgent) {
 	r.t.Helper()
 	for _, a := range agents {
-		r.until(a.name+" to have a revision", func() bool { return a.kept.Current() != nil })
+		r.until(a.name+" to have a revision", func() bool { return a.layer.Epoch() > 0 })
 	}
 }
 

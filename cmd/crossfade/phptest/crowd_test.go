@@ -51,7 +51,8 @@ func (c *crowd) kill(fn func()) {
 // in a cut. The caller holds mu.
 func (c *crowd) wasCut(began time.Time) bool {
 	for _, k := range c.cuts {
-		if began.Before(k.to) && time.Now().After(k.from) && time.Since(k.to) < 20*time.Second {
+		// A connection that has just been used is not looked at before the next use.
+		if began.Before(k.to.Add(time.Second)) && time.Now().After(k.from) && time.Since(k.to) < 20*time.Second {
 			return true
 		}
 	}

@@ -30,7 +30,7 @@ func TestSticky(t *testing.T) {
 		dirs[i] = t.TempDir()
 		own = append(own, fmt.Sprintf(`{files: {dir: %q, max_lifetime: 24m}}`, dirs[i]))
 	}
-	f := newFleet(t, 2, setting{sessions: filesKeys + "    lock_ttl: 5s\n", own: own, new: redisAt(rd), sockets: true})
+	f := newFleet(t, 2, setting{sessions: filesKeys + "    lock_ttl: 5s\n", own: own, patience: "5s", new: redisAt(rd), sockets: true})
 	var all []*host
 	php := func(i int, how string, ini []string) *host {
 		h := newHost(t, fmt.Sprintf("web-%d, %s", i+1, how), ini)

@@ -29,7 +29,7 @@ func TestProven(t *testing.T) {
 
 	inMirror := func(e expectation) bool { return e.fault != newSlowInMirror }
 	settles(p, 20*time.Second, slices.DeleteFunc(slices.Clone(expectations), inMirror))
-	proves(p, expectations, newSlowInMirror, 15*time.Second, func() { f.wayNew.slow(300 * time.Millisecond) }, f.wayNew.heal)
+	proves(p, expectations, newSlowInMirror, 40*time.Second, func() { f.wayNew.slow(500 * time.Millisecond) }, f.wayNew.heal)
 
 	_, err := f.m.Backfill(t.Context(), nil)
 	f.must(err)
