@@ -59,7 +59,7 @@ type setting struct {
 	sessions string   // yaml, below sessions:
 	old, new string   // yaml of one store
 	own      []string // yaml of old for each agent, where each host has its own
-	patience string   // timeouts.old; empty: 1s
+	patience string   // timeouts.old; empty: 3s
 	sockets  bool     // clients come by Unix sockets
 	// apart gives each agent a flag file of its own, so that a test can hold
 	// them in neighbouring positions.
@@ -104,7 +104,7 @@ new: %s
 flags: {file: %q, agents: ["%s"]}
 timeouts: {old: %s, new: 1s, dial: 1s}
 `, a.name, filepath.Join(f.dir, a.name), filepath.Join(f.dir, "hash.key"), a.memcached, a.redis, a.admin, s.sessions, s.old, s.new,
-			a.flagFile, strings.Join(admins, `", "`), cmp.Or(s.patience, "1s"))
+			a.flagFile, strings.Join(admins, `", "`), cmp.Or(s.patience, "3s"))
 		if err := os.WriteFile(a.config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 // TestMain lets more tests run at once than there are cores: they wait, for
 // pages, locks and clusters, more than they work.
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "3"); err != nil {
 		panic(err)
 	}
 	binarytest.Main(m)
