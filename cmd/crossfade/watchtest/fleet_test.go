@@ -149,7 +149,7 @@ listen: {memcached: [%q], admin: %q}
 sessions:%sold: {memcached: {servers: [%q]}}
 new: {redis: {addrs: [%q]}}
 flags: {file: %q, agents: ["%s"]}
-timeouts: {old: 1s, new: 1s, dial: 400ms, copy: 2s}
+timeouts: {old: 1s, new: 2s, dial: 2s, copy: 2s}
 mirror: {queue: 60}
 compare: {ratio: 0.5, recheck: 100ms}
 cutover: {keep_old: 1h}

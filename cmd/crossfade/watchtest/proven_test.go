@@ -29,7 +29,7 @@ func TestProven(t *testing.T) {
 
 	inMirror := func(e expectation) bool { return e.fault != newSlowInMirror }
 	settles(p, 20*time.Second, slices.DeleteFunc(slices.Clone(expectations), inMirror))
-	proves(p, expectations, newSlowInMirror, 40*time.Second, func() { f.wayNew.slow(500 * time.Millisecond) }, f.wayNew.heal)
+	proves(p, expectations, newSlowInMirror, 40*time.Second, func() { f.wayNew.slow(400 * time.Millisecond) }, f.wayNew.heal)
 
 	_, err := f.m.Backfill(t.Context(), nil)
 	f.must(err)
@@ -124,7 +124,7 @@ func TestProven(t *testing.T) {
 	proves(p, expectations, versionSkew, 20*time.Second, func() { f.agents[1].start("2") }, nothing)
 	proves(p, expectations, oldRestarts, 20*time.Second, func() {
 		f.wayNew.freeze()
-		time.Sleep(2 * time.Second)
+		poll(t, 30*time.Second, "marks to stand in old", func() bool { return total(p.ask(`crossfade_marks`), "") > 5 })
 		f.must(f.old.Restart(t.Context()))
 	}, f.wayNew.heal)
 	if names := p.rules(); len(names) != len(alerts.Rules()) {
