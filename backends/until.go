@@ -64,7 +64,7 @@ func (u *Until) Err() error {
 	if err := u.base.Err(); err != nil {
 		return err
 	}
-	if !time.Now().Before(u.at) {
+	if time.Until(u.at) <= 0 { // one look at the clock, where time.Now takes two
 		return context.DeadlineExceeded
 	}
 	return nil

@@ -80,13 +80,14 @@ func (d *Door) get(ctx context.Context, r kinds.Ref, exact bool) (backends.Sessi
 // Set writes a session. Of s the data, flags and deadline count. The data is
 // not kept after the call.
 func (d *Door) Set(ctx context.Context, r kinds.Ref, s backends.Session) error {
-	if s.Expired(time.Now()) { // as a delete, with its tombstone
+	now := time.Now()
+	if s.Expired(now) { // as a delete, with its tombstone
 		_, err := d.Delete(ctx, r)
 		return err
 	}
 	op := newOperation()
 	defer op.free()
-	op.ref, op.write = r, s
+	op.ref, op.write, op.now = r, s, now
 	reply, err := d.doWrite(ctx, op, rules.Set)
 	if err == nil && reply != rules.Done {
 		err = op.unavailable()
@@ -169,7 +170,10 @@ func (d *Door) writeOnce(ctx context.Context, op *operation, kind rules.Op) (rul
 	if !l.taken {
 		op.write.Data = bytes.Clone(op.write.Data)
 	}
-	began := time.Now()
+	began := op.now
+	if began.IsZero() {
+		began = time.Now()
+	}
 	op.notAfter = began.Add(l.o.CopyTimeout)
 	most := began.Add(l.o.Old.Timeout + l.o.New.Timeout) // to wait for other writes
 	drained := false

@@ -7,8 +7,9 @@ import (
 	"io"
 	"net"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/seed-41165957/crossfade/backends/socket"
 )
 
 // ErrLine is returned by Conn.Line for a line longer than Options.Line. Where
@@ -38,8 +39,8 @@ type Conn struct {
 	nc     net.Conn
 	in     *bufio.Reader // reads through Conn.fill; of input; nil at rest
 	input  *input
-	raw    syscall.RawConn       // set where it waits without an input
-	try    func(fd uintptr) bool // of raw.Read: see waitBare
+	socket *socket.Socket        // of nc, where it waits without an input
+	try    func(fd uintptr) bool // with which it waits: see waitBare
 	tried  error                 // what the last try came to
 	output output
 	long   []byte   // a line that outgrew the buffer
@@ -84,12 +85,15 @@ func (c *Conn) leaving(now time.Time) (until time.Time, leaving bool) {
 }
 
 func newConn(nc net.Conn, number uint64, o *Options) *Conn {
-	c := &Conn{Options: o, Number: number, nc: nc, output: output{nc: nc, o: o}, began: time.Now()}
+	c := &Conn{Options: o, Number: number, nc: nc, began: time.Now()}
+	c.output = output{nc: nc, w: nc, o: o, clock: clock{c.began}}
 	if !c.waitBare() {
 		c.input = &input{conn: c}
 		c.input.buf = bufio.NewReaderSize(c.input, readBuffer)
 		c.in = c.input.buf
+		return c
 	}
+	c.output.w = c.socket
 	return c
 }
 
@@ -106,6 +110,9 @@ func (c *Conn) fill(p []byte) (int, error) {
 		}
 	}
 	c.fills++
+	if c.socket != nil {
+		return c.socket.Read(p)
+	}
 	return c.nc.Read(p)
 }
 
@@ -121,7 +128,7 @@ func (c *Conn) rest() error {
 		c.bulk = nil
 	}
 	c.mu.Lock()
-	now := time.Now()
+	now := c.output.now()
 	until, leaving := c.leaving(now)
 	if leaving {
 		c.mu.Unlock()
@@ -161,7 +168,7 @@ func (c *Conn) stop() {
 func (c *Conn) isLeaving() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, leaving := c.leaving(time.Now())
+	_, leaving := c.leaving(c.output.now())
 	return leaving
 }
 

@@ -3,7 +3,8 @@ package frontends
 import (
 	"bufio"
 	"sync"
-	"syscall"
+
+	"github.com/seed-41165957/crossfade/backends/socket"
 )
 
 // input is what a connection reads its commands with. One at rest has none,
@@ -26,11 +27,11 @@ func (in *input) Read(p []byte) (int, error) {
 	if in.conn != nil {
 		return in.conn.fill(p)
 	}
-	return readNow(in.fd, p)
+	return socket.ReadNow(in.fd, p)
 }
 
 // take gives the connection an input, with what is there to be read now. The
-// error is errNothing where that is nothing.
+// error is socket.ErrNothing where that is nothing.
 func (c *Conn) take(fd uintptr) error {
 	in := inputs.Get().(*input)
 	in.fd = fd
@@ -55,12 +56,12 @@ func (c *Conn) give() {
 
 // await waits for the first byte of a command.
 func (c *Conn) await() error {
-	if c.raw == nil {
+	if c.socket == nil {
 		_, err := c.in.Peek(1)
 		return err
 	}
 	c.give()
-	if err := c.raw.Read(c.try); err != nil {
+	if err := c.socket.Raw().Read(c.try); err != nil {
 		return err
 	}
 	return c.tried
@@ -69,18 +70,12 @@ func (c *Conn) await() error {
 // waitBare lets the connection wait without an input, where its socket can be
 // read as it is: not through TLS, and not a pipe.
 func (c *Conn) waitBare() bool {
-	sc, ok := c.nc.(syscall.Conn)
-	if !ok || !canReadNow {
+	if c.socket = socket.Of(c.nc); c.socket == nil {
 		return false
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	c.raw = raw
 	c.try = func(fd uintptr) bool { // made once: a closure for each rest would be an allocation for each
 		c.tried = c.take(fd)
-		return c.tried != errNothing // else it is called again when something has come
+		return c.tried != socket.ErrNothing // else it is called again when something has come
 	}
 	return true
 }

@@ -1,21 +1,23 @@
 package frontends
 
 import (
+	"io"
 	"net"
 	"sync"
-	"time"
 )
 
 // output is what waits to be sent to one client.
 type output struct {
 	nc    net.Conn
+	w     io.Writer // nc, or the socket under it
 	o     *Options
 	pool  *[]byte // where buf came from
 	buf   []byte
 	sent  int64 // bytes given to nc
 	until patience
-	held  bool  // between Hold and Release
-	err   error // of the first write that failed
+	clock
+	held bool  // between Hold and Release
+	err  error // of the first write that failed
 }
 
 var outputs = sync.Pool{New: func() any { b := make([]byte, 0, readBuffer); return &b }}
@@ -113,11 +115,11 @@ func (w *output) send(b []byte) {
 		return
 	}
 	w.sent += int64(len(b))
-	if until, ok := w.until.renew(time.Now(), w.o.Write); ok {
+	if until, ok := w.until.renew(w.now(), w.o.Write); ok {
 		w.err = w.nc.SetWriteDeadline(until)
 	}
 	if w.err == nil {
-		_, w.err = w.nc.Write(b)
+		_, w.err = w.w.Write(b)
 	}
 }
 

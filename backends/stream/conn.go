@@ -9,9 +9,11 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/socket"
 )
 
 const (
@@ -31,8 +33,8 @@ type Conn struct {
 	p     *Pool
 	nc    net.Conn
 	br    *bufio.Reader
-	write func([]byte) (int, error) // without waiting; nil: not possible
-	name  string                    // by which the server knows it; may be empty
+	sock  *socket.Socket // of nc; nil: not possible
+	name  string         // by which the server knows it; may be empty
 	runID string
 
 	load   atomic.Int32 // calls in flight
@@ -55,7 +57,11 @@ type Conn struct {
 // NewConn is a connection that was dialled and greeted. name and runID are what
 // an Unknown names it by.
 func NewConn(nc net.Conn, br *bufio.Reader, name, runID string) *Conn {
-	return &Conn{nc: nc, br: br, write: nonBlocking(nc), name: name, runID: runID}
+	cn := &Conn{nc: nc, br: br, sock: socket.Of(nc), name: name, runID: runID}
+	if cn.sock != nil && br.Buffered() == 0 {
+		br.Reset(cn.sock)
+	}
+	return cn
 }
 
 // Name is what NewConn was told.
@@ -246,11 +252,14 @@ func (cn *Conn) end() {
 // Lost is what an error of a connection is called: that it has ended, and why.
 func Lost(err error) error {
 	var op *net.OpError
+	var no syscall.Errno
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return ErrLost
 	case errors.As(err, &op):
 		return fmt.Errorf("%w: %w", ErrLost, op.Err)
+	case errors.As(err, &no):
+		return fmt.Errorf("%w: %w", ErrLost, no)
 	}
 	return err // ours
 }

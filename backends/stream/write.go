@@ -12,11 +12,11 @@ func (cn *Conn) flush() {
 		if len(buf) == 0 {
 			return
 		}
-		if cn.write == nil || turn == turns {
+		if cn.sock == nil || turn == turns {
 			cn.handOver(buf, 0)
 			return
 		}
-		n, err := cn.write(buf)
+		n, err := cn.sock.WriteNow(buf)
 		if err != nil {
 			cn.Fail(err)
 			return

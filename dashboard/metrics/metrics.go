@@ -15,7 +15,6 @@ package metrics
 import (
 	"net/http"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,7 +47,9 @@ type Metrics struct {
 	unsupported   *prometheus.CounterVec
 	logDropped    prometheus.Counter
 
-	held sync.Map // child series by their labels, so that no call looks them up by strings
+	// The children that requests count in, by operation and position, and by side.
+	heldRequests [rules.Unlock + 1][position.Count]held[requestKey, requestSeries]
+	heldCalls    [2]held[callKey, prometheus.Observer]
 }
 
 var _ darklaunch.Observer = (*Metrics)(nil)
@@ -102,11 +103,7 @@ func (m *Metrics) Handler() http.Handler {
 // Gather gives the registry, for tests and for the demonstration.
 func (m *Metrics) Gather() prometheus.Gatherer { return m.reg }
 
-type requestKey struct {
-	frontend, result string
-	op               rules.Op
-	at               position.Position
-}
+type requestKey struct{ frontend, result string }
 
 type requestSeries struct {
 	count prometheus.Counter
@@ -115,15 +112,12 @@ type requestSeries struct {
 
 // Request implements darklaunch.Observer.
 func (m *Metrics) Request(frontend string, op rules.Op, at position.Position, result string, took time.Duration) {
-	k := requestKey{frontend, result, op, at}
-	s, ok := m.held.Load(k)
-	if !ok {
-		s, _ = m.held.LoadOrStore(k, &requestSeries{
+	rs := m.heldRequests[op][at].of(requestKey{frontend, result}, func() requestSeries {
+		return requestSeries{
 			count: m.requests.WithLabelValues(frontend, op.String(), at.String(), result),
 			took:  m.duration.WithLabelValues(frontend, string(classOf(op)), at.String()),
-		})
-	}
-	rs := s.(*requestSeries)
+		}
+	})
 	rs.count.Inc()
 	rs.took.Observe(took.Seconds())
 }
@@ -142,20 +136,16 @@ func classOf(op rules.Op) darklaunch.Class {
 	return darklaunch.Write
 }
 
-type storeKey struct {
-	side    rules.Side
+type callKey struct {
 	class   darklaunch.Class
 	purpose darklaunch.Purpose
 }
 
 // StoreCall implements darklaunch.Observer.
 func (m *Metrics) StoreCall(side rules.Side, class darklaunch.Class, purpose darklaunch.Purpose, took time.Duration) {
-	k := storeKey{side, class, purpose}
-	s, ok := m.held.Load(k)
-	if !ok {
-		s, _ = m.held.LoadOrStore(k, m.storeDuration.WithLabelValues(side.String(), string(class), string(purpose)))
-	}
-	s.(prometheus.Observer).Observe(took.Seconds())
+	m.heldCalls[side].of(callKey{class, purpose}, func() prometheus.Observer {
+		return m.storeDuration.WithLabelValues(side.String(), string(class), string(purpose))
+	}).Observe(took.Seconds())
 }
 
 // StoreError implements darklaunch.Observer.
