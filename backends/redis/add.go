@@ -93,7 +93,7 @@ func (n *node) addUndo(ctx context.Context, sess backends.Session, ask bool) (*u
 func (n *node) addAndWatch(conn *goredis.Conn, sess backends.Session, inFull bool) (stored, same bool, err error) {
 	ctx := context.Background()
 	s := n.store
-	keys, args := s.kin(sess.Key), n.sessionArgs(nil, sess)
+	keys, args := s.kin(sess.Key), n.sessionArgs(nil, sess, n.end(sess.Deadline))
 	pipe := conn.Pipeline()
 	pipe.Do(ctx, "unwatch") // of whoever had the line before
 	var add *goredis.Cmd

@@ -13,6 +13,9 @@ import (
 const (
 	endNever = 0
 	endPast  = -1
+	// endKept is the end that the session has, to the millisecond: what is read as
+	// the time left and written again would creep, once for each edit.
+	endKept = -2
 )
 
 // past tells whether a session with this deadline is missing at once.

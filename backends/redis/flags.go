@@ -42,9 +42,9 @@ func (s *Store) written(k backends.Key) []string {
 
 // sessionArgs is what a line's scripts take of a session: data, end and, with
 // KeepFlags, what to keep beside it.
-func (n *node) sessionArgs(args []any, sess backends.Session) []any {
+func (n *node) sessionArgs(args []any, sess backends.Session, end int64) []any {
 	// A copy: the line may be sending it when the caller has left.
-	args = append(args, bytes.Clone(sess.Data), n.end(sess.Deadline))
+	args = append(args, bytes.Clone(sess.Data), end)
 	if n.store.opts.KeepFlags {
 		args = append(args, formatFlags(sess))
 	}

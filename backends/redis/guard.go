@@ -167,7 +167,7 @@ func (g *guard) swap(ctx context.Context, op string, sc *script, ss []backends.S
 	if sc == scriptSwap {
 		args = append(args, len(st.written(ss[0].Key)))
 	}
-	for _, sess := range ss {
+	for i, sess := range ss {
 		if err := st.enterData(ctx, sess); err != nil {
 			return err
 		}
@@ -176,12 +176,23 @@ func (g *guard) swap(ctx context.Context, op string, sc *script, ss []backends.S
 		} else {
 			keys = append(keys, st.kin(sess.Key)...)
 		}
-		args = g.pool.node.sessionArgs(args, sess)
+		args = g.pool.node.sessionArgs(args, sess, g.end(i, sess))
 	}
 	if sc == scriptSwap && g.grave {
 		return backends.ErrConflict
 	}
 	return g.exec(ctx, op, sc, keys, args)
+}
+
+// end keeps the deadline of who writes the one that the guard has read. WATCH
+// says that it is there still.
+func (g *guard) end(i int, sess backends.Session) int64 {
+	if i < len(g.recs) {
+		if r := &g.recs[i]; r.Found && r.Key.Name == sess.Key.Name && r.Deadline.Equal(sess.Deadline) && !past(sess.Deadline) {
+			return endKept
+		}
+	}
+	return g.pool.node.end(sess.Deadline)
 }
 
 func (g *guard) Bury(ctx context.Context, ttl time.Duration) error {

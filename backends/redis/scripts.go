@@ -38,14 +38,18 @@ func (sc *script) run(conn *goredis.Conn, keys []string, args ...any) *goredis.C
 
 // put is what the scripts write a session with: its name, that of its flags
 // (nil without KeepFlags), data, end and flags (” for none). Ends (node.end): 0
-// is never, -1 is past, any other a moment in ms of the server's clock. PXAT
+// is never, -1 is past, -2 that which it has (time stands still in a script), any
+// other a moment in ms of the server's clock. PXAT
 // would say the same, but not to a Redis before 6.2; what the two ways differ in
 // is at most the millisecond that has begun.
 const put = `
 local now
 local function put(k, f, data, at, flags)
   local n = tonumber(at)
-  if n > 0 then
+  if n == -2 then
+    n = redis.call('PTTL', k)
+    if n == -1 then n = 0 elseif n <= 0 then n = -1 end
+  elseif n > 0 then
     if not now then
       local t = redis.call('TIME')
       now = t[1] * 1000 + math.floor(t[2] / 1000)
