@@ -16,15 +16,20 @@ import (
 
 func agentVerb(a *app) *cobra.Command {
 	var level string
-	var passthrough bool
+	var passthrough, keep bool
 	cmd := &cobra.Command{
 		Use:   "agent",
 		Short: "Run the sidecar: memcached and Redis on localhost, over both stores",
 		Long: `Run the sidecar until SIGTERM or SIGINT. Then it stops accepting, finishes what
 is under way, lets queued writes arrive, and ends. Sockets that systemd hands
 over (crossfade-agent.socket) are used for the addresses of listen that they
-have: then clients wait for the next agent, and none is refused.`,
-		Example: "  crossfade agent --config /etc/crossfade/crossfade.yaml",
+have: then clients wait for the next agent, and none is refused.
+
+Where there is no systemd, --keep-sockets does the same: this process holds the
+sockets and runs the agent as its child. At SIGHUP (after an upgrade, or a change
+of the configuration) the child is stopped and started again; a configuration
+that is wrong changes nothing. A child that dies is started again, too.`,
+		Example: "  crossfade agent --config /etc/crossfade/crossfade.yaml\n  crossfade agent --keep-sockets --config /etc/crossfade/crossfade.yaml",
 		Args:    exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(a.config)
@@ -34,6 +39,9 @@ have: then clients wait for the next agent, and none is refused.`,
 			var l slog.Level
 			if err := l.UnmarshalText([]byte(level)); err != nil {
 				return usage(fmt.Errorf("--log-level %s: accepted are debug, info, warn, error", level))
+			}
+			if keep {
+				return a.keep(cmd.Context(), l, passthrough)
 			}
 			sockets, err := systemd.Sockets()
 			if err != nil {
@@ -51,6 +59,7 @@ have: then clients wait for the next agent, and none is refused.`,
 		},
 	}
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	cmd.Flags().BoolVar(&keep, "keep-sockets", false, "hold the listening sockets, and run the agent as a child that SIGHUP starts again")
 	cmd.Flags().BoolVar(&passthrough, "passthrough", false,
 		"connect clients to old's server, byte for byte, past the session layer; only while every session is off")
 	return cmd

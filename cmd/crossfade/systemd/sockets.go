@@ -1,5 +1,6 @@
 // Package systemd is what an agent needs of its service manager: the listening
-// sockets that it hands over, and the words that it wants to hear. It promises
+// sockets that it hands over, and the words that it wants to hear; and Keep, which
+// does that part where there is none. It promises
 // that without a service manager nothing happens, and that a socket which was
 // handed over is neither unlinked nor changed: it outlives the process, so that
 // clients which connect during a restart wait in its queue and are served.
@@ -40,7 +41,10 @@ type socket struct {
 // and a second call find nothing.
 func Sockets() (*Set, error) {
 	pid, count, names := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_FDNAMES")
-	for _, v := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+	if os.Getenv(parentEnv) == strconv.Itoa(os.Getppid()) {
+		pid = strconv.Itoa(os.Getpid())
+	}
+	for _, v := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", parentEnv} {
 		os.Unsetenv(v)
 	}
 	s := &Set{}
@@ -137,7 +141,7 @@ func (s *Set) Left() error {
 		}
 		who = append(who, fmt.Sprintf("%s (%s)", at, l.name))
 	}
-	return fmt.Errorf("systemd: the socket unit hands over %s, which is in none of listen.memcached, listen.redis and listen.admin: "+
+	return fmt.Errorf("systemd: whoever starts the agent hands over %s, which is in none of listen.memcached, listen.redis and listen.admin: "+
 		"correct ListenStream= there, or listen here", strings.Join(who, ", "))
 }
 
