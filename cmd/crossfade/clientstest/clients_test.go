@@ -46,4 +46,5 @@ var clients = []client{
 
 	{name: "gomemcache", speaks: "memcached", protocol: "ASCII", kind: "own", keeps: swapped, start: golang, note: "sessions of the test's own, by gets and cas"},
 	{name: "go-redis", speaks: "redis", protocol: "RESP3", kind: "own", keeps: locked, start: golang, note: "sessions of the test's own, behind SET NX PX"},
+	{name: "scs", speaks: "redis", protocol: "RESP3", kind: "scs", start: scsSite, note: "with its goredisstore, through its middleware"},
 }

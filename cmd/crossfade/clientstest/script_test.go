@@ -83,6 +83,7 @@ var kindsYAML = map[string]string{
 	"django-db":         `keys: [":1:django.contrib.sessions.cached_db{id: [a-z0-9]{32}}"], flags: 1`,
 	"redis-rack":        `keys: ["rack:session:{id: [0-9a-f:]+}"]`,
 	"dalli":             `keys: ["dalli:{id: [0-9a-f]+}"], flags: 1`,
+	"scs":               `keys: ["scs:session:{id: [A-Za-z0-9_-]{43}}"]`,
 	"own":               `keys: ["own:{id: [0-9a-f]{32}}"], locks: ["own-lock:{id}"]`,
 }
 
