@@ -31,6 +31,7 @@ type stand struct {
 type proxy struct {
 	*localserver.Process
 	memcached, redis string // where clients connect
+	config, admin    string // of an agent
 }
 
 func newStand(ctx context.Context, dir, bin, cpus string) (*stand, error) {
@@ -162,6 +163,7 @@ timeouts: {old: 2s, new: 250ms}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
+	p.config, p.admin = file, admin
 	if err := s.start(p, nil, s.bin, "agent", "--config", file, "--log-level", "warn"); err != nil {
 		return nil, err
 	}

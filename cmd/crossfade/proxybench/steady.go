@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os/exec"
+	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/position"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
 
 // steadyClients send the fixed rate together.
@@ -62,6 +66,9 @@ func (b *bench) readNew(off *proxy, through func(*proxy) *way, run func([]*clien
 	if err != nil {
 		return err
 	}
+	if err := b.spared(p); err != nil {
+		return err
+	}
 	as, bs, err := b.against(steadyClients, through(p), through(off), run)
 	if err != nil {
 		return err
@@ -99,4 +106,28 @@ func (b *bench) stores() error {
 	}
 	row("off, memcached → Redis, 50 connections", "Redis → Redis", as, bs, "")
 	return nil
+}
+
+// spared has readers of new look at no marks, as after every step of a ramp that
+// is taken with the CLI: it makes the record, and the agent leaves it.
+func (b *bench) spared(p *proxy) error {
+	if out, err := exec.Command(b.bin, "ramp", "read-new", "100", "--config", p.config).CombinedOutput(); err != nil {
+		return fmt.Errorf("crossfade ramp read-new 100: %w\n%s", err, out)
+	}
+	c, err := agentapi.NewClient(p.admin, agentapi.ClientOptions{})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		st, err := c.Status(ctx)
+		cancel()
+		switch {
+		case err == nil && st.Lease == "clean":
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("readers of new still look for marks: lease %q, %v", st.Lease, err)
+		}
+	}
 }
