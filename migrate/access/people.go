@@ -181,6 +181,18 @@ func (p *Person) NewToken(name string, now time.Time) (token string) {
 	return token
 }
 
+// HasToken tells whether a token has that name.
+func (p *Person) HasToken(name string) bool {
+	return slices.ContainsFunc(p.Tokens, func(t Token) bool { return t.Name == name })
+}
+
+// RevokeToken takes the token of that name away; false: there is none.
+func (p *Person) RevokeToken(name string) bool {
+	n := len(p.Tokens)
+	p.Tokens = slices.DeleteFunc(p.Tokens, func(t Token) bool { return t.Name == name })
+	return len(p.Tokens) < n
+}
+
 func tokenSum(token string) string {
 	s := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(s[:])
