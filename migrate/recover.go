@@ -16,26 +16,33 @@ import (
 // the locks.
 func (m *Migration) DeclareDown(ctx context.Context, store string, progress func(Progress)) (res Result, err error) {
 	if store != "old" {
-		return res, fmt.Errorf("migrate: cannot declare %q down: accepted is old (where new dies, crossfade rollback --to mirror)", store)
+		return res, errDownStore(store)
 	}
-	return m.walk(ctx, tell(progress), true, func(at *revision, _ []reply) (n flags.Definition, text string, ok bool, err error) {
-		cur := at.def
-		n = cur
-		switch cur.DeclaredDown {
-		case flags.NoneDown, flags.OldRecovering:
-			if no := down(cur); no != nil {
-				return n, "", false, no
-			}
-			n.DeclaredDown, text = flags.OldDown, "old is declared down"
-		case flags.OldDown:
-			n.DeclaredDown, text = flags.OldDownLocks, "new grants the locks"
-		case flags.NewDown:
-			return n, "", false, refuse(GateDown, "there is no store left", "new is declared down")
-		default:
-			return n, "", false, nil
+	return m.walk(ctx, tell(progress), true, func(at *revision, _ []reply) (flags.Definition, string, bool, error) { return downNext(at.def) })
+}
+
+func errDownStore(store string) error {
+	return fmt.Errorf("migrate: cannot declare %q down: accepted is old (where new dies, crossfade rollback --to mirror)", store)
+}
+
+// downNext is the revision that follows cur on the way to old being declared
+// down.
+func downNext(cur flags.Definition) (n flags.Definition, text string, ok bool, err error) {
+	n = cur
+	switch cur.DeclaredDown {
+	case flags.NoneDown, flags.OldRecovering:
+		if no := down(cur); no != nil {
+			return n, "", false, no
 		}
-		return finish(cur, n), text, true, nil
-	})
+		n.DeclaredDown, text = flags.OldDown, "old is declared down"
+	case flags.OldDown:
+		n.DeclaredDown, text = flags.OldDownLocks, "new grants the locks"
+	case flags.NewDown:
+		return n, "", false, refuse(GateDown, "there is no store left", "new is declared down")
+	default:
+		return n, "", false, nil
+	}
+	return finish(cur, n), text, true, nil
 }
 
 // down refuses where a declaration would help nobody, or would not be safe.
@@ -47,10 +54,26 @@ func down(d flags.Definition) *Refusal {
 		return refuse(GateOrder, "crossfade rollback --to read-new, or crossfade ramp cutover", "sessions are on their way (%s)", state(d))
 	case w[position.ReadNew] == 0:
 		return refuse(GateOrder, "old decides for all others: bring it back", "no session is in read-new (%s)", state(d))
+	case d.DeclaredDown == flags.NoneDown && aheadPinned(d) > 0:
+		return refusedByPins(d)
 	case d.DeclaredDown == flags.NoneDown && d.Settled < read:
 		return refuse(GateOrder, "run crossfade ramp read-new "+flags.PercentText(read)+": it settles what every agent has acknowledged", "read-new is not settled: an agent may still ask old")
 	}
 	return nil
+}
+
+// aheadPinned is how many sessions are pinned in read-new, or beyond.
+func aheadPinned(d flags.Definition) (n int) {
+	for _, p := range d.Pins {
+		if p >= position.ReadNew {
+			n++
+		}
+	}
+	return n
+}
+
+func refusedByPins(d flags.Definition) *Refusal {
+	return refuse(GateOrder, "crossfade unpin them (crossfade status has their hashes)", "%d sessions are pinned at read-new, where it is never settled: an agent may still ask old", aheadPinned(d))
 }
 
 // Recover makes old whole again after it was down, or after agents made writes
@@ -80,6 +103,9 @@ func (m *Migration) Recover(ctx context.Context, store string, progress func(Pro
 				g := goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], readNew: ends[position.ReadNew], cutover: w[position.Cutover]}
 				n, text, ok = g.next(cur) // settle it again
 				return n, text, ok, nil
+			}
+			if aheadPinned(cur) > 0 {
+				return n, "", false, refusedByPins(cur)
 			}
 			n.DeclaredDown, text = flags.OldDown, "old lacks writes: it is declared down"
 		case flags.OldDown, flags.OldDownLocks:

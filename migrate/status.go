@@ -21,13 +21,15 @@ type Overview struct {
 	Epoch     uint64 `json:"epoch"`
 	// State is the share of the sessions in each position; Mirror, ReadNew and
 	// Cutover how many of 10,000 are at least in each stage.
-	State    string      `json:"state"`
-	Mirror   int         `json:"mirror"`
-	ReadNew  int         `json:"read_new"`
-	Cutover  int         `json:"cutover"`
-	Settled  int         `json:"settled"`
-	Floor    int         `json:"cutover_floor"`
-	Down     string      `json:"declared_down,omitempty"`
+	State   string `json:"state"`
+	Mirror  int    `json:"mirror"`
+	ReadNew int    `json:"read_new"`
+	Cutover int    `json:"cutover"`
+	Settled int    `json:"settled"`
+	Floor   int    `json:"cutover_floor"`
+	Down    string `json:"declared_down,omitempty"`
+	// Pins are sessions that are held at a position, at most 1,000.
+	Pins     []PinnedAt  `json:"pins,omitempty"`
 	Agents   []AgentView `json:"agents"`
 	Copying  *Copying    `json:"copying,omitempty"`
 	Verified *time.Time  `json:"verified,omitempty"` // when the verification that counts ended
@@ -69,7 +71,7 @@ func (m *Migration) Status(ctx context.Context) (Overview, error) {
 	d := cur.def
 	ramp := d.Weights.Ramp()
 	o := Overview{Migration: m.o.Migration, Epoch: d.Epoch, State: state(d), Mirror: ramp.Mirror, ReadNew: ramp.ReadNew,
-		Cutover: ramp.Cutover, Settled: d.Settled, Floor: d.CutoverFloor, Down: d.DeclaredDown.String(), Agents: []AgentView{}, Waits: []string{}}
+		Cutover: ramp.Cutover, Settled: d.Settled, Floor: d.CutoverFloor, Down: d.DeclaredDown.String(), Pins: pinsOf(d), Agents: []AgentView{}, Waits: []string{}}
 	replies := m.ask(ctx, r)
 	r.meet(d, replies, m.lockTTL(), m.copyMost())
 	for i := range replies {
