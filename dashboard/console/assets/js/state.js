@@ -1,0 +1,31 @@
+// What the page knows, and who wants to hear that it has changed. Topics: me,
+// status (also when what is connected has changed), points, log.
+
+export const state = {
+  me: null, // GET v1/me; null: not known yet
+  status: null, // GET v1/status; null: not known yet
+  // link is whether the stream of events is open, and since when; heard is when
+  // anything came last.
+  link: { ok: false, since: Date.now(), heard: 0 },
+  skew: 0, // ms that the server's clock is ahead of this one
+};
+
+const ears = new Map();
+
+export function on(topic, fn) {
+  ears.set(topic, [...(ears.get(topic) || []), fn]);
+}
+
+// tell runs them all: one that throws must not keep the others from their part.
+export function tell(topic) {
+  for (const fn of ears.get(topic) || []) {
+    try {
+      fn();
+    } catch (err) {
+      console.error(err);
+    }
+  }
+}
+
+// now is the server's time, in ms.
+export const now = () => Date.now() + state.skew;
