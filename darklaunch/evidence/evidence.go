@@ -13,6 +13,7 @@ package evidence
 
 import (
 	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -38,6 +39,8 @@ const (
 type Evidence struct {
 	// Requests of clients, by class and result.
 	Requests [nClasses][nResults]uint64 `json:"requests"`
+	// Positions are the same requests by their session's position.
+	Positions [position.Count]uint64 `json:"positions"`
 	// Calls to the stores: by side, class and purpose.
 	Calls [sides][nClasses][nPurposes]Histogram `json:"calls"`
 	// Errors and Timeouts of calls, by side.
@@ -104,6 +107,14 @@ func (e *Evidence) Compared() (all, differ uint64) {
 	return all, differ
 }
 
+// Diverged is how many sessions differed, by class, whatever the cause.
+func (e *Evidence) Diverged(class string) (n uint64) {
+	for _, c := range e.Divergences[place(kinds, class)] {
+		n += c
+	}
+	return n
+}
+
 // FellBack is how many reads in read-new old had to answer.
 func (e *Evidence) FellBack() (n uint64) {
 	for _, c := range e.Fallbacks {
@@ -131,6 +142,9 @@ func (e *Evidence) each(o *Evidence, n func(*uint64, uint64), h func(*Histogram,
 		for j := range e.Requests[i] {
 			n(&e.Requests[i][j], o.Requests[i][j])
 		}
+	}
+	for i := range e.Positions {
+		n(&e.Positions[i], o.Positions[i])
 	}
 	for s := range sides {
 		for c := range e.Calls[s] {

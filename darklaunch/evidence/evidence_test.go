@@ -69,7 +69,7 @@ func TestAddsUp(t *testing.T) {
 	a, b := New(), New()
 	see := func(r *Recorder) {
 		r.Request("redis", rules.Get, position.Mirror, "hit", time.Millisecond)
-		r.Request("redis", rules.Set, position.Mirror, "error", time.Millisecond)
+		r.Request("redis", rules.Set, position.Back, "error", time.Millisecond)
 		r.StoreCall(rules.New, darklaunch.Read, darklaunch.Compare, 2*time.Millisecond)
 		r.StoreCall(rules.New, darklaunch.Read, darklaunch.Copy, time.Second)
 		r.StoreError(rules.New, true)
@@ -99,6 +99,12 @@ func TestAddsUp(t *testing.T) {
 	sum.Add(b.Read())
 	if all, failed := sum.Asked(); all != 6 || failed != 3 {
 		t.Errorf("requests: got %d, %d failed, want 6 and 3", all, failed)
+	}
+	if p := sum.Positions; p[position.Mirror] != 3 || p[position.Back] != 3 || p[position.Off] != 0 {
+		t.Errorf("by position: got %v, want 3 in mirror and 3 in back", p)
+	}
+	if got := sum.Diverged("missing_new"); got != 3 || sum.Diverged("flags") != 0 {
+		t.Errorf("missing_new: got %d, want 3, and no flags", got)
 	}
 	if all, errs, late := sum.Called(rules.New); all != 6 || errs != 3 || late != 3 {
 		t.Errorf("calls to new: got %d, %d, %d, want 6, 3, 3", all, errs, late)

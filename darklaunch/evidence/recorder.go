@@ -12,7 +12,7 @@ import (
 // Recorder is a darklaunch.Observer that keeps evidence. It is safe for
 // concurrent use: some 60 KB of counters, and nothing else.
 type Recorder struct {
-	requests    [nClasses][nResults]atomic.Uint64
+	requests    [position.Count][nClasses][nResults]atomic.Uint64
 	calls       [sides][nClasses][nPurposes]live
 	errors      [sides]atomic.Uint64
 	timeouts    [sides]atomic.Uint64
@@ -32,9 +32,13 @@ func New() *Recorder { return &Recorder{} }
 // not, one count at a time.
 func (r *Recorder) Read() *Evidence {
 	e := &Evidence{Dropped: r.dropped.Load(), Conflicts: r.conflicts.Load()}
-	for c := range r.requests {
-		for i := range r.requests[c] {
-			e.Requests[c][i] = r.requests[c][i].Load()
+	for p := range r.requests {
+		for c := range r.requests[p] {
+			for i := range r.requests[p][c] {
+				n := r.requests[p][c][i].Load()
+				e.Requests[c][i] += n
+				e.Positions[p] += n
+			}
 		}
 	}
 	for s := range sides {
@@ -62,8 +66,8 @@ func (r *Recorder) Read() *Evidence {
 }
 
 // Request implements darklaunch.Observer.
-func (r *Recorder) Request(_ string, op rules.Op, _ position.Position, result string, _ time.Duration) {
-	r.requests[place(classes, classOf(op))][place(results, result)].Add(1)
+func (r *Recorder) Request(_ string, op rules.Op, at position.Position, result string, _ time.Duration) {
+	r.requests[min(at, position.Count-1)][place(classes, classOf(op))][place(results, result)].Add(1)
 }
 
 // classOf is the class of a client's operation.

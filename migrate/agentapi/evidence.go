@@ -3,6 +3,7 @@ package agentapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/evidence"
 )
@@ -20,6 +21,10 @@ type Evidence struct {
 	// BreakerNew and BreakerOld are closed, half-open or open.
 	BreakerNew string `json:"breaker_new"`
 	BreakerOld string `json:"breaker_old"`
+	// Queued are the mirrored writes that have not arrived, and Lag how long the one
+	// that arrived last had waited; 0 when nothing is queued.
+	Queued int64         `json:"mirror_queued"`
+	Lag    time.Duration `json:"mirror_lag_ns"`
 	// Failovers is how often new became another server, in this life.
 	Failovers int64 `json:"failovers"`
 	// Seen is nil where the agent keeps none.
@@ -29,7 +34,7 @@ type Evidence struct {
 func (h *Handler) evidence(w http.ResponseWriter, _ *http.Request) {
 	st := h.l.Status()
 	e := Evidence{Agent: h.o.Name, Start: st.Start, Epoch: st.Epoch, Acknowledged: st.Acknowledged, Waiting: st.Waiting,
-		Marks: st.MarksStanding, BreakerNew: st.BreakerNew, BreakerOld: st.BreakerOld, Failovers: int64(st.Failovers)}
+		Marks: st.MarksStanding, BreakerNew: st.BreakerNew, BreakerOld: st.BreakerOld, Failovers: int64(st.Failovers), Queued: st.Queued, Lag: st.MirrorLag}
 	if h.o.Evidence != nil {
 		e.Seen = h.o.Evidence()
 	}

@@ -141,7 +141,7 @@ func (c *Client) Wish(name, what string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), askMost)
 	defer cancel()
 	var l Line
-	if err := c.any(ctx, http.MethodPost, "jobs/"+url.PathEscape(name), Wish{what}, &l, nil); err != nil {
+	if err := c.any(ctx, http.MethodPost, "jobs/"+url.PathEscape(name), Wish{Wish: what, Actor: migrate.Actor{Who: c.o.Who, Why: c.o.Reason}}, &l, nil); err != nil {
 		return err
 	}
 	if l.Failure != nil {

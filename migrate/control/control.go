@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/access"
 	"github.com/seed-41165957/crossfade/migrate/book"
 	"github.com/seed-41165957/crossfade/migrate/gates"
 	"github.com/seed-41165957/crossfade/migrate/plan"
@@ -35,6 +36,11 @@ type Options struct {
 	// Token, where set, is asked for as a bearer token below /v1. Without one the
 	// server must listen on loopback.
 	Token string
+	// People may sign in; nil: nobody does. Then who asks on loopback may do all,
+	// and off it shows Token.
+	People *access.People
+	// Clock is what sign-ins go by; nil: the system's.
+	Clock func() time.Time
 	// Watch is how often the fleet is looked at for the metrics. Default 2 s.
 	Watch   time.Duration
 	KeepOld time.Duration // cutover.keep_old
@@ -66,11 +72,14 @@ type Server struct {
 	b       book.Book
 	log     *slog.Logger
 	mux     http.Handler
+	desk    *access.Desk
 	roster  *roster
 	board   *board
 	gossip  *gossip
 	watcher *migrate.Watcher
 	planner *planner
+	series  *series
+	screens *screens
 
 	wg sync.WaitGroup // connections of agents
 
@@ -109,6 +118,8 @@ func New(o Options) (*Server, error) {
 	}
 	s.m = m
 	s.watcher = migrate.NewWatcher(m, migrate.WatcherOptions{Every: o.Watch, KeepOld: o.KeepOld})
+	s.desk = access.NewDesk(access.DeskOptions{Token: o.Token, Setting: "server.token_file", People: o.People, Note: s.noteSignIn, Clock: o.Clock})
+	s.series, s.screens = newSeries(), newScreens()
 	s.mux = s.routes()
 	return s, nil
 }
@@ -149,6 +160,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.board.run(ctx) })
 	wg.Go(func() { s.watcher.Run(ctx) })
+	wg.Go(func() { s.show(ctx) })
 	var failed error
 	for ctx.Err() == nil {
 		lock, err := s.b.TryLock(ctx, book.Lead)
@@ -190,6 +202,7 @@ func (s *Server) leading(ctx context.Context, lock book.Lock) {
 	s.mu.Unlock()
 	var also sync.WaitGroup
 	also.Go(func() { s.listMarkers(lead) })
+	also.Go(func() { s.keepSeries(lead) })
 	s.planner.run(lead)
 	also.Wait()
 	s.mu.Lock()

@@ -139,6 +139,12 @@ func (s *Server) asked(ctx context.Context, q Ask) (*job, error) {
 				return nil, &refusal{Gate: GateBusy, Found: fmt.Sprintf("%s is under way since %s (asked for by %s)", g.words(), g.Asked.Format(time.TimeOnly), or(g.Who, "nobody known")),
 					Do: "wait until it is done, or take it back: crossfade rollback overtakes it"}
 			}
+			// Before it is overtaken, and not after: what it publishes as its last
+			// is no reason to leave the rollback undone.
+			if err := s.inForce(q.Revision); err != nil {
+				return nil, err
+			}
+			q.Revision = 0
 			j.cancel(errOvertaken)
 			select {
 			case <-j.done:
@@ -146,6 +152,11 @@ func (s *Server) asked(ctx context.Context, q Ask) (*job, error) {
 				return nil, context.Cause(ctx)
 			}
 			continue
+		}
+		// Under the lock: of two who looked at the same revision, one begins.
+		if err := s.inForce(q.Revision); err != nil {
+			s.mu.Unlock()
+			return nil, err
 		}
 		g := Goal{ID: rand.Text()[:10], Verb: q.Verb, Args: q.Args, Actor: q.Actor, Asked: time.Now().UTC()}
 		if err := s.saveGoal(lead, lock, g); err != nil {

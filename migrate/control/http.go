@@ -10,13 +10,15 @@ import (
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/access"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
-	"github.com/seed-41165957/crossfade/migrate/tunnel"
 )
 
 // Ask is the body of POST /v1/do and POST /v1/plan.
 type Ask struct {
 	Verb string          `json:"verb"`
 	Args json.RawMessage `json:"args,omitempty"`
+	// Revision is the one that who asks has looked at; where another is in force,
+	// nothing is done. 0: any.
+	Revision uint64 `json:"revision,omitempty"`
 	migrate.Actor
 }
 
@@ -53,32 +55,6 @@ func failureOf(err error) *Failure {
 	return f
 }
 
-func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", s.ready)
-	mux.HandleFunc("POST "+tunnel.Path, s.connect)
-	mux.HandleFunc("POST /v1/agents/sign-off", s.signOff)
-	mux.HandleFunc("GET /v1/agents", s.agents)
-	mux.HandleFunc("GET /v1/flags", s.flags)
-	mux.HandleFunc("GET /v1/status", s.status)
-	mux.HandleFunc("GET /v1/divergences", s.divergences)
-	mux.HandleFunc("GET /v1/bypass", s.bypass)
-	mux.HandleFunc("GET /v1/complete", s.complete)
-	mux.HandleFunc("POST /v1/explain", s.explain)
-	mux.HandleFunc("GET /v1/jobs/{name}", s.jobState)
-	mux.HandleFunc("POST /v1/jobs/{name}", s.wish)
-	mux.HandleFunc("POST /v1/plan", s.planned)
-	mux.HandleFunc("POST /v1/do", s.doing)
-	mux.HandleFunc("GET /v1/audit", s.audit)
-	s.planRoutes(mux)
-	// A page in a browser on this host must not move a migration.
-	return access.Guard(http.NewCrossOriginProtection().Handler(mux), access.Options{Token: s.o.Token, Setting: "server.token_file"})
-}
-
-// ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
-
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	data, _ := s.board.now()
 	text := "ready"
@@ -105,17 +81,24 @@ type Overview struct {
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
-	o := Overview{Server: s.o.Name, Leads: s.leads()}
-	var err error
-	if o.Overview, err = s.m.Status(r.Context()); err == nil {
-		o.Goal, err = s.loadGoal(r.Context())
-	}
-	if err == nil {
-		o.Members, err = s.members(r.Context())
-	}
+	o, err := s.overview(r.Context())
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, err.Error())
 		return
+	}
+	answer(w, o)
+}
+
+func (s *Server) overview(ctx context.Context) (o Overview, err error) {
+	o.Server, o.Leads = s.o.Name, s.leads()
+	if o.Overview, err = s.m.Status(ctx); err == nil {
+		o.Goal, err = s.loadGoal(ctx)
+	}
+	if err == nil {
+		o.Members, err = s.members(ctx)
+	}
+	if err != nil {
+		return o, err
 	}
 	s.mu.Lock()
 	if j := s.job; j != nil && !isDone(j.done) {
@@ -126,7 +109,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	o.Plan, o.Why = s.planner.last(), s.why(o.Overview)
-	answer(w, o)
+	return o, nil
 }
 
 func (s *Server) members(ctx context.Context) ([]Member, error) {
@@ -240,7 +223,9 @@ type Job struct {
 
 // Wish is the body of POST /v1/jobs/NAME: hold, release or cancel.
 type Wish struct {
-	Wish string `json:"wish"`
+	Wish     string `json:"wish"`
+	Revision uint64 `json:"revision,omitempty"` // as in Ask
+	migrate.Actor
 }
 
 func (s *Server) jobState(w http.ResponseWriter, r *http.Request) {
@@ -258,10 +243,21 @@ func (s *Server) wish(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var l Line
-	if err := s.m.Wish(r.PathValue("name"), q.Wish); err != nil {
+	if err := s.wished(r, q); err != nil {
 		l.Failure = failureOf(err)
 	}
 	answer(w, l)
+}
+
+func (s *Server) wished(r *http.Request, q Wish) error {
+	if err := s.inForce(q.Revision); err != nil {
+		return err
+	}
+	name := r.PathValue("name")
+	if err := s.m.Wish(name, q.Wish); err != nil {
+		return err
+	}
+	return s.m.Noted(migrate.WithActor(r.Context(), acts(r, q.Actor)), "job", map[string]string{"job": name, "wish": q.Wish}, "done")
 }
 
 // alive is how often a line is sent while nothing is new, so that both sides
@@ -273,7 +269,10 @@ func (s *Server) doing(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &q) {
 		return
 	}
-	q.From = r.RemoteAddr
+	if role, ok := verbRoles[q.Verb]; ok && !access.Refuse(w, r, role) {
+		return
+	}
+	q.Actor = acts(r, q.Actor)
 	j, err := s.do(r.Context(), q)
 	if err != nil {
 		answer(w, Line{Failure: failureOf(err)})

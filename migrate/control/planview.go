@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -224,65 +223,4 @@ func (s *Server) advance(ctx context.Context, q Ask) (Ask, error) {
 // advanceArgs say which step is meant: of two who advance at once one is told.
 type advanceArgs struct {
 	Step int `json:"step"`
-}
-
-// Order is the body of POST /v1/hold, /v1/release and /v1/auto.
-type Order struct {
-	migrate.Actor
-	On bool `json:"on,omitempty"` // of auto
-}
-
-func (s *Server) ordered(w http.ResponseWriter, r *http.Request, fn func(ctx context.Context, o Order) error) {
-	var o Order
-	if !read(w, r, &o) {
-		return
-	}
-	if !s.leads() {
-		answer(w, Line{Failure: failureOf(errNotLeading)})
-		return
-	}
-	o.From = r.RemoteAddr
-	l := Line{Result: json.RawMessage(`{}`)}
-	if err := fn(migrate.WithActor(r.Context(), o.Actor), o); err != nil {
-		l = Line{Failure: failureOf(err)}
-	}
-	answer(w, l)
-}
-
-func (s *Server) planRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /v1/planned", func(w http.ResponseWriter, _ *http.Request) {
-		v := s.planner.last()
-		if v == nil {
-			fail(w, http.StatusServiceUnavailable, "this server does not lead, or has just begun to: ask the others, or again")
-			return
-		}
-		answer(w, v)
-	})
-	mux.HandleFunc("POST /v1/hold", func(w http.ResponseWriter, r *http.Request) {
-		s.ordered(w, r, func(ctx context.Context, o Order) error {
-			p, err := s.hold(ctx, Hold{By: o.Who, Why: o.Why})
-			if err == nil && p.Held != nil && (p.Held.By != o.Who || p.Held.Why != o.Why) {
-				return p.Held.refusal()
-			}
-			return err
-		})
-	})
-	mux.HandleFunc("POST /v1/release", func(w http.ResponseWriter, r *http.Request) {
-		s.ordered(w, r, func(ctx context.Context, _ Order) error {
-			was, err := s.release(ctx)
-			if err == nil && was == nil {
-				return &refusal{Gate: GateHeld, Found: "nobody holds", Do: "crossfade status says what it waits for"}
-			}
-			return err
-		})
-	})
-	mux.HandleFunc("POST /v1/auto", func(w http.ResponseWriter, r *http.Request) {
-		s.ordered(w, r, func(ctx context.Context, o Order) error {
-			_, err := s.changePlace(ctx, func(p *place) bool { was := p.Auto; p.Auto = o.On; return was != o.On })
-			if err != nil {
-				return err
-			}
-			return s.m.Noted(ctx, "advance --auto", map[string]bool{"on": o.On}, "done")
-		})
-	})
 }

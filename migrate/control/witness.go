@@ -31,6 +31,8 @@ type witness struct {
 	mu     sync.Mutex // guards what follows
 	by     map[string]*heard
 	step   *evidence.Evidence
+	point  *sample              // since the last point of the series
+	since  time.Time            // when it was begun
 	lately []*evidence.Evidence // the newest last, at most slots
 	turned time.Time            // when the newest was begun
 	trips  map[string]tripped   // by agent
@@ -43,7 +45,7 @@ type heard struct {
 }
 
 func newWitness(window time.Duration) *witness {
-	return &witness{window: window, by: map[string]*heard{}, step: &evidence.Evidence{}}
+	return &witness{window: window, by: map[string]*heard{}, step: &evidence.Evidence{}, point: &sample{}}
 }
 
 // note takes in what an agent says at a time.
@@ -61,6 +63,7 @@ func (w *witness) note(name string, e agentapi.Evidence, now time.Time) {
 	}
 	w.turn(now)
 	w.step.Add(&since)
+	w.point.seen.Add(&since)
 	w.lately[len(w.lately)-1].Add(&since)
 }
 
@@ -78,6 +81,25 @@ func (w *witness) turn(now time.Time) {
 	if over := len(w.lately) - slots; over > 0 {
 		w.lately = slices.Delete(w.lately, 0, over)
 	}
+}
+
+// sample is what was seen since the last call, and how the agents are that have
+// said so lately.
+func (w *witness) sample(now time.Time) *sample {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := w.point
+	x.seconds = max(now.Sub(w.since), time.Millisecond).Seconds()
+	w.point, w.since = &sample{}, now
+	for _, h := range w.by {
+		if now.Sub(h.at) > silentAfter {
+			continue
+		}
+		x.marks += h.said.Marks
+		x.queued += h.said.Queued
+		x.lag = max(x.lag, h.said.Lag)
+	}
+	return x
 }
 
 func (w *witness) forget(name string) {

@@ -114,6 +114,7 @@ func TestRefuses(t *testing.T) {
 		{"migration", "shop", "Shop", "c.yaml:1: migration: \"Shop\": accepted is"},
 		{"no store", "old: {memory: {}}", "old: {}", "c.yaml:4: old: names 0 stores: accepted is exactly one of memory, files, memcached, mysql, hybrid, redis"},
 		{"two stores", "{memory: {}}", `{memory: {}, redis: {addrs: ["a:1"]}}`, "c.yaml:4: old: names 2 stores"},
+		{"people without the fleet's token", "flags: {file: flags.json}", "flags: {file: flags.json}\nserver: {users_file: people.yaml}", "c.yaml:7: server.users_file: people sign in, and agents do not: name a server.token_file"},
 		{"bare memory", "{memory: {}}", "{memory: }", "c.yaml:4: old.memory: is empty"},
 		{"hybrid", "old: {memory: {}}", `old: {hybrid: {memcached: {servers: ["a:1"]}}}`, "old.hybrid.mysql.hosts: is empty"},
 		{"hybrid of other names", "old: {memory: {}}", `old: {hybrid: {key_prefix: "sess:", memcached: {servers: ["a:1"]}, mysql: {hosts: ["a:1"], database: d, user: u}}}`,

@@ -14,7 +14,10 @@ type Server struct {
 	Listen string `yaml:"listen"`
 	// TokenFile holds the bearer token that agents and people show.
 	TokenFile SecretFile `yaml:"token_file"`
-	TLS       ServerTLS  `yaml:"tls"`
+	// UsersFile holds the people who may sign in, and their roles; empty: nobody
+	// signs in.
+	UsersFile string    `yaml:"users_file"`
+	TLS       ServerTLS `yaml:"tls"`
 	// Insecure lets a server off loopback speak without TLS: the token then
 	// travels in clear.
 	Insecure bool `yaml:"insecure"`
@@ -66,7 +69,7 @@ type Webhook struct {
 }
 
 // webhookEvents are the verbs of the log.
-var webhookEvents = []string{"revision", "ramp", "rollback", "backfill", "verify", "declare-down", "recover", "observe", "forget", "advance", "advance --auto", "hold", "release", "catch up", "repair", "repair-undo", "complete", "fault"}
+var webhookEvents = []string{"revision", "ramp", "rollback", "backfill", "verify", "declare-down", "recover", "observe", "forget", "advance", "advance --auto", "hold", "release", "catch up", "repair", "repair-undo", "complete", "fault", "pin", "unpin", "job", "sign-in", "sign-out"}
 
 func (k *checker) webhooks() {
 	for i, w := range k.c.Server.Webhooks {
@@ -95,6 +98,9 @@ func (k *checker) server() {
 	}
 	if k.addr("server.listen", s.Listen, false) && !loopback(s.Listen) && !s.TokenFile.Set() {
 		k.bad("server.listen", "%q can be reached from outside: name a server.token_file, or listen on 127.0.0.1", s.Listen)
+	}
+	if s.UsersFile != "" && !s.TokenFile.Set() {
+		k.bad("server.users_file", "people sign in, and agents do not: name a server.token_file for them, the same on every host")
 	}
 	if t := s.TLS; t.On() && (t.CertFile == "" || !t.KeyFile.Set()) {
 		k.bad("server.tls", "accepted are cert_file and key_file together, with or without client_ca_file")

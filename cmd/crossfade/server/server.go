@@ -23,6 +23,7 @@ import (
 	"github.com/seed-41165957/crossfade/dashboard/console"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/access"
 	"github.com/seed-41165957/crossfade/migrate/audit"
 	"github.com/seed-41165957/crossfade/migrate/book"
 	"github.com/seed-41165957/crossfade/migrate/book/files"
@@ -69,6 +70,13 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	if c.Server.TokenFile.Set() {
 		if co.Token, err = c.Server.TokenFile.Read(); err != nil {
 			return err
+		}
+	}
+	if c.Server.UsersFile != "" {
+		if co.People, err = access.OpenPeople(c.Server.UsersFile, func(err error) {
+			o.Log.Error("the file of people cannot be read again", "component", "server", "error", err)
+		}); err != nil {
+			return fmt.Errorf("server.users_file: %w", err)
 		}
 	}
 	var hooks []*webhook.Hook
