@@ -41,7 +41,7 @@ let it = null;
 
 export function open(verb, args = {}) {
   const v = verbs[verb], dialog = $("act");
-  it = { verb, v, given: args, revision: 0, inputs: {}, stop: new AbortController(), asked: 0 };
+  it = { verb, v, given: { ...args, ...v.begin?.() }, revision: 0, inputs: {}, stop: new AbortController(), asked: 0 };
   const field = (label, input, hint) => h("p", { class: "field" }, h("label", { for: input.id }, label), " ", input, hint && h("span", { class: "dim" }, ` ${hint}`));
   const fields = (v.fields || []).map((f) => {
     const id = "act-" + f.name, value = args[f.name] ?? f.value ?? "";

@@ -60,7 +60,7 @@ function values(a) {
   if (!s) return [name, "-", "-", a.why || "no", health, "-", "-", "-", "-", "-", "-", "-", "-", forget];
   const ack = a.acknowledged ? "yes" : h("span", { class: "state inconclusive" }, a.why || "no");
   return [name, s.state, f.count(s.epoch), ack, health, f.count(s.dirty_new), f.count(s.dirty_old), f.count(s.unknown_old + s.unknown_new), f.count(s.mirror_queued), f.count(s.marks_standing),
-    `${s.breaker_old || "-"} / ${s.breaker_new || "-"}`, h("code", { title: s.digest, class: a.odd && "bad" }, (s.digest || "-").slice(0, 8)), s.version || "-", forget];
+    s.breaker_old === s.breaker_new ? s.breaker_old || "-" : `old ${s.breaker_old}, new ${s.breaker_new}`, h("code", { title: s.digest, class: a.odd && "bad" }, (s.digest || "-").slice(0, 8)), s.version || "-", forget];
 }
 
 function matches(a, want) {

@@ -21,7 +21,7 @@ const charts = [
     ["old_write_p50", "old p50", "old", true], ["old_write_p99", "old p99", "old"], ["new_write_p50", "new p50", "new", true], ["new_write_p99", "new p99", "new"]] },
   { title: "Fallbacks and store errors", unit: f.rate, none: "none", series: [
     ["fallbacks", "fallbacks", "read-new"], ["old_errors", "old errors", "old"], ["new_errors", "new errors", "new"]] },
-  { title: "Marks in old", unit: f.count, none: "none", series: [["marks", "sessions marked", "bad"]] },
+  { title: "Marks in old", unit: f.count, whole: true, none: "none", series: [["marks", "sessions marked", "bad"]] },
   { title: "Mirror lag, the worst agent", unit: f.seconds, none: "none", series: [["mirror_lag", "lag", "mirror"]] },
   { title: "Mirror queue", unit: f.digits, none: "empty", series: [["mirror_queued", "operations queued", "mirror"], ["mirror_dropped", "dropped /s", "bad"]] },
 ];
@@ -33,7 +33,7 @@ function options(c, width) {
   const grid = { stroke: colour("line"), width: 1 };
   const axis = { stroke: colour("dim"), font: "11px system-ui, sans-serif", grid, ticks: { ...grid, size: 4 } };
   return {
-    width, height: 132, ms: 1, legend: { show: false }, padding: [8, 4, 0, 0],
+    width, height: 132, ms: 1, legend: { show: false }, padding: [8, 18, 0, 0],
     cursor: { sync: { key: "console" }, y: false, drag: { x: false, y: false }, points: { size: 5 } },
     scales: {
       x: { time: true, range: () => [now() - shown(), now()] },
@@ -41,7 +41,7 @@ function options(c, width) {
     },
     axes: [
       { ...axis, size: 22, space: 56, values: (u, at) => at.map(f.minute) },
-      { ...axis, size: 58, space: 28, values: (u, at) => at.map((v) => c.unit(v)) },
+      { ...axis, size: 58, space: 28, values: (u, at) => at.map((v) => c.unit(v)), ...(c.whole && { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6] }) },
     ],
     series: [{}, ...c.series.map(([, label, name, dashed]) => ({
       label, stroke: colour(name), width: 1.5, dash: dashed ? [4, 3] : undefined, points: { show: false },
@@ -58,7 +58,7 @@ function legend(c, at) {
   c.items.forEach((item, k) => {
     const values = c.data[k + 1];
     const v = values[i];
-    show(item, values.some((x) => x > 0));
+    show(item, c.some[k]);
     text(item.lastElementChild, v === null || v === undefined ? "-" : c.unit(v));
   });
   if (c.beside) {
@@ -81,12 +81,13 @@ function draw(c) {
   if (c.beside) names.push(c.beside[0]);
   c.data = since(now() - shown(), names);
   c.besides = c.beside ? c.data.pop() : null;
+  c.some = c.data.slice(1).map((values) => values.some((v) => v > 0));
   const width = c.box.clientWidth;
   if (!c.plot && width > 0) c.plot = new uPlot(options(c, width), c.data, c.box);
   else c.plot?.setData(c.data);
-  const nothing = !c.data.slice(1).some((values) => values.some((v) => v > 0));
+  c.some.forEach((any, k) => c.plot && c.plot.series[k + 1].show !== any && c.plot.setSeries(k + 1, { show: any }));
   text(c.empty, c.data[0].length === 0 ? "nothing was heard in this time" : c.none);
-  show(c.empty, nothing);
+  show(c.empty, !c.some.includes(true));
   legend(c, c.plot?.cursor.idx);
 }
 

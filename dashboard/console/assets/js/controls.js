@@ -4,7 +4,7 @@
 import { $, text, show } from "./dom.js";
 import { on, state } from "./state.js";
 import { button, open } from "./act.js";
-import { whyNot } from "./verbs.js";
+import { nextStep, whyNot } from "./verbs.js";
 
 let touched = false; // somebody has set the ramp: it follows what is no more
 
@@ -13,7 +13,7 @@ const reached = { mirror: "mirror", "read-new": "read_new", cutover: "cutover" }
 // follow sets the ramp to where the stage stands, and proposes the next step's.
 function follow() {
   if (touched || !state.status) return;
-  const m = /^ramp (\S+) ([\d.]+)/.exec(state.status.plan?.steps[state.status.plan.done]?.text || "");
+  const m = /^ramp (\S+) ([\d.]+)/.exec(nextStep(state.status)?.text || "");
   const stage = m ? m[1] : $("ramp-stage").value;
   if (document.activeElement !== $("ramp-stage")) $("ramp-stage").value = stage;
   set(m ? Number(m[2]) : state.status[reached[stage]] / 100);
@@ -32,9 +32,11 @@ function may() {
 }
 
 export function start() {
-  $("acts").append(button("advance", {}, "Advance…"), button("hold", {}, "Hold…"), button("release", {}, "Release…"), button("rollback", {}, "Roll back…"),
-    button("backfill", {}, "Backfill…"), button("verify", {}, "Verify…"), button("repair", {}, "Repair…"), button("pin", {}, "Pin…"), button("unpin", {}, "Unpin…"),
-    button("declare-down", {}, "Declare old down…"), button("recover", {}, "Recover old…"), button("complete", {}, "Complete…"));
+  const place = (id, ...buttons) => $(id).append(...buttons);
+  place("acts", button("advance", {}, "Advance…"), button("hold", {}, "Hold…"), button("release", {}, "Release…"), button("rollback", {}, "Roll back…"));
+  place("copy-acts", button("backfill", {}, "Backfill…"), button("verify", {}, "Verify…"), button("repair", {}, "Repair…"));
+  place("pin-acts", button("pin", {}, "Pin…"), button("unpin", {}, "Unpin…"));
+  place("end-acts", button("declare-down", {}, "Declare old down…"), button("recover", {}, "Recover old…"), button("complete", {}, "Complete…"));
   $("ramp-stage").addEventListener("change", () => {
     touched = true;
     set((state.status?.[reached[$("ramp-stage").value]] || 0) / 100);

@@ -3,7 +3,7 @@
 import { $, h, text } from "./dom.js";
 import * as f from "./format.js";
 import { get } from "./api.js";
-import { on, state, now } from "./state.js";
+import { on, state, now, awake } from "./state.js";
 import { bar } from "./doing.js";
 import { button } from "./act.js";
 
@@ -63,7 +63,7 @@ export function start() {
   on("status", () => {
     const s = state.status;
     const is = !!s?.copying || ["backfill", "verify"].includes(s?.goal?.verb) && !s.goal.ended;
-    if (state.link.ok && (is || busy !== is)) ask();
+    if (state.link.ok && (is && awake() || busy !== is)) ask();
     else draw();
     busy = is;
   });

@@ -4,7 +4,7 @@
 import { $, h, text, table, cells } from "./dom.js";
 import * as f from "./format.js";
 import { get } from "./api.js";
-import { on, state } from "./state.js";
+import { on, state, awake } from "./state.js";
 import { button } from "./act.js";
 
 const columns = ["seen", "class", "cause", "position", "session (keyed hash)", "", "found", "#bytes", "sum", "#flags", "deadline", ""];
@@ -65,7 +65,7 @@ export function start() {
   // Each agent is asked for its list: only while somebody looks at it.
   let visible = false, at = 0;
   const look = () => {
-    if (!visible || !state.link.ok || Date.now() - at < 5000) return;
+    if (!visible || !awake() || !state.link.ok || Date.now() - at < 5000) return;
     at = Date.now();
     ask();
   };

@@ -9,8 +9,8 @@ import { on, state, now } from "./state.js";
 export function words(verb, args = {}) {
   const a = args || {};
   switch (verb) {
-    case "ramp": return `ramp ${a.stage} ${(a.buckets || 0) / 100}` + (a.agents?.length ? ` on ${a.agents.join(", ")}` : "");
-    case "rollback": return `rollback --to ${a.to}`;
+    case "ramp": return !a.stage ? verb : `ramp ${a.stage} ${(a.buckets || 0) / 100}` + (a.agents?.length ? ` on ${a.agents.join(", ")}` : "");
+    case "rollback": return a.to ? `rollback --to ${a.to}` : verb;
     case "advance": return a.step === undefined ? "advance" : `advance (step ${a.step + 1})`;
   }
   const more = [a.store, a.name, a.position, a.hash && a.hash.slice(0, 12)].filter(Boolean);

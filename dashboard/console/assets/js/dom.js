@@ -27,22 +27,23 @@ export function show(el, yes) {
   if (el.hidden === !!yes) el.hidden = !yes;
 }
 
+const kept = new WeakMap(); // parent: its children by key
+
 // keyed makes the children of parent those of the items, in their order, and keeps
 // what is there: a button that has the focus keeps it while its row is updated.
 export function keyed(parent, items, key, make, update) {
-  parent.rows ||= new Map();
-  const rows = new Map();
+  const was = kept.get(parent) || new Map(), rows = new Map();
   let at = parent.firstElementChild;
   for (const item of items) {
     const k = key(item);
-    const el = parent.rows.get(k) || make(item);
+    const el = was.get(k) || make(item);
     update?.(el, item);
     rows.set(k, el);
     if (el === at) at = at.nextElementSibling;
     else parent.insertBefore(el, at);
   }
-  for (const [k, el] of parent.rows) if (rows.get(k) !== el) el.remove();
-  parent.rows = rows;
+  for (const [k, el] of was) if (rows.get(k) !== el) el.remove();
+  kept.set(parent, rows);
 }
 
 // table makes a table with a head; its body is returned beside it. A column is

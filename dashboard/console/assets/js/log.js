@@ -29,9 +29,11 @@ function outcome(e) {
   return h("span", { class: `state ${kind}` }, e.outcome);
 }
 
+const from = (e) => (e.from ? h("span", { title: e.from }, e.from.replace(/:\d+$/, "")) : "-");
+
 function row(e) {
   const what = h("div", null, words(e.verb, e.args), e.text ? h("span", { class: "dim" }, " " + e.text) : "", more(e));
-  return cells(columns, [f.time(e.at), e.who || "-", e.from || "-", what, e.epoch ? f.count(e.epoch) : "-", outcome(e), e.why || "-"], { "data-n": e.n });
+  return cells(columns, [f.time(e.at), e.who || "-", from(e), what, e.epoch ? f.count(e.epoch) : "-", outcome(e), e.why || "-"], { "data-n": e.n });
 }
 
 function draw() {

@@ -29,3 +29,9 @@ export function tell(topic) {
 
 // now is the server's time, in ms.
 export const now = () => Date.now() + state.skew;
+
+// awake tells whether somebody is at the page: only then is more asked for than
+// the stream brings. Else a page left open would keep its sign-in from running out.
+let input = Date.now();
+for (const kind of ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"]) addEventListener(kind, () => (input = Date.now()), { passive: true });
+export const awake = () => !document.hidden && Date.now() - input < 5 * 60_000;

@@ -5,6 +5,7 @@
 import { $, h, text, show, keyed } from "./dom.js";
 import { percent } from "./format.js";
 import { on, state } from "./state.js";
+import { nextStep } from "./verbs.js";
 
 const all = 10_000;
 // From the least advanced to the most; those between the stages are shown while
@@ -17,9 +18,9 @@ export function here(status) {
   return Object.fromEntries(positions.map((p) => [p, status?.weights?.[p] || 0]));
 }
 
-// next is the stage and the bucket to which the next step of the plan would ramp.
-function next(plan) {
-  const m = /^ramp (\S+) ([\d.]+)/.exec(plan?.steps[plan.done]?.text || "");
+// aim is the stage and the bucket to which the next step of the plan would ramp.
+function aim(status) {
+  const m = /^ramp (\S+) ([\d.]+)/.exec(nextStep(status)?.text || "");
   return m && { stage: m[1], to: Math.round(m[2] * 100) };
 }
 
@@ -33,7 +34,7 @@ function draw() {
   if (!s) return;
   const at = here(s);
   const rows = positions.filter((p) => !between[p] || at[p] > 0);
-  const goal = next(s.plan);
+  const goal = aim(s);
   keyed($("track"), rows, (p) => p, row, (li, p) => {
     const i = positions.indexOf(p);
     const further = positions.slice(i + 1).reduce((sum, q) => sum + at[q], 0);

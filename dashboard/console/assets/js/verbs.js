@@ -14,13 +14,17 @@ const pace = [
 const paced = (a) => ({ pace: { ...(a.rate > 0 && { rate: a.rate }), give_way: a.give_way } });
 const inCutover = () => (state.status?.weights?.cutover || 0) + (state.status?.weights?.back || 0) > 0;
 
+// nextStep of the plan; undefined: there is none, or it is not known.
+export const nextStep = (status) => status?.plan?.steps[status.plan.done];
+
 // A verb: title says it with its arguments; role; fields are asked for in the
 // dialog; args makes the arguments that the server takes; path is where it is
-// posted (do, unless it says so); dangerous ones want the migration's name.
+// posted (do, unless it says so); begin is what the dialog goes by from its
+// opening on; dangerous ones want the migration's name.
 export const verbs = {
   ramp: { role: "operator", title: (a) => `Ramp ${a.stage} to ${percent(a.buckets)}`, dangerous: (a) => a.stage === "cutover" || inCutover() },
-  advance: { role: "operator", title: () => `Advance: ${state.status?.plan?.steps[state.status.plan.done]?.text || "the next step"}`,
-    dangerous: () => /^ramp cutover/.test(state.status?.plan?.steps[state.status.plan.done]?.text || "") },
+  advance: { role: "operator", title: (a) => `Advance: ${a.text}`, args: (a) => ({ step: a.step }), dangerous: (a) => /^ramp cutover/.test(a.text),
+    begin: () => ({ step: state.status.plan?.done || 0, text: nextStep(state.status)?.text || "the next step" }) },
   rollback: { role: "operator", title: (a) => `Roll back to ${a.to || "…"}`, dangerous: inCutover,
     fields: [{ name: "to", label: "Back to", type: "select", options: stages, value: "mirror" }] },
   hold: { role: "operator", title: () => "Hold the plan", path: "hold" },
