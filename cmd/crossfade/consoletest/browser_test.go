@@ -206,6 +206,12 @@ func eval[T any](b *tab, js string) T {
 	return v
 }
 
+// do runs JavaScript for what it does.
+func (b *tab) do(js string) {
+	b.t.Helper()
+	eval[int](b, "("+js+", 1)")
+}
+
 // until waits for an expression to be true.
 func (b *tab) until(what, js string) {
 	b.t.Helper()
@@ -225,13 +231,15 @@ func (b *tab) text(selector string) string {
 
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.run(chromedp.WaitVisible(selector), chromedp.Click(selector))
+	b.run(chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
 }
 
 // fill types into a field, in place of what is there.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
-	b.run(chromedp.WaitVisible(selector), chromedp.SetValue(selector, ""), chromedp.SendKeys(selector, text))
+	b.run(chromedp.WaitVisible(chromedp.CSS(selector)))
+	b.do(fmt.Sprintf(`document.querySelector(%q).value = ""`, selector))
+	b.run(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
 // shot is a picture of the whole page, or of one element of it.
@@ -239,7 +247,7 @@ func (b *tab) shot(path, selector string) {
 	b.t.Helper()
 	action := chromedp.FullScreenshot(100)
 	if selector != "" {
-		action = chromedp.Screenshot(selector)
+		action = chromedp.Screenshot(chromedp.CSS(selector))
 	}
 	data, err := chromedp.Run(b.ctx, action)
 	if err == nil {

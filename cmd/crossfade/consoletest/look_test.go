@@ -9,7 +9,14 @@ import (
 func TestLook(t *testing.T) {
 	dir := os.Getenv("LOOK")
 	s := newStandin(t, 12)
-	s.set(func() { s.series = busyHour(); s.log(); s.copied(); s.differ(); s.broken(); s.copying() })
+	s.set(func() {
+		s.series = busyHour()
+		s.log()
+		s.copied()
+		s.differ()
+		s.broken()
+		s.copying()
+	})
 	s.plan = func(string) any {
 		return m{"state": "read-new 5 %, fenced 95 %", "revisions": []any{m{"epoch": 20, "text": "20 % of the sessions from fenced to read-new", "needs": []string{"every agent has acknowledged the last revision", "no copy is running", "nothing dirty in new, no mark in old"}},
 			m{"epoch": 21, "text": "settle read-new", "needs": []string{"every agent has acknowledged the last revision"}}}, "taking_it_back": []string{"no copy: old decides every write and holds every session", "each revision waits for the locks that are out: at most 30s"}}
@@ -18,10 +25,10 @@ func TestLook(t *testing.T) {
 		b := open(t, s.url, l)
 		b.says("#link", "live")
 		b.until("charts", `document.querySelectorAll(".uplot").length === 8`)
-		b.run2(`document.querySelector("#divergences").scrollIntoView()`)
+		b.do(`document.querySelector("#divergences").scrollIntoView()`)
 		b.until("div", `document.querySelector("#divergences-body tbody").children.length`)
 		b.until("log", `document.querySelector("#log-body tbody").children.length`)
-		b.run2(`scrollTo(0,0)`)
+		b.do(`scrollTo(0,0)`)
 		name := map[bool]string{true: "dark", false: "light"}[l.dark] + map[bool]string{true: "-390", false: "-1280"}[l.width < 600]
 		b.shot(filepath.Join(dir, name+".png"), "")
 		for _, x := range []string{"#now", "#stages", "#plan", "#copies", "#agents", "#divergences", "#log"} {
@@ -32,5 +39,3 @@ func TestLook(t *testing.T) {
 		b.shot(filepath.Join(dir, name+"-act.png"), "#act")
 	}
 }
-
-func (b *tab) run2(js string) { eval[int](b, "("+js+", 1)") }

@@ -69,7 +69,6 @@ func newStandin(t testing.TB, agents int) *standin {
 	return s
 }
 
-
 func (s *standin) say(what func(*http.Request) any) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -113,13 +112,15 @@ func overview(agents int) map[string]any {
 	for i := range agents {
 		as = append(as, agent(fmt.Sprintf("web-%02d.fra1", i+1)))
 	}
-	step := func(text string, soak time.Duration, back string) m { return m{"text": text, "soak_ns": soak, "on_failure": back} }
+	step := func(text string, soak time.Duration, back string) m {
+		return m{"text": text, "soak_ns": soak, "on_failure": back}
+	}
 	return m{
 		"migration": "sessions", "epoch": 19, "state": "read-new 5 %, fenced 95 %", "weights": m{"read-new": 500, "fenced": 9500},
 		"mirror": 10000, "read_new": 500, "cutover": 0, "settled": 500, "cutover_floor": 0, "agents": as, "waits": []string{},
 		"verified": now.Add(-95 * time.Minute), "why": "soak: 18m12s left of 30m0s", "server": "ctl-1", "leads": true, "members": []any{},
 		"would_be_logouts": m{"estimate": 0, "lower": 0, "upper": 234, "followed": 1893, "lost": 0, "unknown": 0, "rate": 64, "idle_known": true, "idle_unresolved": 0, "idle_age_ns": 95 * time.Minute, "silent_agents": 0},
-		"goal": m{"id": "g1", "verb": "ramp", "args": m{"stage": "read-new", "buckets": 500}, "who": "ada", "asked": now.Add(-12 * time.Minute), "ended": now.Add(-11 * time.Minute), "outcome": "done"},
+		"goal":             m{"id": "g1", "verb": "ramp", "args": m{"stage": "read-new", "buckets": 500}, "who": "ada", "asked": now.Add(-12 * time.Minute), "ended": now.Add(-11 * time.Minute), "outcome": "done"},
 		"plan": m{"steps": []any{
 			step("ramp mirror 1", 10*time.Minute, "hold"), step("ramp mirror 10", 10*time.Minute, "hold"), step("ramp mirror 50", 10*time.Minute, "hold"), step("ramp mirror 100", 30*time.Minute, "hold"),
 			step("backfill", 0, "hold"), step("verify", 0, "hold"), step("ramp read-new 1", 30*time.Minute, "rollback mirror"), step("ramp read-new 5", 30*time.Minute, "rollback mirror"),
@@ -158,7 +159,9 @@ func idleHour() map[string][]any {
 
 // busyHour is an hour of a site: steady, with a ramp in the middle of it.
 func busyHour() map[string][]any {
-	wave := func(x, a, b, period float64) float64 { return a + b*math.Sin(x/period) + b*0.4*math.Sin(x/period*7.3+a) }
+	wave := func(x, a, b, period float64) float64 {
+		return a + b*math.Sin(x/period) + b*0.4*math.Sin(x/period*7.3+a)
+	}
 	share := func(x float64) float64 { // of read-new
 		switch {
 		case x < 2400:

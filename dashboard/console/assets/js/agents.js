@@ -88,6 +88,7 @@ function draw() {
     next.forEach((v, i) => {
       const td = tr.cells[i];
       if (i === next.length - 1) return; // the button stays: it may have the focus
+      td.toggleAttribute("data-none", v === "-" || v === "0");
       if (typeof v === "string") text(td, v);
       else if (td.firstElementChild?.outerHTML !== v.outerHTML) td.replaceChildren(v);
     });

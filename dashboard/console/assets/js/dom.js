@@ -55,7 +55,7 @@ export function table(caption, columns) {
 }
 
 // cells makes a row of texts or elements. On a narrow screen each cell shows its
-// column's name.
+// column's name, and one with nothing to say is left out.
 export function cells(columns, values, attrs) {
-  return h("tr", attrs, values.map((v, i) => h("td", { class: columns[i].startsWith("#") && "n", "data-label": columns[i].replace(/^#/, "") }, v)));
+  return h("tr", attrs, values.map((v, i) => h("td", { class: columns[i].startsWith("#") && "n", "data-label": columns[i].replace(/^#/, ""), "data-none": v === "-" }, v)));
 }
