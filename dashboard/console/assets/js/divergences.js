@@ -4,7 +4,7 @@
 import { $, h, text, table, cells } from "./dom.js";
 import * as f from "./format.js";
 import { get } from "./api.js";
-import { on, state, awake } from "./state.js";
+import { state, awake } from "./state.js";
 import { button } from "./act.js";
 
 const columns = ["seen", "class", "cause", "position", "session (keyed hash)", "", "found", "#bytes", "sum", "#flags", "deadline", ""];
@@ -47,7 +47,7 @@ function draw() {
 async function ask() {
   try {
     const said = await get("divergences");
-    all = Object.values(said.agents || {}).flat().sort((a, b) => Date.parse(b.seen) - Date.parse(a.seen));
+    all = Object.values(said.agents || {}).flatMap((ds) => ds || []).sort((a, b) => Date.parse(b.seen) - Date.parse(a.seen));
     error = said.error || "";
   } catch {
     return; // what was known stays
@@ -73,6 +73,5 @@ export function start() {
     visible = e.isIntersecting;
     look();
   }).observe($("divergences"));
-  on("status", look);
-  on("points", look);
+  setInterval(look, 1000);
 }

@@ -33,6 +33,7 @@ const kept = new WeakMap(); // parent: its children by key
 // what is there: a button that has the focus keeps it while its row is updated.
 export function keyed(parent, items, key, make, update) {
   const was = kept.get(parent) || new Map(), rows = new Map();
+  const focus = parent.contains(document.activeElement) && document.activeElement;
   let at = parent.firstElementChild;
   for (const item of items) {
     const k = key(item);
@@ -44,6 +45,7 @@ export function keyed(parent, items, key, make, update) {
   }
   for (const [k, el] of was) if (rows.get(k) !== el) el.remove();
   kept.set(parent, rows);
+  if (focus && focus !== document.activeElement && parent.contains(focus)) focus.focus({ preventScroll: true }); // it was moved
 }
 
 // table makes a table with a head; its body is returned beside it. A column is
