@@ -46,6 +46,12 @@ func (m *Migration) cost(cur *revision, n flags.Definition, replies []reply) (ba
 	default:
 		say("nothing: new is not used")
 	}
+	if len(n.Pins) > 0 {
+		say("%d sessions are pinned: crossfade unpin gives one back to its cohort, position by position, and needs what a ramp needs there", len(n.Pins))
+	}
+	if aheadPinned(n) > 0 {
+		say("while a session is pinned at read-new, old cannot be declared down")
+	}
 	if unfenced(n) && !unfenced(cur.def) {
 		say("what was verified counts no more: read-new then needs a backfill and a verification again")
 	}

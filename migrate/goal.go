@@ -18,6 +18,9 @@ type goal struct {
 	only []string
 	// viaBack: below read-new the way goes by back, with a reverse copy.
 	viaBack bool
+	// lower: pins above most are taken down, too.
+	lower bool
+	most  position.Position
 }
 
 // next is the revision that follows cur on the way to the goal, and what it
@@ -30,6 +33,10 @@ func (g goal) next(cur flags.Definition) (n flags.Definition, text string, ok bo
 	cut, back, seal := ends[position.Cutover], ends[position.Back], ends[position.Sealed]
 	read, fence, mirror := ends[position.ReadNew], ends[position.Fenced], ends[position.Mirror]
 	s := stepper{cur}
+	low, lowText, lowers := flags.Definition{}, "", false
+	if g.lower {
+		low, lowText, lowers = lowered(cur, g.most)
+	}
 	switch {
 	case cur.Epoch == 0:
 		return s.begin()
@@ -65,6 +72,8 @@ func (g goal) next(cur flags.Definition) (n flags.Definition, text string, ok bo
 		return s.move(position.Fenced, position.Mirror, max(g.fence, read), fence)
 	case mirror > max(g.mirror, fence):
 		return s.move(position.Mirror, position.Off, max(g.mirror, fence), mirror)
+	case lowers: // after the many: there are few
+		return low, lowText, true
 	case !slices.Equal(cur.Only, g.only):
 		return s.onlyOn(g.only)
 	// Up.
@@ -134,6 +143,9 @@ func state(d flags.Definition) string {
 			}
 			text += fmt.Sprintf("%v %s", p, share(n))
 		}
+	}
+	if n := len(d.Pins); n > 0 {
+		text += fmt.Sprintf("; %d pinned", n)
 	}
 	return text
 }

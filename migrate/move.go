@@ -28,12 +28,12 @@ func needs(cur, n flags.Definition, always rules.Env) rules.Needs {
 		// then, it would leave a fleet that cannot write while old is dead.
 		all |= rules.NeedCleanOld | rules.NeedNotBehind
 	}
-	for h, from := range cur.Pins {
-		to, ok := n.Pins[h]
-		if !ok {
-			to = from
+	for _, pins := range []map[flags.Hash]position.Position{cur.Pins, n.Pins} {
+		for h := range pins {
+			from, fromEnv := where(cur, h)
+			to, toEnv := where(n, h)
+			all |= rules.Gate(from, fromEnv|always, to, toEnv|always)
 		}
-		all |= rules.Gate(from, env(cur, flags.Buckets)|always, to, env(n, flags.Buckets)|always)
 	}
 	return all
 }
@@ -47,6 +47,15 @@ func at(d flags.Definition, bucket int) position.Position {
 		}
 	}
 	return position.Off
+}
+
+// where one session is, by its pin or by its bucket, and what the rules know of it.
+func where(d flags.Definition, h flags.Hash) (position.Position, rules.Env) {
+	at, pinned := d.At(h)
+	if pinned {
+		return at, env(d, flags.Buckets) // never settled
+	}
+	return at, env(d, d.Bucket(h))
 }
 
 // env is what the rules know of a bucket besides.

@@ -53,16 +53,28 @@ func (m *Migration) plan(ctx context.Context, to func(flags.Definition) (goal, e
 	if err != nil {
 		return p, err
 	}
-	replies := m.ask(ctx, r)
 	g.viaBack = r.Roamed
-	for d := cur.def; ; {
+	return p, m.planned(ctx, cur, &p, func(d flags.Definition) (flags.Definition, string, bool) {
 		if d.Weights[position.Back] > 0 {
 			g.viaBack = false // it is being paid
 		}
-		n, text, more := g.next(d)
+		return g.next(d)
+	})
+}
+
+// planned fills in the revisions of a way, the gate that is shut for the first of
+// them, and what taking it back would cost.
+func (m *Migration) planned(ctx context.Context, cur *revision, p *Plan, next func(flags.Definition) (flags.Definition, string, bool)) error {
+	r, err := m.recorded(cur)
+	if err != nil {
+		return err
+	}
+	replies := m.ask(ctx, r)
+	for d := cur.def; ; {
+		n, text, more := next(d)
 		if !more {
 			p.Back = m.cost(cur, d, replies)
-			return p, nil
+			return nil
 		}
 		need := needs(d, n, m.env())
 		p.Revisions = append(p.Revisions, Revision{Epoch: n.Epoch, Text: text, Needs: needTexts(need, copiesBack(d))})

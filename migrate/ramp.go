@@ -99,12 +99,12 @@ func (m *Migration) rampGoal(d flags.Definition, stage string, buckets int) (goa
 
 func (m *Migration) backGoal(d flags.Definition, to string) (goal, error) {
 	ends := d.Weights.Ends()
-	g := goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], keepOld: m.o.KeepOld}
+	g := goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], keepOld: m.o.KeepOld, lower: true}
 	switch to {
 	case "read-new":
-		g.readNew = ends[position.ReadNew]
+		g.readNew, g.most = ends[position.ReadNew], position.ReadNew
 	case "mirror":
-		g.fence = 0
+		g.fence, g.most = 0, position.Mirror
 	case "off":
 		g.mirror, g.fence = 0, 0
 	default:
@@ -269,10 +269,8 @@ func (m *Migration) allowed(cur *revision, g goal) error {
 	if len(m.agents()) == 0 && beyond {
 		return refuse(GateAgents, "name the admin address of every agent in flags.agents", "flags.agents is empty: past mirror each agent has to acknowledge, and nobody else can say that it has")
 	}
-	for h, p := range cur.def.Pins {
-		if p == position.Sealed || p == position.Back {
-			return refuse(GateOrder, "unpin it", "session %v is pinned at %v", h, p)
-		}
+	if err := pinsAllow(cur.def, g); err != nil {
+		return err
 	}
 	if g.readNew > w.Ends()[position.ReadNew] {
 		r, err := m.recorded(cur)

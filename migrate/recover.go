@@ -47,10 +47,26 @@ func down(d flags.Definition) *Refusal {
 		return refuse(GateOrder, "crossfade rollback --to read-new, or crossfade ramp cutover", "sessions are on their way (%s)", state(d))
 	case w[position.ReadNew] == 0:
 		return refuse(GateOrder, "old decides for all others: bring it back", "no session is in read-new (%s)", state(d))
+	case d.DeclaredDown == flags.NoneDown && aheadPinned(d) > 0:
+		return refusedByPins(d)
 	case d.DeclaredDown == flags.NoneDown && d.Settled < read:
 		return refuse(GateOrder, "run crossfade ramp read-new "+flags.PercentText(read)+": it settles what every agent has acknowledged", "read-new is not settled: an agent may still ask old")
 	}
 	return nil
+}
+
+// aheadPinned is how many sessions are pinned in read-new, or beyond.
+func aheadPinned(d flags.Definition) (n int) {
+	for _, p := range d.Pins {
+		if p >= position.ReadNew {
+			n++
+		}
+	}
+	return n
+}
+
+func refusedByPins(d flags.Definition) *Refusal {
+	return refuse(GateOrder, "crossfade unpin them (crossfade status has their hashes)", "%d sessions are pinned at read-new, where it is never settled: an agent may still ask old", aheadPinned(d))
 }
 
 // Recover makes old whole again after it was down, or after agents made writes
@@ -80,6 +96,9 @@ func (m *Migration) Recover(ctx context.Context, store string, progress func(Pro
 				g := goal{mirror: ends[position.Mirror], fence: ends[position.Fenced], readNew: ends[position.ReadNew], cutover: w[position.Cutover]}
 				n, text, ok = g.next(cur) // settle it again
 				return n, text, ok, nil
+			}
+			if aheadPinned(cur) > 0 {
+				return n, "", false, refusedByPins(cur)
 			}
 			n.DeclaredDown, text = flags.OldDown, "old lacks writes: it is declared down"
 		case flags.OldDown, flags.OldDownLocks:

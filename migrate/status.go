@@ -24,16 +24,18 @@ type Overview struct {
 	State string `json:"state"`
 	// Weights is the same in numbers: how many of 10,000 are in each position;
 	// one that has none is left out.
-	Weights  map[string]int `json:"weights"`
-	Mirror   int            `json:"mirror"`
-	ReadNew  int            `json:"read_new"`
-	Cutover  int            `json:"cutover"`
-	Settled  int            `json:"settled"`
-	Floor    int            `json:"cutover_floor"`
-	Down     string         `json:"declared_down,omitempty"`
-	Agents   []AgentView    `json:"agents"`
-	Copying  *Copying       `json:"copying,omitempty"`
-	Verified *time.Time     `json:"verified,omitempty"` // when the verification that counts ended
+	Weights map[string]int `json:"weights"`
+	Mirror  int            `json:"mirror"`
+	ReadNew int            `json:"read_new"`
+	Cutover int            `json:"cutover"`
+	Settled int            `json:"settled"`
+	Floor   int            `json:"cutover_floor"`
+	Down    string         `json:"declared_down,omitempty"`
+	// Pins are sessions that are held at a position, at most 1,000.
+	Pins     []PinnedAt  `json:"pins,omitempty"`
+	Agents   []AgentView `json:"agents"`
+	Copying  *Copying    `json:"copying,omitempty"`
+	Verified *time.Time  `json:"verified,omitempty"` // when the verification that counts ended
 	// Logouts is how many sessions would be lost if the next stage were entered.
 	Logouts logouts.Estimate `json:"would_be_logouts"`
 	// Copies are the counts of the backfill that counts, and of the last
@@ -72,7 +74,7 @@ func (m *Migration) Status(ctx context.Context) (Overview, error) {
 	d := cur.def
 	ramp := d.Weights.Ramp()
 	o := Overview{Migration: m.o.Migration, Epoch: d.Epoch, State: state(d), Weights: map[string]int{}, Mirror: ramp.Mirror, ReadNew: ramp.ReadNew,
-		Cutover: ramp.Cutover, Settled: d.Settled, Floor: d.CutoverFloor, Down: d.DeclaredDown.String(), Agents: []AgentView{}, Waits: []string{}}
+		Cutover: ramp.Cutover, Settled: d.Settled, Floor: d.CutoverFloor, Down: d.DeclaredDown.String(), Pins: pinsOf(d), Agents: []AgentView{}, Waits: []string{}}
 	replies := m.ask(ctx, r)
 	r.meet(d, replies, m.lockTTL(), m.copyMost())
 	for p, n := range d.Weights {

@@ -200,6 +200,11 @@ func (m *Migration) ackedVia(ctx context.Context, cur *revision, top epochs.Note
 
 // unsafeAlone tells whether a session is where agents have to wait for each other.
 func unsafeAlone(d flags.Definition) bool {
+	for _, p := range d.Pins {
+		if p > position.Mirror {
+			return true
+		}
+	}
 	return d.Weights[position.Off]+d.Weights[position.Mirror] < flags.Buckets
 }
 

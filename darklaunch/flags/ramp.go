@@ -114,3 +114,35 @@ func (d *Definition) pinned() []Hash {
 	slices.SortFunc(hs, func(a, b Hash) int { return bytes.Compare(a[:], b[:]) })
 	return hs
 }
+
+// At is where a session is, and whether a pin says so.
+func (d *Definition) At(h Hash) (at position.Position, pinned bool) {
+	if at, pinned = d.Pins[h]; pinned {
+		return at, true
+	}
+	at, _ = d.Cohort(h)
+	return at, false
+}
+
+// Cohort is where a session's bucket is, pinned or not, and whether read-new is
+// settled there.
+func (d *Definition) Cohort(h Hash) (at position.Position, settled bool) {
+	b := d.Bucket(h)
+	end := 0
+	for _, p := range Ladder {
+		if end += d.Weights[p]; b < end {
+			return p, p == position.ReadNew && b < d.Settled
+		}
+	}
+	return position.Off, false
+}
+
+// Bucket of a session: 0 to 9,999.
+func (d *Definition) Bucket(h Hash) int {
+	seed := d.Bucketing
+	if seed == "" {
+		seed = Key
+	}
+	b := newBucketer(seed)
+	return int(b.bucket(&h))
+}

@@ -41,12 +41,13 @@ type Roll struct {
 
 const (
 	rollMost = 1 << 20 // bytes: some thousand people
-	// bcryptCost makes a try cost some quarter of a second of one core, and a
-	// sign-in no more than that.
-	bcryptCost = 12
 	// PasswordLeast and PasswordMost are lengths in bytes: bcrypt reads no more.
 	PasswordLeast, PasswordMost = 12, 72
 )
+
+// bcryptCost makes a try cost some quarter of a second of one core, and a sign-in
+// no more than that. Tests have a lower one.
+var bcryptCost = 12
 
 var (
 	personName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
@@ -178,6 +179,18 @@ func (p *Person) NewToken(name string, now time.Time) (token string) {
 	token = tokenPrefix + hex.EncodeToString(b)
 	p.Tokens = append(p.Tokens, Token{Name: name, SHA256: tokenSum(token), Made: now.UTC().Truncate(time.Second)})
 	return token
+}
+
+// HasToken tells whether a token has that name.
+func (p *Person) HasToken(name string) bool {
+	return slices.ContainsFunc(p.Tokens, func(t Token) bool { return t.Name == name })
+}
+
+// RevokeToken takes the token of that name away; false: there is none.
+func (p *Person) RevokeToken(name string) bool {
+	n := len(p.Tokens)
+	p.Tokens = slices.DeleteFunc(p.Tokens, func(t Token) bool { return t.Name == name })
+	return len(p.Tokens) < n
 }
 
 func tokenSum(token string) string {

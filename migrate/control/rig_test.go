@@ -103,6 +103,8 @@ type testServer struct {
 	*Server
 	http *httptest.Server
 	kill func()
+	// stop ends what it does; its port goes on.
+	stop func()
 	// crash is kill without a last word to the book: its locks run out.
 	crash func()
 }
@@ -123,6 +125,7 @@ func (r *rig) server(n string) *testServer {
 	go func() { s.Run(ctx); close(done) }()
 	ts := &testServer{Server: s, http: httptest.NewServer(s)}
 	var once sync.Once
+	ts.stop = func() { cancel(); <-done }
 	ts.kill = func() {
 		once.Do(func() {
 			cancel()
@@ -279,3 +282,5 @@ func (r *rig) fill(n int) {
 		}
 	}
 }
+
+func actor(who, why string) migrate.Actor { return migrate.Actor{Who: who, Why: why} }
