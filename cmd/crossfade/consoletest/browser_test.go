@@ -209,7 +209,7 @@ func eval[T any](b *tab, js string) T {
 // do runs JavaScript for what it does.
 func (b *tab) do(js string) {
 	b.t.Helper()
-	eval[int](b, "("+js+", 1)")
+	eval[int](b, "(() => { "+js+"; return 1 })()")
 }
 
 // until waits for an expression to be true.

@@ -14,7 +14,8 @@ import * as charts from "./charts.js";
 import * as agents from "./agents.js";
 import * as copies from "./copies.js";
 import * as divergences from "./divergences.js";
+import * as pins from "./pins.js";
 import * as log from "./log.js";
 
-for (const part of [signin, notices, headline, track, act, controls, doing, plan, charts, agents, copies, divergences, log]) part.start();
+for (const part of [signin, notices, headline, track, act, controls, doing, plan, charts, agents, copies, divergences, pins, log]) part.start();
 live.begin();

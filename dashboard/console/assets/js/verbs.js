@@ -38,7 +38,7 @@ export const verbs = {
       { name: "max", label: "At most", unit: "sessions", type: "number", min: 1, step: 1, value: 1000 }, ...pace] },
   pin: { role: "operator", title: (a) => `Pin a session at ${a.position || "…"}`,
     fields: [{ name: "hash", label: "Keyed hash", type: "text", pattern: "[0-9a-f]{32}", hint: "32 hexadecimal digits: crossfade explain, or Divergences, has it" },
-      { name: "position", label: "Position", type: "select", options: ["off", "mirror", "fenced", "read-new", "cutover"], value: "mirror" }] },
+      { name: "position", label: "Position", type: "select", options: ["off", "mirror", "fenced", "read-new"], value: "mirror" }] },
   unpin: { role: "operator", title: () => "Unpin a session",
     fields: [{ name: "hash", label: "Keyed hash", type: "text", pattern: "[0-9a-f]{32}", hint: "32 hexadecimal digits" }] },
   forget: { role: "admin", title: (a) => `Forget agent ${a.name || "…"}`, dangerous: () => true,
