@@ -62,7 +62,7 @@ func browser(t testing.TB) context.Context {
 		}
 		options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-			chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-background-timer-throttling", true),
+			chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("disable-background-timer-throttling", true),
 			chromedp.Flag("disable-renderer-backgrounding", true), chromedp.Flag("disable-backgrounding-occluded-windows", true), chromedp.WSURLReadTimeout(patience)}
 		if os.Getuid() == 0 {
 			options = append(options, chromedp.NoSandbox) // it has none for root
@@ -242,10 +242,10 @@ func (b *tab) fill(selector, text string) {
 	b.run(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// shot is a picture of the whole page, or of one element of it.
+// shot is a picture of the window, or of one element of the page.
 func (b *tab) shot(path, selector string) {
 	b.t.Helper()
-	action := chromedp.FullScreenshot(100)
+	action := chromedp.CaptureScreenshot()
 	if selector != "" {
 		action = chromedp.Screenshot(chromedp.CSS(selector))
 	}

@@ -14,17 +14,17 @@ func (s *standin) log() {
 	at := func(ago time.Duration) time.Time { return now.Add(-ago) }
 	s.audit = []any{
 		m{"n": 1, "at": at(30 * time.Hour), "who": "server ctl-1", "why": "the first revision", "verb": "ramp", "args": m{"stage": "mirror"}, "goal": "first", "outcome": "asked"},
-		m{"n": 2, "at": at(30 * time.Hour), "who": "server ctl-1", "verb": "ramp", "epoch": 1, "text": "begin with all sessions off", "outcome": "published", "taking_it_back": []string{"nothing: new is not used"}},
+		m{"n": 2, "at": at(30 * time.Hour), "who": "server ctl-1", "verb": "ramp", "args": m{"stage": "mirror"}, "epoch": 1, "text": "begin with all sessions off", "outcome": "published", "taking_it_back": []string{"nothing: new is not used"}},
 		m{"n": 3, "at": at(6 * time.Hour), "who": "ada", "from": "10.0.3.14:51512", "verb": "sign-in", "outcome": "done"},
 		m{"n": 4, "at": at(5 * time.Hour), "who": "ada", "from": "10.0.3.14:51514", "why": "all hosts answer; new is warm", "verb": "ramp", "args": m{"stage": "mirror", "buckets": 10000}, "goal": "g7", "outcome": "asked",
 			"gates": []any{m{"gate": "logouts", "state": "pass", "text": "0 estimated, 234 at most"}}},
-		m{"n": 5, "at": at(5 * time.Hour), "who": "ada", "verb": "ramp", "goal": "g7", "epoch": 14, "text": "50 % of the sessions from off to mirror", "outcome": "published", "taking_it_back": []string{"nothing: old decides every write and answers every read", "each revision waits for the locks that are out: at most 30s"}},
-		m{"n": 6, "at": at(5 * time.Hour), "who": "ada", "verb": "ramp", "goal": "g7", "outcome": "done", "epoch": 14},
+		m{"n": 5, "at": at(5 * time.Hour), "who": "ada", "verb": "ramp", "args": m{"stage": "mirror", "buckets": 10000}, "goal": "g7", "epoch": 14, "text": "50 % of the sessions from off to mirror", "outcome": "published", "taking_it_back": []string{"nothing: old decides every write and answers every read", "each revision waits for the locks that are out: at most 30s"}},
+		m{"n": 6, "at": at(5 * time.Hour), "who": "ada", "verb": "ramp", "args": m{"stage": "mirror", "buckets": 10000}, "goal": "g7", "outcome": "done", "epoch": 14},
 		m{"n": 7, "at": at(100 * time.Minute), "who": "grace", "from": "10.0.3.9:40122", "verb": "ramp", "args": m{"stage": "read-new", "buckets": 100}, "why": "first real readers", "outcome": "migrate: refused by gate verified: no verification counts: run crossfade verify"},
 		m{"n": 8, "at": at(96 * time.Minute), "who": "grace", "from": "10.0.3.9:40125", "verb": "verify", "args": m{"pace": m{"give_way": true}}, "goal": "g9", "outcome": "done", "why": "before read-new"},
 		m{"n": 9, "at": at(12 * time.Minute), "who": "ada", "from": "10.0.3.14:51602", "why": "1 % stood half an hour", "verb": "ramp", "args": m{"stage": "read-new", "buckets": 500}, "goal": "g1", "outcome": "asked"},
-		m{"n": 10, "at": at(12 * time.Minute), "who": "ada", "verb": "ramp", "goal": "g1", "epoch": 18, "text": "4 % of the sessions from fenced to read-new", "outcome": "published", "taking_it_back": []string{"no copy: old decides every write and holds every session"}},
-		m{"n": 11, "at": at(11 * time.Minute), "who": "ada", "verb": "ramp", "goal": "g1", "outcome": "done", "epoch": 19},
+		m{"n": 10, "at": at(12 * time.Minute), "who": "ada", "verb": "ramp", "args": m{"stage": "read-new", "buckets": 500}, "goal": "g1", "epoch": 18, "text": "4 % of the sessions from fenced to read-new", "outcome": "published", "taking_it_back": []string{"no copy: old decides every write and holds every session"}},
+		m{"n": 11, "at": at(11 * time.Minute), "who": "ada", "verb": "ramp", "args": m{"stage": "read-new", "buckets": 500}, "goal": "g1", "outcome": "done", "epoch": 19},
 	}
 }
 
@@ -66,4 +66,13 @@ func (s *standin) broken() {
 	of(6)["digest"] = "b771e0aa91c2"
 	of(8)["breaker_new"], of(8)["dirty_new"], of(8)["marks_standing"] = "open", 214, 214
 	of(9)["epoch"], as[9].(m)["acknowledged"], as[9].(m)["why"] = 18, false, "is at revision 18"
+}
+
+// readNew is the dry run of a ramp of read-new.
+func readNew(string) any {
+	return m{"state": "read-new 5 %, fenced 95 %", "taking_it_back": []string{"no copy: old decides every write and holds every session", "each revision waits for the locks that are out: at most 30s"},
+		"revisions": []any{
+			m{"epoch": 20, "text": "20 % of the sessions from fenced to read-new", "needs": []string{"every agent has acknowledged the last revision", "no copy is running", "no call of unknown outcome", "a verification that counts", "nothing dirty in new, no mark in old"}},
+			m{"epoch": 21, "text": "settle read-new", "needs": []string{"every agent has acknowledged the last revision", "no copy is running"}},
+		}}
 }

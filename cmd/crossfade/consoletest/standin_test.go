@@ -19,15 +19,17 @@ import (
 type standin struct {
 	url string
 
-	mu     sync.Mutex // guards what follows
-	status map[string]any
-	series map[string][]any
-	diverg []any
-	audit  []any
-	jobs   map[string]any
-	me     map[string]any
-	plan   func(verb string) any
-	news   chan struct{} // closed when status is another
+	mu      sync.Mutex // guards what follows
+	status  map[string]any
+	series  map[string][]any
+	diverg  []any
+	audit   []any
+	jobs    map[string]any
+	me      map[string]any
+	plan    func(verb string) any
+	refusal any           // what any verb comes to
+	news    chan struct{} // closed when status is another
+	stop    func()        // it answers no more
 }
 
 type m = map[string]any
@@ -55,6 +57,7 @@ func newStandin(t testing.TB, agents int) *standin {
 		json.NewDecoder(r.Body).Decode(&q)
 		return m{"result": s.plan(q.Verb)}
 	}))
+	mux.HandleFunc("POST /v1/do", s.say(func(*http.Request) any { return m{"failure": m{"error": "refused", "refusal": s.refusal}} }))
 	mux.HandleFunc("GET /v1/events", s.events)
 	s.plan = func(string) any { return m{"state": "", "revisions": []any{}, "taking_it_back": []string{"nothing"}} }
 	l, err := net.Listen("tcp", binarytest.Port(t))
@@ -64,7 +67,8 @@ func newStandin(t testing.TB, agents int) *standin {
 	h := &http.Server{Handler: mux}
 	done := make(chan struct{})
 	go func() { defer close(done); h.Serve(l) }()
-	t.Cleanup(func() { h.Close(); <-done })
+	s.stop = func() { h.Close(); <-done }
+	t.Cleanup(s.stop)
 	s.url = "http://" + l.Addr().String() + "/"
 	return s
 }

@@ -39,7 +39,7 @@ function stale() {
   document.documentElement.toggleAttribute("data-stale", !!old);
   for (const el of document.querySelectorAll(".asof")) text(el, old ? `as of ${f.time(heard)}` : "");
   text($("link"), ok ? `live, ${state.status?.server || ""}${state.status && !state.status.leads ? " (another server leads)" : ""}`
-    : state.status ? `not connected since ${f.time(since)}` : "connecting");
+    : state.me && !state.me.role ? "not signed in" : state.status ? `not connected since ${f.time(since)}` : "connecting");
   $("link").classList.toggle("bad", !!old);
 }
 
@@ -47,6 +47,7 @@ export function start() {
   on("status", draw);
   on("status", stale);
   setInterval(stale, 1000);
+  on("me", stale);
   on("me", () => text($("foot"), `Crossfade ${state.me.version}, server ${state.me.server}. Times are this browser's (${f.zone()}).`));
   text($("foot"), `Times are this browser's (${f.zone()}), ${f.time(now())}.`);
 }
