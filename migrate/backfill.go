@@ -59,21 +59,23 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 // fenced sees to it that every session is at least fenced, and that all agents
 // know. A migration that is further stays where it is.
 func (m *Migration) fenced(ctx context.Context, progress func(Progress)) (*revision, error) {
-	_, err := m.reach(ctx, func(d flags.Definition) (goal, error) {
-		ends := d.Weights.Ends()
-		if ends[position.Mirror] < flags.Buckets {
-			return goal{}, refuse(GateOrder, "run crossfade ramp mirror 100 first", "mirror is at %s: what is not mirrored would be behind as soon as it is copied", share(ends[position.Mirror]))
-		}
-		if d.Weights[position.Sealed]+d.Weights[position.Back] > 0 {
-			return goal{}, refuse(GateOrder, "finish the step that was begun: crossfade ramp cutover, or crossfade rollback --to read-new", "sessions are on their way: %s", state(d))
-		}
-		return goal{mirror: flags.Buckets, fence: flags.Buckets, readNew: ends[position.ReadNew],
-			cutover: d.Weights[position.Cutover], keepOld: m.o.KeepOld}, nil
-	}, progress)
-	if err != nil {
+	if _, err := m.reach(ctx, m.fenceGoal, progress); err != nil {
 		return nil, err
 	}
 	return m.read()
+}
+
+// fenceGoal has every session at least fenced, and nothing else moved.
+func (m *Migration) fenceGoal(d flags.Definition) (goal, error) {
+	ends := d.Weights.Ends()
+	if ends[position.Mirror] < flags.Buckets {
+		return goal{}, refuse(GateOrder, "run crossfade ramp mirror 100 first", "mirror is at %s: what is not mirrored would be behind as soon as it is copied", share(ends[position.Mirror]))
+	}
+	if d.Weights[position.Sealed]+d.Weights[position.Back] > 0 {
+		return goal{}, refuse(GateOrder, "finish the step that was begun: crossfade ramp cutover, or crossfade rollback --to read-new", "sessions are on their way: %s", state(d))
+	}
+	return goal{mirror: flags.Buckets, fence: flags.Buckets, readNew: ends[position.ReadNew],
+		cutover: d.Weights[position.Cutover], keepOld: m.o.KeepOld}, nil
 }
 
 // The phases of jobs, in the order in which they follow each other.

@@ -42,6 +42,21 @@ func (m *Migration) PlanUnpin(ctx context.Context, h flags.Hash) (Plan, error) {
 	return m.planPin(ctx, pinGoal{hash: h, release: true})
 }
 
+// PinsUp tells whether pinning a session there, or unpinning it, takes it further
+// than it is.
+func (m *Migration) PinsUp(h flags.Hash, to position.Position, release bool) (bool, error) {
+	cur, err := m.read()
+	if err != nil {
+		return false, err
+	}
+	at, pinned := cur.def.At(h)
+	if release {
+		to, _ = cur.def.Cohort(h)
+		return pinned && to > at, nil
+	}
+	return to > at, nil
+}
+
 // pinGoal is where one session is to be.
 type pinGoal struct {
 	hash    flags.Hash

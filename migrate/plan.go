@@ -11,7 +11,9 @@ import (
 
 // Plan is what a verb would do.
 type Plan struct {
-	State     string     `json:"state"`
+	State string `json:"state"`
+	// Text says what would happen besides revisions; empty: nothing.
+	Text      string     `json:"text,omitempty"`
 	Revisions []Revision `json:"revisions"`
 	// Refused is the gate that is shut for the first of them now.
 	Refused string `json:"refused,omitempty"`

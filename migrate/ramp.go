@@ -44,14 +44,16 @@ func (m *Migration) RampOn(ctx context.Context, agents []string, buckets int, pr
 			return Result{}, refuse(GateAgents, "name agents as crossfade status does", "no agent %q answers: there are %s", name, strings.Join(known, ", "))
 		}
 	}
-	return m.reach(ctx, func(d flags.Definition) (goal, error) {
-		if d.Weights[position.Off]+d.Weights[position.Mirror] < flags.Buckets {
-			return goal{}, refuse(GateOrder, "take it down first: crossfade rollback --to mirror", "sessions are further than mirror (%s): from there on all agents go together", state(d))
-		}
-		g, err := m.rampGoal(d, "mirror", buckets)
-		g.only = agents
-		return g, err
-	}, progress)
+	return m.reach(ctx, func(d flags.Definition) (goal, error) { return m.onlyGoal(d, agents, buckets) }, progress)
+}
+
+func (m *Migration) onlyGoal(d flags.Definition, agents []string, buckets int) (goal, error) {
+	if d.Weights[position.Off]+d.Weights[position.Mirror] < flags.Buckets {
+		return goal{}, refuse(GateOrder, "take it down first: crossfade rollback --to mirror", "sessions are further than mirror (%s): from there on all agents go together", state(d))
+	}
+	g, err := m.rampGoal(d, "mirror", buckets)
+	g.only = agents
+	return g, err
 }
 
 // Rollback takes all sessions back to a stage: read-new, mirror or off.

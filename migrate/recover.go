@@ -16,26 +16,33 @@ import (
 // the locks.
 func (m *Migration) DeclareDown(ctx context.Context, store string, progress func(Progress)) (res Result, err error) {
 	if store != "old" {
-		return res, fmt.Errorf("migrate: cannot declare %q down: accepted is old (where new dies, crossfade rollback --to mirror)", store)
+		return res, errDownStore(store)
 	}
-	return m.walk(ctx, tell(progress), true, func(at *revision, _ []reply) (n flags.Definition, text string, ok bool, err error) {
-		cur := at.def
-		n = cur
-		switch cur.DeclaredDown {
-		case flags.NoneDown, flags.OldRecovering:
-			if no := down(cur); no != nil {
-				return n, "", false, no
-			}
-			n.DeclaredDown, text = flags.OldDown, "old is declared down"
-		case flags.OldDown:
-			n.DeclaredDown, text = flags.OldDownLocks, "new grants the locks"
-		case flags.NewDown:
-			return n, "", false, refuse(GateDown, "there is no store left", "new is declared down")
-		default:
-			return n, "", false, nil
+	return m.walk(ctx, tell(progress), true, func(at *revision, _ []reply) (flags.Definition, string, bool, error) { return downNext(at.def) })
+}
+
+func errDownStore(store string) error {
+	return fmt.Errorf("migrate: cannot declare %q down: accepted is old (where new dies, crossfade rollback --to mirror)", store)
+}
+
+// downNext is the revision that follows cur on the way to old being declared
+// down.
+func downNext(cur flags.Definition) (n flags.Definition, text string, ok bool, err error) {
+	n = cur
+	switch cur.DeclaredDown {
+	case flags.NoneDown, flags.OldRecovering:
+		if no := down(cur); no != nil {
+			return n, "", false, no
 		}
-		return finish(cur, n), text, true, nil
-	})
+		n.DeclaredDown, text = flags.OldDown, "old is declared down"
+	case flags.OldDown:
+		n.DeclaredDown, text = flags.OldDownLocks, "new grants the locks"
+	case flags.NewDown:
+		return n, "", false, refuse(GateDown, "there is no store left", "new is declared down")
+	default:
+		return n, "", false, nil
+	}
+	return finish(cur, n), text, true, nil
 }
 
 // down refuses where a declaration would help nobody, or would not be safe.

@@ -6,11 +6,16 @@ import (
 	"slices"
 
 	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
 // verifyRounds bounds how often what differs is looked at again.
 const verifyRounds = 20
+
+func errUnfenced(d flags.Definition) *Refusal {
+	return refuse(GateOrder, "run crossfade backfill: it publishes the fence for all sessions", "not every session is fenced (%s): what is verified could be behind again at once", state(d))
+}
 
 // Verify compares both stores, in both directions, while clients write: what
 // differs is looked at again a moment later, and a difference that is still the
@@ -25,7 +30,7 @@ func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report
 		return Report{}, err
 	}
 	if unfenced(cur.def) {
-		return Report{}, refuse(GateOrder, "run crossfade backfill: it publishes the fence for all sessions", "not every session is fenced (%s): what is verified could be behind again at once", state(cur.def))
+		return Report{}, errUnfenced(cur.def)
 	}
 	if cur, err = m.fenced(ctx, progress); err != nil {
 		return Report{}, err

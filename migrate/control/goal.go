@@ -136,8 +136,7 @@ func (s *Server) asked(ctx context.Context, q Ask) (*job, error) {
 				continue
 			}
 			if q.Verb != "rollback" || g.Verb == "rollback" {
-				return nil, &refusal{Gate: GateBusy, Found: fmt.Sprintf("%s is under way since %s (asked for by %s)", g.words(), g.Asked.Format(time.TimeOnly), or(g.Who, "nobody known")),
-					Do: "wait until it is done, or take it back: crossfade rollback overtakes it"}
+				return nil, j.inTheWay()
 			}
 			// Before it is overtaken, and not after: what it publishes as its last
 			// is no reason to leave the rollback undone.
@@ -214,6 +213,11 @@ func (s *Server) start(lead context.Context, lock book.Lock, g Goal, said []audi
 	return j
 }
 
+func (j *job) inTheWay() *refusal {
+	return &refusal{Gate: GateBusy, Found: fmt.Sprintf("%s is under way since %s (asked for by %s)", j.goal.words(), j.goal.Asked.Format(time.TimeOnly), or(j.goal.Who, "nobody known")),
+		Do: "wait until it is done, or take it back: crossfade rollback overtakes it"}
+}
+
 func (j *job) progress(p migrate.Progress) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -234,6 +238,8 @@ func (g *Goal) words() string {
 		return fmt.Sprintf("ramp %s %s", a.Stage, percent(a.Buckets))
 	case "rollback":
 		return "rollback --to " + a.To
+	case "pin":
+		return "pin at " + a.Position
 	}
 	return g.Verb
 }

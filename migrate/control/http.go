@@ -200,12 +200,7 @@ func (s *Server) planned(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &q) {
 		return
 	}
-	var a verbArgs
-	if err := json.Unmarshal(q.Args, &a); err != nil {
-		fail(w, http.StatusBadRequest, "the arguments cannot be read")
-		return
-	}
-	p, err := s.plan(r.Context(), q.Verb, a)
+	p, err := s.plan(r.Context(), q)
 	l := Line{}
 	if err != nil {
 		l.Failure = failureOf(err)

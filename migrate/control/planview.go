@@ -160,10 +160,10 @@ func (s *Server) release(ctx context.Context) (was *Hold, err error) {
 	return was, s.m.Noted(ctx, "release", nil, "released: "+was.String())
 }
 
-// stands refuses what goes on while a hold stands: every ramp but one back. What
+// stands refuses what goes on while a hold stands: every ramp and pin but one back. What
 // makes new whole again (backfill, verify, repair) is what a hold waits for.
 func (s *Server) stands(ctx context.Context, q Ask) error {
-	if q.Verb != "ramp" {
+	if q.Verb != "ramp" && q.Verb != "pin" && q.Verb != "unpin" {
 		return nil
 	}
 	p, err := s.loadPlace(ctx)
@@ -173,6 +173,16 @@ func (s *Server) stands(ctx context.Context, q Ask) error {
 	var a verbArgs
 	if err := json.Unmarshal(q.Args, &a); err != nil {
 		return err
+	}
+	if q.Verb != "ramp" {
+		h, to, err := a.pinned(q.Verb)
+		if err != nil {
+			return err
+		}
+		if up, err := s.m.PinsUp(h, to, q.Verb == "unpin"); err != nil || !up {
+			return err
+		}
+		return p.Held.refusal()
 	}
 	at, err := s.m.Reached(nil)
 	if err != nil {

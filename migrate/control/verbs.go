@@ -23,6 +23,9 @@ type verbArgs struct {
 	Pace    *migrate.Pace          `json:"pace,omitempty"`
 	Sample  float64                `json:"sample,omitempty"` // of a verification; 0: all
 	Repair  *migrate.RepairOptions `json:"repair,omitempty"`
+	// Hash and Position of a session that is pinned.
+	Hash     string `json:"hash,omitempty"`
+	Position string `json:"position,omitempty"`
 }
 
 // verbs are what a server does for whoever asks. Each may be begun again after
@@ -82,6 +85,20 @@ func init() { // the map and the functions name each other
 		"observe": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
 			return s.m.Observe(ctx, time.Duration(a.Seconds*float64(time.Second)), p)
 		}),
+		"pin": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			h, to, err := a.pinned("pin")
+			if err != nil {
+				return nil, err
+			}
+			return s.m.Pin(ctx, h, to, p)
+		}),
+		"unpin": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
+			h, _, err := a.pinned("unpin")
+			if err != nil {
+				return nil, err
+			}
+			return s.m.Unpin(ctx, h, p)
+		}),
 		"forget": verb(func(s *Server, ctx context.Context, a verbArgs, p progressFunc) (any, error) {
 			return s.forget(ctx, a.Name, p)
 		}),
@@ -93,17 +110,6 @@ func (a *verbArgs) paced(ctx context.Context) context.Context {
 		return ctx
 	}
 	return migrate.WithPace(ctx, *a.Pace)
-}
-
-// plan says what a verb would do.
-func (s *Server) plan(ctx context.Context, verb string, a verbArgs) (migrate.Plan, error) {
-	switch verb {
-	case "ramp":
-		return s.m.PlanRamp(ctx, a.Stage, a.Buckets)
-	case "rollback":
-		return s.m.PlanRollback(ctx, a.To)
-	}
-	return migrate.Plan{}, fmt.Errorf("control: %s has no dry run", verb)
 }
 
 func percent(buckets int) string { return flags.PercentText(buckets) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/migrate"
 )
 
@@ -18,6 +20,8 @@ type stepArgs struct {
 	To      string  `json:"to,omitempty"`
 	Store   string  `json:"store,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"`
+	Hash    string  `json:"hash,omitempty"`
+	At      string  `json:"position,omitempty"`
 }
 
 func logged[T any](ctx context.Context, m audited, verb string, args stepArgs, do func(context.Context) (T, error)) (r T, err error) {
@@ -40,6 +44,20 @@ func (m audited) Ramp(ctx context.Context, stage string, buckets int, progress f
 func (m audited) Rollback(ctx context.Context, to string, progress func(migrate.Progress)) (migrate.Result, error) {
 	return logged(ctx, m, "rollback", stepArgs{To: to}, func(ctx context.Context) (migrate.Result, error) {
 		return m.Migration.Rollback(ctx, to, progress)
+	})
+}
+
+// Pin is written down.
+func (m audited) Pin(ctx context.Context, h flags.Hash, to position.Position, progress func(migrate.Progress)) (migrate.Result, error) {
+	return logged(ctx, m, "pin", stepArgs{Hash: h.String(), At: to.String()}, func(ctx context.Context) (migrate.Result, error) {
+		return m.Migration.Pin(ctx, h, to, progress)
+	})
+}
+
+// Unpin is written down.
+func (m audited) Unpin(ctx context.Context, h flags.Hash, progress func(migrate.Progress)) (migrate.Result, error) {
+	return logged(ctx, m, "unpin", stepArgs{Hash: h.String()}, func(ctx context.Context) (migrate.Result, error) {
+		return m.Migration.Unpin(ctx, h, progress)
 	})
 }
 

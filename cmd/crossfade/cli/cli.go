@@ -33,7 +33,7 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, initVerb, agentVerb, serverVerb, usersVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, planVerb, advanceVerb, holdVerb, releaseVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, repairVerb, reapVerb, explainVerb, divergencesVerb, auditVerb, reportVerb, completeVerb,
+	demoVerb, initVerb, agentVerb, serverVerb, usersVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, planVerb, advanceVerb, holdVerb, releaseVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, repairVerb, reapVerb, explainVerb, pinVerb, unpinVerb, divergencesVerb, auditVerb, reportVerb, completeVerb,
 	declareDownVerb, recoverVerb,
 }
 

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,13 +30,9 @@ the command line, where others could read it.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			text, err := bufio.NewReader(io.LimitReader(a.in, idMost)).ReadString('\n')
-			if err != nil && !errors.Is(err, io.EOF) {
-				return errors.New("standard input cannot be read")
-			}
-			text = strings.TrimSpace(text)
-			if text == "" {
-				return usage(errors.New("nothing on standard input: accepted is one session's name, id or hash"))
+			text, err := a.session()
+			if err != nil {
+				return err
 			}
 			q := agentapi.Question{Session: text}
 			if _, err := flags.ParseHash(text); err == nil {

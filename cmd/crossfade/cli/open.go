@@ -17,6 +17,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 	"github.com/seed-41165957/crossfade/migrate/book"
@@ -45,6 +46,10 @@ type mover interface {
 	Rollback(ctx context.Context, to string, progress func(migrate.Progress)) (migrate.Result, error)
 	PlanRamp(ctx context.Context, stage string, buckets int) (migrate.Plan, error)
 	PlanRollback(ctx context.Context, to string) (migrate.Plan, error)
+	Pin(ctx context.Context, h flags.Hash, to position.Position, progress func(migrate.Progress)) (migrate.Result, error)
+	Unpin(ctx context.Context, h flags.Hash, progress func(migrate.Progress)) (migrate.Result, error)
+	PlanPin(ctx context.Context, h flags.Hash, to position.Position) (migrate.Plan, error)
+	PlanUnpin(ctx context.Context, h flags.Hash) (migrate.Plan, error)
 	Backfill(ctx context.Context, progress func(migrate.Progress)) (migrate.Report, error)
 	Verify(ctx context.Context, progress func(migrate.Progress)) (migrate.Report, error)
 	Repair(ctx context.Context, o migrate.RepairOptions, progress func(migrate.Progress)) (migrate.RepairReport, error)

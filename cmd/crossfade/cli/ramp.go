@@ -141,7 +141,10 @@ func (a *app) plan(p migrate.Plan, err error) error {
 		return nil
 	}
 	a.printf("now: %s\n", p.State)
-	if len(p.Revisions) == 0 {
+	if p.Text != "" {
+		a.printf("also: %s\n", p.Text)
+	}
+	if len(p.Revisions) == 0 && p.Text == "" && p.Refused == "" {
 		a.printf("nothing to do\n")
 	}
 	for _, r := range p.Revisions {

@@ -76,6 +76,9 @@ func (a *app) overview(o migrate.Overview) {
 	if o.Down != "" {
 		a.printf("declared down: %s\n", o.Down)
 	}
+	for _, p := range o.Pins {
+		a.printf("pinned: session %s at %s\n", p.Hash, p.Position)
+	}
 	if o.Verified != nil {
 		a.printf("verified: %s ago\n", time.Since(*o.Verified).Round(time.Second))
 	}
