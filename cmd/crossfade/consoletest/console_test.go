@@ -66,7 +66,7 @@ func TestConsole(t *testing.T) {
 	step("hold", func(t *testing.T) {
 		ada.on(t)
 		ada.click(`#acts [data-verb="hold"]`)
-		//TODO ada.says("#act .dry", "Taking it back")
+		ada.says("#act .dry", "Taking it back")
 		ada.confirm("lunch")
 		ada.says("#act .told", "Done")
 		ada.click("#act .main")
@@ -131,7 +131,7 @@ func TestConsole(t *testing.T) {
 	step("an expired sign-in", func(t *testing.T) {
 		ada.on(t)
 		ada.click(`#acts [data-verb="rollback"]`)
-		//TODO ada.says("#act .dry", "Taking it back")
+		ada.says("#act .dry", "Taking it back")
 		ada.fill("#act-why", "typed before it ran out")
 		s.person("ada", access.Admin, "another horse battery")
 		ada.until("the sign-in dialog", `document.querySelector("#sign-in").open`)
