@@ -94,7 +94,7 @@ func newAsset(name string, data []byte) asset {
 		a.mime = "text/plain; charset=utf-8"
 	}
 	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // an error is for levels
+	z := gzip.NewWriter(&b)
 	z.Write(data)
 	z.Close()
 	if b.Len() < len(data) {

@@ -21,6 +21,7 @@ func (b *tab) fits(what string) {
 // TestHundredAgents: those with a problem come first, a filter finds one, and a
 // row that changes does not take the focus away.
 func TestHundredAgents(t *testing.T) {
+	t.Parallel()
 	s := newStandin(t, 100)
 	s.set(func() { s.broken(); s.series = busyHour() })
 	began := time.Now()
@@ -53,6 +54,7 @@ func TestHundredAgents(t *testing.T) {
 // TestNobodyYet: a migration with no agent, an hour without a request, and names
 // as long as they may be, at both widths and in both schemes.
 func TestNobodyYet(t *testing.T) {
+	t.Parallel()
 	s := newStandin(t, 0)
 	long := strings.Repeat("very-long-agent-name.", 3) + "z"
 	s.set(func() {
@@ -79,6 +81,7 @@ func TestNobodyYet(t *testing.T) {
 // TestBetween: the positions between the stages are there while they last, and
 // nested in what they came through.
 func TestBetween(t *testing.T) {
+	t.Parallel()
 	s := newStandin(t, 1)
 	s.set(func() { s.status["weights"] = m{"cutover": 1000, "back": 500, "sealed": 500, "read-new": 8000} })
 	b := open(t, s.url, look{})
@@ -99,6 +102,7 @@ func TestBetween(t *testing.T) {
 // TestKeyboard: a step is taken, and a dialog left, without a mouse; every
 // control has a name.
 func TestKeyboard(t *testing.T) {
+	t.Parallel()
 	s := newStandin(t, 2)
 	s.set(func() { s.me["role"] = "operator"; s.status["weights"] = m{"cutover": 1000, "read-new": 9000} })
 	b := open(t, s.url, look{})

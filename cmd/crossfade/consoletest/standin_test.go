@@ -28,6 +28,7 @@ type standin struct {
 	me      map[string]any
 	plan    func(verb string) any
 	refusal any           // what any verb comes to
+	asked   m             // the last of them
 	news    chan struct{} // closed when status is another
 	stop    func()        // it answers no more
 }
@@ -57,7 +58,10 @@ func newStandin(t testing.TB, agents int) *standin {
 		json.NewDecoder(r.Body).Decode(&q)
 		return m{"result": s.plan(q.Verb)}
 	}))
-	mux.HandleFunc("POST /v1/do", s.say(func(*http.Request) any { return m{"failure": m{"error": "refused", "refusal": s.refusal}} }))
+	mux.HandleFunc("POST /v1/do", s.say(func(r *http.Request) any {
+		json.NewDecoder(r.Body).Decode(&s.asked)
+		return m{"failure": m{"error": "refused", "refusal": s.refusal}}
+	}))
 	mux.HandleFunc("GET /v1/events", s.events)
 	s.plan = func(string) any { return m{"state": "", "revisions": []any{}, "taking_it_back": []string{"nothing"}} }
 	l, err := net.Listen("tcp", binarytest.Port(t))

@@ -64,14 +64,14 @@ export function start() {
   $("divergences-class").addEventListener("change", draw);
   // Each agent is asked for its list: only while somebody looks at it.
   let visible = false, at = 0;
-  const look = () => {
-    if (!visible || !awake() || !state.link.ok || Date.now() - at < 5000) return;
+  const look = (every) => {
+    if (!visible || !awake() || !state.link.ok || Date.now() - at < every) return;
     at = Date.now();
     ask();
   };
   new IntersectionObserver(([e]) => {
     visible = e.isIntersecting;
-    look();
+    look(1000);
   }).observe($("divergences"));
-  setInterval(look, 1000);
+  setInterval(() => look(5000), 1000);
 }

@@ -1,0 +1,43 @@
+package consoletest
+
+import "testing"
+
+// TestNobodySignsIn: on loopback without people everything is allowed, and a name
+// is asked for, for the log.
+func TestNobodySignsIn(t *testing.T) {
+	t.Parallel()
+	s := newStandin(t, 1)
+	s.plan, s.refusal = readNew, m{"Gate": "held", "Found": "held by ada", "Do": "wait"}
+	s.me["name"], s.me["signed_in"], s.me["sign_in"] = "", false, false
+	b := open(t, s.url, look{})
+	b.says("#me", "nobody signed in (admin)")
+	b.click("#ramp .main")
+	b.says("#act .dry", "of revision 19")
+	b.fill("#act-why", "soaked")
+	b.click("#act .main")
+	b.says("#act .told", "Your name")
+	b.fill("#act-who", "lin")
+	b.click("#act .main")
+	b.says("#act .told", "Refused by gate held")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked["who"] != "lin" || s.asked["why"] != "soaked" || s.asked["revision"] != 19. || s.asked["verb"] != "ramp" {
+		t.Errorf("asked for %v", s.asked)
+	}
+}
+
+// TestNotices: what keeps the page from being true, or from acting, stands above
+// everything.
+func TestNotices(t *testing.T) {
+	t.Parallel()
+	s := newStandin(t, 1)
+	s.me["version"] = "v2"
+	s.status["leads"], s.status["declared_down"] = false, "old"
+	b := open(t, s.url, look{})
+	b.says("#notices", "The server is of version v2 now, this page of v1: reload it.")
+	b.says("#notices", "Server ctl-1 does not lead")
+	b.says("#notices", "Declared down: old.")
+	b.says("#may", "this server does not lead")
+	s.set(func() { s.status["leads"] = true; delete(s.status, "declared_down") })
+	b.until("the others gone", `document.querySelectorAll("#notices .notice").length === 1 && document.querySelector("#may").hidden`)
+}
