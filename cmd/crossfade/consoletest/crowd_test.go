@@ -10,10 +10,11 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// fits fails where the page is wider than the window.
-func (b *tab) fits(what string) {
+// fits fails where the page is wider than the window: a small one would show it
+// smaller then.
+func (b *tab) fits(what string, width int) {
 	b.t.Helper()
-	if wide := eval[string](b, `document.documentElement.scrollWidth > innerWidth ? [...document.querySelectorAll("main *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).slice(0, 3).map(e => e.outerHTML.slice(0, 120)).join("; ") || "something" : ""`); wide != "" {
+	if wide := eval[string](b, `(width => document.documentElement.scrollWidth > width ? [...document.querySelectorAll("main *")].filter(e => e.getBoundingClientRect().right > width + 1 && !e.closest(".scroll")).slice(0, 3).map(e => e.outerHTML.slice(0, 120)).join("; ") || "something" : "")(`+fmt.Sprint(width)+`)`); wide != "" {
 		b.t.Errorf("%s: wider than the window: %s", what, wide)
 	}
 }
@@ -36,7 +37,7 @@ func TestHundredAgents(t *testing.T) {
 	b.says(`[data-agent="web-07.fra1"]`, "another configuration")
 	b.says(`[data-agent="web-09.fra1"]`, "new: breaker open")
 	b.says(`[data-agent="web-10.fra1"]`, "1 revision behind")
-	b.fits("100 agents")
+	b.fits("100 agents", 1280)
 
 	b.do(`document.querySelector('[data-agent="web-88.fra1"] button').focus()`)
 	s.set(func() { s.status["agents"].([]any)[87].(m)["status"].(m)["dirty_new"] = 7 })
@@ -67,13 +68,13 @@ func TestNobodyYet(t *testing.T) {
 		b.says("#logouts", "not known")
 		b.says("#figures", "no requests")
 		b.until("all charts", `document.querySelectorAll("#figures canvas").length === 8`)
-		b.fits(fmt.Sprint("nobody, ", l.width))
+		b.fits("nobody", int(l.width))
 		s.set(func() { s.status["agents"] = []any{agent(long)}; s.log(); s.differ(); s.copying() })
 		b.says("#agents-body", long)
 		b.do(`document.querySelector("#divergences").scrollIntoView()`)
 		b.says("#divergences-body", "missing_new")
 		b.says("#doing", "742,118 of 1,842,000, 40.3 %")
-		b.fits(fmt.Sprint("long names, ", l.width))
+		b.fits("long names", int(l.width))
 		s.set(func() { s.status["agents"] = []any{} })
 	}
 }
