@@ -163,7 +163,11 @@ func (d *Desk) Guard(h http.Handler, needs func(*http.Request) Role) http.Handle
 			refuse(w, http.StatusForbidden, tooSmall(who, need))
 		}
 	})
-	safe := http.NewCrossOriginProtection().Handler(inner)
+	other := http.NewCrossOriginProtection()
+	other.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusForbidden, "a page of another origin may write nothing here")
+	}))
+	safe := other.Handler(inner)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")

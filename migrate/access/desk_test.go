@@ -374,8 +374,8 @@ func TestOtherOrigin(t *testing.T) {
 		r.AddCookie(c)
 		r.Header.Set(header[0], header[1])
 		h.ServeHTTP(w, r)
-		if w.Code != 403 || looked {
-			t.Errorf("%s: got %d, looked at it: %v", header[0], w.Code, looked)
+		if w.Code != 403 || looked || !strings.Contains(w.Body.String(), `{"error":"a page of another origin`) {
+			t.Errorf("%s: got %d %s, looked at it: %v", header[0], w.Code, w.Body, looked)
 		}
 	}
 }

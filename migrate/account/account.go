@@ -79,6 +79,8 @@ func Of(o migrate.Overview, es []audit.Entry, c audit.Checked, now time.Time) Ac
 		case migrate.FaultVerb:
 			a.fault(e)
 			continue
+		case "sign-in", "sign-out": // nothing was asked of the migration
+			continue
 		case "hold", "release":
 			a.hold(e)
 		}

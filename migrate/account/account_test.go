@@ -19,6 +19,7 @@ func TestAccount(t *testing.T) {
 		{At: at.Add(2 * time.Second), Who: "ada", Verb: "ramp", Args: args, Goal: "g1", Outcome: audit.Asked}, // another server went on
 		{At: at.Add(3 * time.Second), Who: "ada", Verb: "ramp", Args: args, Goal: "g1", Outcome: audit.Done},
 		{At: at.Add(4 * time.Second), Who: "plan", Verb: "hold", Outcome: "held by plan: gate errors: 5 %"},
+		{At: at.Add(4 * time.Second), Who: "bob", Verb: "sign-in", Outcome: "done"}, // moves nothing
 		{At: at.Add(5 * time.Second), Who: "bob", Verb: "backfill", Outcome: "refused"},
 		{At: at.Add(9 * time.Second), Who: "bob", Verb: migrate.RevisionVerb, Epoch: 3, Text: "back", Outcome: audit.Published},
 		{At: at.Add(10 * time.Second), Who: "bob", Verb: "verify", Goal: "g2", Outcome: audit.Asked},

@@ -90,6 +90,8 @@ func (s *Server) noteSignIn(ctx context.Context, e access.Event) error {
 func acts(r *http.Request, said migrate.Actor) migrate.Actor {
 	if w := access.From(r.Context()); w.Name != "" {
 		said.Who = w.Name
+	} else if said.Who == planBy {
+		said.Who = "" // that is what the server calls itself: a hold of the plan's is another thing
 	}
 	said.From = r.RemoteAddr
 	return said
