@@ -41,3 +41,19 @@ func TestNotices(t *testing.T) {
 	s.set(func() { s.status["leads"] = true; delete(s.status, "declared_down") })
 	b.until("the others gone", `document.querySelectorAll("#notices .notice").length === 1 && document.querySelector("#may").hidden`)
 }
+
+// TestComesBack: a browser's stream does not connect again by itself once it was
+// answered with an error, as while a server starts; the page does.
+func TestComesBack(t *testing.T) {
+	t.Parallel()
+	s := newStandin(t, 1)
+	b := open(t, s.url, look{}, "status of 503", "ERR_")
+	b.says("#link", "live")
+	b.do(`const fetched = fetch; window.fetch = (...a) => { if (String(a[0]).endsWith("v1/me")) window.tried = (window.tried || 0) + 1; return fetched(...a) }`)
+	s.set(func() { s.starting = true })
+	b.says("#notices", "Not connected since")
+	b.until("two tries", `window.tried >= 2`)
+	s.set(func() { s.starting = false; s.status["epoch"] = 20 })
+	b.says("#revision", "revision 20")
+	b.until("no notice", `document.querySelector("#notices").innerText === ""`)
+}

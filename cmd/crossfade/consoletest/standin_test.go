@@ -19,18 +19,19 @@ import (
 type standin struct {
 	url string
 
-	mu      sync.Mutex // guards what follows
-	status  map[string]any
-	series  map[string][]any
-	diverg  []any
-	audit   []any
-	jobs    map[string]any
-	me      map[string]any
-	plan    func(verb string) any
-	refusal any           // what any verb comes to
-	asked   m             // the last of them
-	news    chan struct{} // closed when status is another
-	stop    func()        // it answers no more
+	mu       sync.Mutex // guards what follows
+	status   map[string]any
+	series   map[string][]any
+	diverg   []any
+	audit    []any
+	jobs     map[string]any
+	me       map[string]any
+	plan     func(verb string) any
+	refusal  any           // what any verb comes to
+	starting bool          // the stream is answered with 503
+	asked    m             // the last of them
+	news     chan struct{} // closed when status is another
+	stop     func()        // it answers no more
 }
 
 type m = map[string]any
@@ -96,13 +97,21 @@ func (s *standin) set(change func()) {
 }
 
 func (s *standin) events(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/event-stream")
-	fmt.Fprint(w, "retry: 1000\n\n")
-	for {
+	for n := 0; ; n++ {
 		s.mu.Lock()
 		data, _ := json.Marshal(s.status)
-		news := s.news
+		news, starting := s.news, s.starting
 		s.mu.Unlock()
+		if starting && n == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		if starting {
+			return
+		}
+		if n == 0 {
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprint(w, "retry: 1000\n\n")
+		}
 		fmt.Fprintf(w, "event: status\ndata: %s\n\n", data)
 		http.NewResponseController(w).Flush()
 		select {
