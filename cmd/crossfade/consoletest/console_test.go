@@ -228,7 +228,7 @@ func (b *tab) setRamp(stage, percent string) {
 	b.fill("#ramp-number", percent)
 	b.until("the ramp to be allowed", `document.querySelector("#ramp .main").getAttribute("aria-disabled") === "false"`)
 	b.click("#ramp .main")
-	b.until("the dry run", `document.querySelector("#act .dry").innerText.startsWith("Dry run, of revision") || document.querySelector("#act .refusal")`)
+	b.until("the dialog", `document.querySelector("#act").open`)
 }
 
 func (b *tab) ramp(stage, percent string) {
@@ -239,6 +239,7 @@ func (b *tab) ramp(stage, percent string) {
 
 func (b *tab) confirm(why string) {
 	b.t.Helper()
+	b.until("the dry run", `/^Dry run, of|^Refused/.test(document.querySelector("#act .dry").innerText)`)
 	b.fill("#act-why", why)
 	b.click("#act .main")
 }

@@ -1,6 +1,9 @@
 package consoletest
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestNobodySignsIn: on loopback without people everything is allowed, and a name
 // is asked for, for the log.
@@ -56,4 +59,42 @@ func TestComesBack(t *testing.T) {
 	s.set(func() { s.starting = false; s.status["epoch"] = 20 })
 	b.says("#revision", "revision 20")
 	b.until("no notice", `document.querySelector("#notices").innerText === ""`)
+}
+
+// TestShownFirst: nothing is asked for before its dry run was shown, also where
+// what was shown is of other arguments.
+func TestShownFirst(t *testing.T) {
+	t.Parallel()
+	s := newStandin(t, 1)
+	answer := make(chan bool)
+	s.refusal, s.plan = m{"Gate": "busy", "Found": "x", "Do": "y"}, func(string) any { <-answer; return readNew("") }
+	b := open(t, s.url, look{})
+	b.says("#link", "live")
+	confirm := func() string {
+		t.Helper()
+		b.click("#act .main")
+		b.until("an answer", `document.querySelector("#act .told").innerText !== ""`)
+		return b.text("#act .told")
+	}
+	b.click(`#acts [data-verb="rollback"]`)
+	b.fill("#act-why", "because")
+	if said := confirm(); !strings.Contains(said, "not shown yet") {
+		t.Errorf("before the dry run: %s", said)
+	}
+	answer <- true
+	b.says("#act .dry", "of revision 19")
+	b.do(`const to = document.querySelector("#act-to"); to.value = "off"; to.dispatchEvent(new Event("change"))`)
+	if said := confirm(); !strings.Contains(said, "not shown yet") {
+		t.Errorf("with the dry run of other arguments: %s", said)
+	}
+	b.do(`window.was = document.querySelector("#act .dry").firstChild`)
+	answer <- true
+	b.until("the new dry run", `document.querySelector("#act .dry").firstChild !== window.was`)
+	b.click("#act .main")
+	b.says("#act .told", "gate busy")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if args, _ := s.asked["args"].(map[string]any); args["to"] != "off" {
+		t.Errorf("asked for %v", s.asked)
+	}
 }

@@ -57,7 +57,7 @@ export function open(verb, args = {}) {
   it.why = h("input", { id: "act-why", required: true, maxlength: 500, autocomplete: "off" });
   it.who = !state.me?.signed_in && h("input", { id: "act-who", required: true, maxlength: 64, autocomplete: "name", value: sessionStorage.getItem("who") || state.me?.name || "" });
   it.name = h("input", { id: "act-name", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
-  it.nameField = field(`Type ${state.status?.migration} to confirm`, it.name);
+  it.nameField = field(`Type “${state.status?.migration}” to confirm`, it.name);
   it.told = h("div", { class: "told", "aria-live": "polite" });
   it.go = h("button", { type: "submit", class: "main" }, "Do it");
   it.close = h("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
@@ -99,10 +99,10 @@ async function dryRun() {
     it.dry.replaceChildren(h("p", { class: "dim" }, "fill in what is above to see what it would do"));
     return;
   }
-  const epoch = state.status?.epoch || 0;
+  const epoch = state.status?.epoch || 0, asked = args();
   let shown;
   try {
-    const plan = it.v.wish ? says.wish(it.v.wish, it.given.job) : await ask("plan", { verb: it.verb, args: args() });
+    const plan = it.v.wish ? says.wish(it.v.wish, it.given.job) : await ask("plan", { verb: it.verb, args: asked });
     if (mine !== it || turn !== it.asked) return;
     it.revision = plan.revisions?.length ? plan.revisions[0].epoch - 1 : epoch;
     shown = says.plan(plan, it.revision);
@@ -112,6 +112,7 @@ async function dryRun() {
     shown = says.failure(err);
   }
   it.dry.replaceChildren(...shown);
+  it.shown = JSON.stringify(asked);
   show(it.moved, false);
 }
 
@@ -131,6 +132,7 @@ function complaint() {
     missing.focus();
     return missing === it.why ? "A reason is needed: it goes into the log." : `${it.form.querySelector(`label[for="${missing.id}"]`)?.textContent}: ${missing.validationMessage}`;
   }
+  if (it.shown !== JSON.stringify(args())) return "What it would do was not shown yet: look at it, then confirm.";
   if (dangerous() && it.name.value !== state.status?.migration) {
     it.name.focus();
     return `Type the migration's name, ${state.status?.migration}, to confirm.`;
