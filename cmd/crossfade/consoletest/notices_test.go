@@ -45,6 +45,16 @@ func TestNotices(t *testing.T) {
 	b.until("the others gone", `document.querySelectorAll("#notices .notice").length === 1 && document.querySelector("#may").hidden`)
 }
 
+// TestRefused: without people the address protects, since a name can be made to
+// point anywhere; who asked by one is told.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	s := newStandin(t, 1)
+	s.refuses = "asked by a name: ask by address"
+	b := open(t, s.url, look{}, "status of 403")
+	b.says("#notices", "The server refuses this page: asked by a name: ask by address.")
+}
+
 // TestComesBack: a browser's stream does not connect again by itself once it was
 // answered with an error, as while a server starts; the page does.
 func TestComesBack(t *testing.T) {

@@ -17,7 +17,8 @@ import (
 // standin speaks the server's API for what would take a hundred hosts, an hour of
 // traffic or a bad day. What it says is what a test sets.
 type standin struct {
-	url string
+	url     string
+	refuses string // before the page is opened: what GET /v1/me is refused with
 
 	mu       sync.Mutex // guards what follows
 	status   map[string]any
@@ -42,7 +43,14 @@ func newStandin(t testing.TB, agents int) *standin {
 	s.status = overview(agents)
 	mux := http.NewServeMux()
 	mux.Handle("/", console.New(console.Options{Migration: "sessions", Version: "v1"}))
-	mux.HandleFunc("GET /v1/me", s.say(func(*http.Request) any { return s.me }))
+	mux.HandleFunc("GET /v1/me", func(w http.ResponseWriter, r *http.Request) {
+		if s.refuses != "" {
+			w.WriteHeader(http.StatusForbidden)
+			json.NewEncoder(w).Encode(m{"error": s.refuses})
+			return
+		}
+		s.say(func(*http.Request) any { return s.me })(w, r)
+	})
 	mux.HandleFunc("GET /v1/series", s.say(func(*http.Request) any { return m{"every_ms": 2000, "columns": s.series} }))
 	mux.HandleFunc("GET /v1/audit", s.say(func(*http.Request) any {
 		return m{"entries": s.audit, "checked": m{"entries": len(s.audit), "bad": []string{}}}

@@ -13,7 +13,7 @@ let again = 0; // the timer of the next try
 function linked(ok) {
   state.link.heard = ok ? Date.now() : state.link.heard;
   if (state.link.ok === ok) return;
-  state.link = { ok, since: Date.now(), heard: state.link.heard };
+  state.link = { ...state.link, ok, since: Date.now() };
   tell("status");
 }
 
@@ -56,10 +56,13 @@ export async function begin(wait = 1000) {
   try {
     const who = await me();
     if (!who.role) return tell("signed-out");
-  } catch {
+  } catch (err) {
+    state.link.why = err.status ? err.message : "";
     linked(false);
+    tell("status");
     return retry(wait);
   }
+  state.link.why = "";
   open();
 }
 

@@ -8,6 +8,7 @@ import { words } from "./doing.js";
 
 const columns = ["time", "who", "from", "what", "#revision", "outcome", "why"];
 const page = 50;
+const fetched = 1000; // of the log's newest; crossfade audit has all
 let body, entries = [], checked = null, most = page;
 
 const kinds = {
@@ -47,7 +48,7 @@ function draw() {
 
 async function ask() {
   try {
-    const said = await get("audit");
+    const said = await get(`audit?last=${fetched}`);
     entries = said.entries.reverse();
     checked = said.checked;
   } catch {

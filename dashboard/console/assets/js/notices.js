@@ -9,6 +9,7 @@ function notices() {
   const out = [];
   const { link, status, me } = state;
   if (status && !link.ok && me?.role) out.push(["link", "bad", `Not connected since ${f.time(link.since)}. What is shown is as of ${f.time(link.heard)}; the page connects again by itself.`]);
+  if (!link.ok && link.why) out.push(["why", "bad", `The server refuses this page: ${link.why}.`]);
   if (link.ok && status && !status.leads) out.push(["lead", "warn", `Server ${status.server} does not lead: open the page of the one that does to act.`]);
   if (status?.declared_down) out.push(["down", "bad", `Declared down: ${status.declared_down}.`]);
   if (me && !me.role && !me.sign_in) out.push(["people", "bad", "This server has no people, and off loopback its API wants somebody: set server.users_file, and make people with crossfade users."]);

@@ -5,8 +5,8 @@ export const state = {
   me: null, // GET v1/me; null: not known yet
   status: null, // GET v1/status; null: not known yet
   // link is whether the stream of events is open, and since when; heard is when
-  // anything came last.
-  link: { ok: false, since: Date.now(), heard: 0 },
+  // anything came last; why is what the server said to who only asked who it is.
+  link: { ok: false, since: Date.now(), heard: 0, why: "" },
   skew: 0, // ms that the server's clock is ahead of this one
 };
 
