@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,6 +159,9 @@ func TestEvents(t *testing.T) {
 	}
 	r.servers[0].stop() // run ends, the port does not
 	x.ended()
+	if len(r.servers[0].series.all()) != 0 {
+		t.Error("a server that leads no more keeps its hour")
+	}
 }
 
 // TestStatusIsNotRepeated: what has not changed is not told again.
@@ -292,4 +296,58 @@ func TestRevision(t *testing.T) {
 	if f := ask("/v1/do", ramp(40, 0)); f != nil {
 		t.Errorf("of any: %+v", f)
 	}
+	// Two at once, who have looked at the same.
+	now, _ = r.client().Overview(t.Context())
+	fs := make([]*Failure, 8)
+	var wg sync.WaitGroup
+	for i := range fs {
+		wg.Go(func() { fs[i] = ask("/v1/do", ramp(50+i, now.Epoch)) })
+	}
+	wg.Wait()
+	begun := 0
+	for i, f := range fs {
+		switch {
+		case f == nil:
+			begun++
+		case f.Refusal == nil || f.Refusal.Gate != migrate.GateRevision && f.Refusal.Gate != GateBusy:
+			t.Errorf("the one of %d %%: %+v", 50+i, f)
+		}
+	}
+	if after, _ := r.client().Overview(t.Context()); begun != 1 || after.Epoch != now.Epoch+1 {
+		t.Errorf("%d of %d began, and revision %d follows %d, want one", begun, len(fs), after.Epoch, now.Epoch)
+	}
+}
+
+// TestStaleRollback: a rollback overtakes what runs, but not of a revision that
+// is in force no more.
+func TestStaleRollback(t *testing.T) {
+	r := newRig(t, 1, "web-1")
+	r.ready(r.agents["web-1"])
+	r.ramp("mirror", 10)
+	was, err := r.client().Overview(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ramp("mirror", 20)
+	r.agents["web-1"].stop(false) // killed: the next step waits for it
+	go r.client().Ramp(t.Context(), "mirror", 3000, nil)
+	r.until("the ramp to wait", func() bool { return r.servers[0].current() != nil })
+	// The first line tells: one that goes on waits for the dead agent.
+	rollback := func(revision uint64) (line string) {
+		raw, _ := json.Marshal(Ask{Verb: "rollback", Args: json.RawMessage(`{"to":"off"}`), Revision: revision})
+		p, err := http.Post(r.servers[0].http.URL+"/v1/do", "application/json", strings.NewReader(string(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Body.Close()
+		line, _ = bufio.NewReader(p.Body).ReadString('\n')
+		return line
+	}
+	said := rollback(was.Epoch)
+	if j := r.servers[0].current(); !strings.Contains(said, `"Gate":"revision"`) || j == nil || j.goal.Verb != "ramp" {
+		t.Errorf("got %s, and the ramp runs no more", said)
+	}
+	now, _ := r.client().Overview(t.Context())
+	rollback(now.Epoch)
+	r.until("the rollback to overtake it", func() bool { j := r.servers[0].current(); return j != nil && j.goal.Verb == "rollback" })
 }

@@ -154,7 +154,6 @@ func (s *series) clear() {
 
 // keepSeries adds a point every two seconds, while this server leads.
 func (s *Server) keepSeries(lead context.Context) {
-	s.series.clear() // another has led meanwhile
 	s.planner.witness.sample(time.Now())
 	for tick := time.NewTicker(pointEvery); ; {
 		select {
@@ -169,6 +168,7 @@ func (s *Server) keepSeries(lead context.Context) {
 			s.screens.tell(event{"point", data})
 		case <-lead.Done():
 			tick.Stop()
+			s.series.clear() // it would grow old
 			return
 		}
 	}
