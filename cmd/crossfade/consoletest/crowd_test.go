@@ -59,6 +59,7 @@ func TestNobodyYet(t *testing.T) {
 	s := newStandin(t, 0)
 	long := strings.Repeat("very-long-agent-name.", 3) + "z"
 	s.set(func() {
+		s.differ()
 		s.status["would_be_logouts"] = m{"estimate": 0, "lower": 0, "upper": 0, "followed": 0, "lost": 0, "unknown": 0, "rate": 64}
 		s.status["migration"], s.status["why"] = strings.Repeat("m", 32), strings.Repeat("waits ", 60)
 	})
@@ -69,7 +70,7 @@ func TestNobodyYet(t *testing.T) {
 		b.says("#figures", "no requests")
 		b.until("all charts", `document.querySelectorAll("#figures canvas").length === 8`)
 		b.fits("nobody", int(l.width))
-		s.set(func() { s.status["agents"] = []any{agent(long)}; s.log(); s.differ(); s.copying() })
+		s.set(func() { s.status["agents"] = []any{agent(long)}; s.log(); s.copying() })
 		b.says("#agents-body", long)
 		b.do(`document.querySelector("#divergences").scrollIntoView()`)
 		b.says("#divergences-body", "missing_new")
