@@ -6,6 +6,7 @@
 import { $, h, text, show } from "./dom.js";
 import { ask, follow } from "./api.js";
 import { on, state, tell } from "./state.js";
+import { field, fields, values } from "./form.js";
 import { verbs, whyNot } from "./verbs.js";
 import * as says from "./says.js";
 
@@ -41,16 +42,8 @@ let it = null;
 
 export function open(verb, args = {}) {
   const v = verbs[verb], dialog = $("act");
-  it = { verb, v, given: { ...args, ...v.begin?.() }, revision: 0, inputs: {}, stop: new AbortController(), asked: 0 };
-  const field = (label, input, hint) => h("p", { class: "field" }, h("label", { for: input.id }, label), " ", input, hint && h("span", { class: "dim" }, ` ${hint}`));
-  const fields = (v.fields || []).map((f) => {
-    const id = "act-" + f.name, value = args[f.name] ?? f.value ?? "";
-    const input = f.type === "select" ? h("select", { id }, f.options.map((o) => h("option", { selected: o === value }, o)))
-      : h("input", { id, type: f.type, min: f.min, max: f.max, step: f.step, pattern: f.pattern, required: f.type !== "checkbox", checked: f.type === "checkbox" && value, value: f.type === "checkbox" ? null : value, autocomplete: "off", spellcheck: "false" });
-    it.inputs[f.name] = input;
-    input.addEventListener("change", dryRun);
-    return f.type === "checkbox" ? h("p", { class: "field check" }, input, " ", h("label", { for: id }, f.label)) : field(f.label, input, f.unit || f.hint);
-  });
+  const { rows, inputs } = fields(v.fields, args, dryRun);
+  it = { verb, v, inputs, given: { ...args, ...v.begin?.() }, revision: 0, stop: new AbortController(), asked: 0 };
   it.title = h("h2", { id: "act-h" });
   it.dry = h("div", { class: "dry", "aria-live": "polite" }, h("p", { class: "dim" }, "asking what it would do…"));
   it.moved = h("p", { class: "notice warn", role: "alert", hidden: true });
@@ -61,20 +54,16 @@ export function open(verb, args = {}) {
   it.told = h("div", { class: "told", "aria-live": "polite" });
   it.go = h("button", { type: "submit", class: "main" }, "Do it");
   it.close = h("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
-  it.form = h("form", { onsubmit: submit, autocomplete: "off", novalidate: true }, it.title, fields, it.dry, it.moved,
+  it.form = h("form", { onsubmit: submit, autocomplete: "off", novalidate: true }, it.title, rows, it.dry, it.moved,
     it.who && field("Your name", it.who, "for the log"), field("Reason", it.why, "for the log"), it.nameField, it.told, h("div", { class: "buttons" }, it.go, it.close));
   dialog.replaceChildren(it.form);
   dialog.showModal();
-  (fields.length && !args.hash && !args.name ? Object.values(it.inputs)[0] : it.why).focus();
+  (rows.length && !args.hash && !args.name ? Object.values(it.inputs)[0] : it.why).focus();
   dryRun();
 }
 
 // given are the arguments as they stand in the dialog.
-function given() {
-  const a = { ...it.given };
-  for (const [name, input] of Object.entries(it.inputs)) a[name] = input.type === "checkbox" ? input.checked : input.type === "number" ? Number(input.value) : input.value;
-  return a;
-}
+const given = () => ({ ...it.given, ...values(it.inputs) });
 
 function args() {
   const a = given();
