@@ -2,12 +2,12 @@
 GO      ?= go
 BIN     := bin/crossfade
 # What the tests start. Debian's names; other systems: see README.
-NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus
+NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus chromium:chromium
 # Python's own session clients: as modules of Debian's Python.
 PY_MODULES := pymemcache:python3-pymemcache redis:python3-redis
 PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql
 
-.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted test-pair test-clients lint bench bench-proxy deps deps-clients clean
+.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted test-pair test-clients screenshots lint bench bench-proxy deps deps-clients clean
 
 build: $(BIN)
 
@@ -77,6 +77,10 @@ test-faults: $(BIN)
 	./$(BIN) demo --real --break new
 	! ./$(BIN) demo --naive
 
+# The pictures of docs/console.md, anew.
+screenshots: deps
+	CROSSFADE_SCREENSHOTS=1 $(GO) test -count=1 -run Screenshots -v ./cmd/crossfade/consoletest
+
 lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
@@ -105,6 +109,7 @@ endef
 # What the tests need, through the system's package manager where there is one.
 deps:
 	@missing=""; [ -e /usr/lib/galera/libgalera_smm.so ] || missing=" galera-4"; \
+	[ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing="$$missing fonts-dejavu-core"; \
 	[ -e /usr/share/php/Symfony/Component/HttpFoundation/autoload.php ] || missing="$$missing php-symfony-http-foundation"; \
 	for n in $(NEEDED); do command -v $${n%%:*} >/dev/null || [ -x /usr/sbin/$${n%%:*} ] || missing="$$missing $${n##*:}"; done; \
 	if command -v php >/dev/null; then for e in $(PHP_EXT); do php -m | grep -qx $${e%%:*} || missing="$$missing $${e##*:}"; done; \

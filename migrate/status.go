@@ -21,13 +21,16 @@ type Overview struct {
 	Epoch     uint64 `json:"epoch"`
 	// State is the share of the sessions in each position; Mirror, ReadNew and
 	// Cutover how many of 10,000 are at least in each stage.
-	State   string `json:"state"`
-	Mirror  int    `json:"mirror"`
-	ReadNew int    `json:"read_new"`
-	Cutover int    `json:"cutover"`
-	Settled int    `json:"settled"`
-	Floor   int    `json:"cutover_floor"`
-	Down    string `json:"declared_down,omitempty"`
+	State string `json:"state"`
+	// Weights is the same in numbers: how many of 10,000 are in each position;
+	// one that has none is left out.
+	Weights map[string]int `json:"weights"`
+	Mirror  int            `json:"mirror"`
+	ReadNew int            `json:"read_new"`
+	Cutover int            `json:"cutover"`
+	Settled int            `json:"settled"`
+	Floor   int            `json:"cutover_floor"`
+	Down    string         `json:"declared_down,omitempty"`
 	// Pins are sessions that are held at a position, at most 1,000.
 	Pins     []PinnedAt  `json:"pins,omitempty"`
 	Agents   []AgentView `json:"agents"`
@@ -70,10 +73,15 @@ func (m *Migration) Status(ctx context.Context) (Overview, error) {
 	}
 	d := cur.def
 	ramp := d.Weights.Ramp()
-	o := Overview{Migration: m.o.Migration, Epoch: d.Epoch, State: state(d), Mirror: ramp.Mirror, ReadNew: ramp.ReadNew,
+	o := Overview{Migration: m.o.Migration, Epoch: d.Epoch, State: state(d), Weights: map[string]int{}, Mirror: ramp.Mirror, ReadNew: ramp.ReadNew,
 		Cutover: ramp.Cutover, Settled: d.Settled, Floor: d.CutoverFloor, Down: d.DeclaredDown.String(), Pins: pinsOf(d), Agents: []AgentView{}, Waits: []string{}}
 	replies := m.ask(ctx, r)
 	r.meet(d, replies, m.lockTTL(), m.copyMost())
+	for p, n := range d.Weights {
+		if n > 0 {
+			o.Weights[position.Position(p).String()] = n
+		}
+	}
 	for i := range replies {
 		a := &replies[i]
 		v := AgentView{Addr: a.addr, Name: a.name(), Why: lag(cur, a, r.Agents[a.addr], oldDead(d))}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/seed-41165957/crossfade/migrate/audit"
 )
@@ -30,11 +31,21 @@ func ReadAudit(ctx context.Context, l *audit.Log) (a Audit, err error) {
 }
 
 func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
+	last := auditMost
+	if text := r.FormValue("last"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			fail(w, http.StatusBadRequest, "last is how many entries are wanted: accepted is a number from 1")
+			return
+		}
+		last = n
+	}
 	a, err := ReadAudit(r.Context(), s.m.Log())
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
+	a.Entries = a.Entries[max(0, len(a.Entries)-last):]
 	answer(w, a)
 }
 

@@ -29,8 +29,9 @@ import (
 )
 
 // Main runs the tests of a package, fails where a goroutine is left, removes the
-// binary, and ends the process.
-func Main(m *testing.M) {
+// binary, and ends the process. m is a *testing.M, or what ends something of its
+// own after it.
+func Main(m interface{ Run() int }) {
 	code := m.Run()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 func serverVerb(a *app) *cobra.Command {
-	var level string
+	var level, consoleDir string
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run the control plane: the migration's record, flags for the agents, and who moves them",
@@ -41,10 +41,12 @@ not heard of for server.lease, another goes on with what was asked for.`,
 			if err != nil {
 				return err
 			}
-			return server.Run(cmd.Context(), c, server.Options{Version: parts.Version(), Migration: opt, Log: slog.New(h), Metrics: m})
+			return server.Run(cmd.Context(), c, server.Options{Version: parts.Version(), Migration: opt, Log: slog.New(h), Metrics: m, ConsoleDir: consoleDir})
 		},
 	}
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	cmd.Flags().StringVar(&consoleDir, "console-dir", "", "read the console's files from this folder with each request, for who works on them")
+	cmd.Flags().MarkHidden("console-dir")
 	return cmd
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
+	"github.com/seed-41165957/crossfade/dashboard/console"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/access"
@@ -39,6 +40,9 @@ type Options struct {
 	Migration migrate.Options
 	Log       *slog.Logger
 	Metrics   *metrics.Metrics // if nil, are made
+	// ConsoleDir is a folder with the console's files, read with each request, for
+	// who works on them; empty: those that are embedded.
+	ConsoleDir string
 	// Listening is told the address, once the port is open.
 	Listening func(addr string)
 }
@@ -98,6 +102,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", o.Metrics.Handler())
+	page := console.New(console.Options{Migration: c.Migration, Version: o.Version, Dir: o.ConsoleDir})
+	mux.Handle("GET /{$}", page)
+	mux.Handle("GET /assets/", page)
 	mux.Handle("/", s)
 	h := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	failed := make(chan error, 1)
