@@ -90,6 +90,8 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", o.Metrics.Handler())
+	mux.Handle("/flags.json", others(s.Newest, co.Token))
+	mux.Handle("/ofrep/", others(s.Newest, co.Token))
 	mux.Handle("/", s)
 	h := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	failed := make(chan error, 1)
