@@ -33,7 +33,7 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, initVerb, agentVerb, serverVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, planVerb, advanceVerb, holdVerb, releaseVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, repairVerb, reapVerb, explainVerb, divergencesVerb, auditVerb, reportVerb, completeVerb,
+	demoVerb, initVerb, agentVerb, serverVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, planVerb, advanceVerb, holdVerb, releaseVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, repairVerb, reapVerb, explainVerb, divergencesVerb, flagsVerb, auditVerb, reportVerb, completeVerb,
 	declareDownVerb, recoverVerb,
 }
 
