@@ -149,7 +149,7 @@ func passthroughFlags(ctx context.Context, c *config.Config, join func(*flags.Ke
 	}
 	// Without the file, or an answer, the last good flags count.
 	if err := local.Load(ctx); err != nil && !errors.Is(err, fs.ErrNotExist) && (c.Flags.URL == "" || local.Current() == nil) {
-		return nil, notOff("the flags cannot be read: "+err.Error(), "put them right")
+		return nil, notOff("the flags cannot be read: "+err.Error(), "put the flag file right, or what answers at flags.url")
 	}
 	return local, allOff(local.Current())
 }
