@@ -195,6 +195,15 @@ func (o *opened) overview(ctx context.Context) (migrate.Overview, *control.PlanV
 	return all, nil, err
 }
 
+// whole is overview with what a server says besides.
+func (o *opened) whole(ctx context.Context) (control.Overview, error) {
+	if c, ok := o.mover.(*control.Client); ok {
+		return c.Overview(ctx)
+	}
+	all, err := o.Status(ctx)
+	return control.Overview{Overview: all}, err
+}
+
 func (a *app) windowOf(v control.PlanView) {
 	if v.RollbackLeft != nil {
 		a.printf("rollback: %s\n", v.Window())
