@@ -34,7 +34,7 @@ const (
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
 	demoVerb, initVerb, agentVerb, serverVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, planVerb, advanceVerb, holdVerb, releaseVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, repairVerb, reapVerb, explainVerb, divergencesVerb, flagsVerb, auditVerb, reportVerb, completeVerb,
-	declareDownVerb, recoverVerb,
+	declareDownVerb, recoverVerb, manVerb,
 }
 
 // app is what verbs share.
@@ -71,10 +71,10 @@ anyone out. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a gate,
 	root.SetOut(out)
 	root.SetErr(errOut)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.CompletionOptions.HiddenDefaultCmd = true
 	for _, v := range verbs {
 		root.AddCommand(v(a))
 	}
+	a.complete(root)
 	err := root.ExecuteContext(ctx)
 	return a.end(err)
 }
