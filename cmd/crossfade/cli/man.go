@@ -14,7 +14,7 @@ func manVerb(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "man DIR",
 		Short:   "Write a manual page for each verb",
-		Example: "  crossfade man /usr/local/share/man/man1",
+		Example: "  crossfade man man1",
 		Args:    exactly(1, "DIR"),
 		Hidden:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -23,7 +23,7 @@ func manVerb(a *app) *cobra.Command {
 			}
 			root := cmd.Root()
 			root.DisableAutoGenTag = true // no date of today: equal sources make equal pages
-			return doc.GenManTree(root, &doc.GenManHeader{Title: "CROSSFADE", Section: "1", Source: "Crossfade", Manual: "Crossfade", Date: built()}, args[0])
+			return a.done(doc.GenManTree(root, &doc.GenManHeader{Title: "CROSSFADE", Section: "1", Source: "Crossfade", Manual: "Crossfade", Date: built()}, args[0]))
 		},
 	}
 }
