@@ -94,7 +94,11 @@ func (w *Writer) JSON(name string, v any, err error) {
 }
 
 func (w *Writer) write(name string, data []byte) {
-	data = []byte(addresses.ReplaceAllStringFunc(w.secrets.Replace(string(data)), bare))
+	text := w.secrets.Replace(string(data))
+	if strings.Contains(text, "://") {
+		text = addresses.ReplaceAllStringFunc(text, bare)
+	}
+	data = []byte(text)
 	h := &tar.Header{Name: w.folder + "/" + name, Mode: 0o600, Size: int64(len(data)), ModTime: w.at, Format: tar.FormatPAX}
 	err := w.tar.WriteHeader(h)
 	if err == nil {
@@ -107,7 +111,7 @@ func (w *Writer) write(name string, data []byte) {
 }
 
 // addresses may have a password, or a token in path or query.
-var addresses = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>\\]+`)
+var addresses = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]{0,31}://[^\s"'<>\\]+`)
 
 // bare is an address with its host alone.
 func bare(address string) string {

@@ -58,7 +58,7 @@ it is named for the migration and the time; a file that is there is not replaced
 			if err != nil {
 				return usage(err)
 			}
-			folder := "crossfade-" + c.Migration + "-" + time.Now().UTC().Format("20060102T150405Z")
+			folder := "crossfade-" + c.Migration + "-" + time.Now().UTC().Format("20060102T150405.000Z")
 			name := folder + ".tar.gz"
 			if len(args) == 1 {
 				name = args[0]
