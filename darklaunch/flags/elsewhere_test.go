@@ -145,6 +145,19 @@ func TestElsewhereBesideOurs(t *testing.T) {
 	if err := k.Take(at(t, 3, position.Fenced), FromFile); err == nil {
 		t.Error("fenced follows off where others raised it")
 	}
+	pin := allAt(position.Off)
+	pin.Pins = map[Hash]position.Position{{}: position.Fenced}
+	pinned := func(epoch uint64) []byte {
+		pin.Epoch = epoch
+		data, err := pin.MarshalFlagd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	if err := k.Take(pinned(3), FromFile); err == nil {
+		t.Error("a session is pinned two positions on, where nothing of ours was known")
+	}
 	k = open()
 	if k.Begin(); k.Decide(Hash{}).Position != position.Mirror || k.Current().Epoch() != 0 {
 		t.Errorf("after a restart: %+v", k.Decide(Hash{}))
@@ -155,13 +168,7 @@ func TestElsewhereBesideOurs(t *testing.T) {
 	if d := k.Decide(Hash{}); d.Position != position.Mirror || d.Epoch != 1 {
 		t.Errorf("beside the first revision: %+v", d)
 	}
-	pin := allAt(position.Off)
-	pin.Epoch, pin.Pins = 2, map[Hash]position.Position{{}: position.Fenced}
-	data, err := pin.MarshalFlagd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := k.Take(data, FromFile); err == nil {
+	if err := k.Take(pinned(2), FromFile); err == nil {
 		t.Error("a session is pinned two positions on, because others raised it")
 	}
 	// Ours, by the way by which theirs came: theirs is over.

@@ -70,6 +70,18 @@ func TestFrameFits(t *testing.T) {
 	}
 }
 
+// TestCut: a line that does not fit says so, in the last column.
+func TestCut(t *testing.T) {
+	for width, want := range map[int]string{1: "…", 4: "ab …", 5: "ab c…", 6: "ab cde", 9: "ab cde"} {
+		if got := (line{{plain, "ab "}, {red, "cde"}}).render(width, false); got != want {
+			t.Errorf("%d columns: %q, want %q", width, got, want)
+		}
+	}
+	if got := text("会议x").render(4, false); got != "会…" {
+		t.Errorf("wide runes: %q", got)
+	}
+}
+
 // TestFrameSays: what matters stands on the screen of the usual size.
 func TestFrameSays(t *testing.T) {
 	v := full(100)
