@@ -27,7 +27,7 @@ import (
 )
 
 // most is the longest text, in bytes: a fleet's metrics are some hundred KB.
-const most = 16 << 20
+const most = 8 << 20
 
 // hidden is what stands where a secret was.
 const hidden = "<secret>"

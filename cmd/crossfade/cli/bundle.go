@@ -173,7 +173,7 @@ func scrape(ctx context.Context, c *config.Config, addr string) ([]byte, error) 
 	if p.StatusCode != http.StatusOK {
 		return nil, errors.New(p.Status)
 	}
-	return io.ReadAll(io.LimitReader(p.Body, 16<<20))
+	return io.ReadAll(io.LimitReader(p.Body, 8<<20))
 }
 
 // secretsOf are what the files hold that the configuration names: they are in
