@@ -2,7 +2,7 @@
 GO      ?= go
 BIN     := bin/crossfade
 # What the tests start. Debian's names; other systems: see README.
-NEEDED  := redis-server:redis-server memcached:memcached php:php-cli nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus chromium:chromium
+NEEDED  := redis-server:redis-server memcached:memcached php:php-cli node:nodejs nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus chromium:chromium
 # Python's own session clients: as modules of Debian's Python.
 PY_MODULES := pymemcache:python3-pymemcache redis:python3-redis
 PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql
@@ -25,6 +25,8 @@ NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 DEB_VERSION ?= 0.0.0+$(shell git rev-parse --short=12 HEAD 2>/dev/null || echo local)
 DEB_TARGET  ?= bin/
 deb: static
+	rm -rf bin/man bin/completions && mkdir -p bin/completions && bin/static/crossfade man bin/man
+	for s in bash zsh fish; do bin/static/crossfade completion $$s > bin/completions/crossfade.$$s || exit 1; done
 	DEB_VERSION=$(DEB_VERSION) DEB_ARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) pkg --config cmd/crossfade/dist/nfpm.yaml --packager deb --target $(DEB_TARGET)
 
 # A whole migration on this machine, on embedded stores, under live traffic.

@@ -156,7 +156,7 @@ func (l *Layer) Run(ctx context.Context) error {
 
 // take makes a revision the one that new operations obey.
 func (l *Layer) take(s *flags.Snapshot) {
-	if cur := l.eras.now.Load().snap; cur != nil && cur.Epoch() >= s.Epoch() {
+	if cur := l.eras.now.Load().snap; !cur.Newer(s) {
 		return
 	}
 	if s.Holds(position.Off) || s.Holds(position.Mirror) {
@@ -166,7 +166,10 @@ func (l *Layer) take(s *flags.Snapshot) {
 	l.log.Info("took a revision", "epoch", s.Epoch())
 }
 
-// Epoch of the newest revision that was taken; 0: none was, and nobody is served.
+// Serves tells whether any flags were taken: before, nobody is served.
+func (l *Layer) Serves() bool { return l.eras.now.Load().snap != nil }
+
+// Epoch of the newest revision that was taken; 0: none of the migration's was.
 func (l *Layer) Epoch() uint64 { return l.eras.now.Load().snap.Epoch() }
 
 // Close ends what still runs. Calls under way are given up: what they change

@@ -63,6 +63,9 @@ type Status struct {
 	BreakerNew   string        `json:"breaker_new"`
 	FlagsError   string        `json:"flags_error,omitempty"`
 	FlagsContact time.Time     `json:"flags_contact"`
+	// FlagsElsewhere is set while a definition that was made elsewhere has
+	// sessions in mirror, beside the revision (flags.Elsewhere).
+	FlagsElsewhere bool `json:"flags_elsewhere,omitempty"`
 	// Stopped is why the agent serves nobody any more, until it is started anew.
 	Stopped string `json:"stopped,omitempty"`
 }
@@ -94,7 +97,7 @@ func (l *Layer) Status() Status {
 		s.MirrorLag = time.Duration(l.mirror.lag.Load())
 	}
 	fs := l.o.Flags.Status()
-	s.FlagsContact = fs.LastContact
+	s.FlagsContact, s.FlagsElsewhere = fs.LastContact, fs.Elsewhere
 	if fs.LastError != nil {
 		s.FlagsError = fs.LastError.Error()
 	}

@@ -31,6 +31,11 @@ func newBucketer(seed string) bucketer {
 
 // bucket is between 0 and Buckets-1.
 func (b *bucketer) bucket(hash *Hash) uint32 {
+	return uint32(uint64(b.sum(hash)) * Buckets >> 32)
+}
+
+// sum is murmur3 of the seed text and the targeting key.
+func (b *bucketer) sum(hash *Hash) uint32 {
 	var buf [36]byte
 	n := copy(buf[:], b.tail[:b.ntail])
 	hash.hex(buf[n : n+32])
@@ -48,8 +53,7 @@ func (b *bucketer) bucket(hash *Hash) uint32 {
 	h *= 0x85ebca6b
 	h ^= h >> 13
 	h *= 0xc2b2ae35
-	h ^= h >> 16
-	return uint32(uint64(h) * Buckets >> 32)
+	return h ^ h>>16
 }
 
 // Constants and mixing of MurmurHash3_x86_32 (Austin Appleby, public domain).

@@ -3,7 +3,7 @@ package flags
 import "time"
 
 // Contact is when each channel was last found to say what is served; zero:
-// never. Status.LastContact is the newer of File and Server.
+// never. File is also a URL. Status.LastContact is the newer of File and Server.
 type Contact struct {
 	File, Server, Store time.Time
 }

@@ -12,9 +12,14 @@ type Channel string
 
 const (
 	FromFile   Channel = "file"   // the flag file
+	FromURL    Channel = "url"    // flagd's JSON over HTTP; it counts as a file does
 	FromServer Channel = "server" // pushed by a server
 	FromStore  Channel = "store"  // the epoch note in a store
 )
+
+// fleets tells whether what comes by a channel was published by whoever moves the
+// fleet; a file may be anybody's.
+func fleets(c Channel) bool { return c == FromServer || c == FromStore }
 
 // KeptOptions are the options of a Kept; the zero value works.
 type KeptOptions struct {
@@ -44,7 +49,10 @@ type KeptOptions struct {
 // went on without waiting for this agent, so that what it would decide is no
 // longer known to be beside what others do. A stopped Kept takes nothing more
 // until the process is started anew. A flag file that jumps is refused instead,
-// as it may be a person's mistake, and putting it right is enough.
+// as it may be a person's mistake, and putting it right is enough; so is what
+// comes by a URL. A file or a URL may also give a definition that was made
+// elsewhere (Elsewhere): it raises sessions from off to mirror, beside the
+// revision that is known.
 //
 // A lower one from a store says nothing (backends.Notes): it is refused, and no
 // fault of the source.
@@ -60,6 +68,7 @@ type Kept struct {
 	read  bool       // it was looked for
 	begun bool
 	next  *Snapshot // before Begin: the newest that came
+	raise *Elsewhere
 
 	statusMu sync.Mutex // guards status; no I/O under it
 	status   Status
@@ -91,6 +100,9 @@ func NewKept(opt KeptOptions) *Kept {
 // says why not, and is in Status too: until something is taken from the same
 // channel. It wraps ErrStopped if the Kept has stopped, by this or before.
 func (k *Kept) Take(data []byte, from Channel) error {
+	if !fleets(from) && madeElsewhere(data) {
+		return k.takeElsewhere(data, from)
+	}
 	n, err := k.parse(data)
 	k.take.Lock()
 	defer k.take.Unlock()
@@ -101,6 +113,9 @@ func (k *Kept) Take(data []byte, from Channel) error {
 		err = k.follow(n, from)
 	}
 	if err == nil {
+		if !fleets(from) {
+			k.lower()
+		}
 		k.save()
 	}
 	if !old {
@@ -125,6 +140,16 @@ func (k *Kept) follow(n *Snapshot, from Channel) error {
 		return fmt.Errorf("%w: %s", ErrStopped, why)
 	}
 	was := k.newest()
+	if was.Epoch() == 0 && was != nil { // nothing of ours was known, and who is off may be in mirror
+		if err := was.raised(nil).moves(n); err != nil {
+			if fleets(from) {
+				k.halt(fmt.Sprintf("revision %d came by the %s, and sessions are off here: the fleet has gone on without this agent", n.Epoch(), from))
+				err = fmt.Errorf("%w: %w", ErrStopped, err)
+			}
+			return err
+		}
+		was = nil
+	}
 	switch {
 	case !k.begun && was != nil:
 		if err := was.Resume(n); err != nil {
@@ -142,7 +167,7 @@ func (k *Kept) follow(n *Snapshot, from Channel) error {
 		if missed := from == FromServer && n.Epoch() > was.Epoch()+1; err == nil && missed {
 			err = fmt.Errorf("flags: epoch %d cannot follow %d: %w: one in between was missed", n.Epoch(), was.Epoch(), ErrEpoch)
 		}
-		if err != nil && from != FromFile && n.Epoch() > was.Epoch() {
+		if err != nil && fleets(from) && n.Epoch() > was.Epoch() {
 			k.halt(fmt.Sprintf("revision %d came by the %s, and may not follow %d, which is served here: the fleet has gone on without this agent", n.Epoch(), from, was.Epoch()))
 			err = fmt.Errorf("%w: %w", ErrStopped, err)
 		}
@@ -150,7 +175,7 @@ func (k *Kept) follow(n *Snapshot, from Channel) error {
 			return err
 		}
 	}
-	k.put(n)
+	k.serve(n)
 	return nil
 }
 
@@ -166,8 +191,10 @@ func (k *Kept) Begin() {
 	n := k.newest()
 	k.begun, k.next, k.saved = true, nil, nil
 	if n != nil {
-		k.put(n)
+		k.serve(n)
 		k.save()
+	} else if k.raise != nil {
+		k.serve(nothing(k.opt.Migration))
 	}
 }
 
@@ -202,7 +229,7 @@ func (k *Kept) Status() Status {
 	defer k.statusMu.Unlock()
 	s := k.status
 	cur := k.Current()
-	s.Ready, s.Epoch, s.Stopped = cur != nil, cur.Epoch(), k.Stopped()
+	s.Ready, s.Epoch, s.Stopped, s.Elsewhere = cur != nil, cur.Epoch(), k.Stopped(), cur != nil && cur.raise != nil
 	return s
 }
 

@@ -21,6 +21,7 @@ func (k *Kept) recall() {
 	if k.opt.StateDir == "" {
 		return
 	}
+	k.recallElsewhere()
 	data, err := readUpTo(filepath.Join(k.opt.StateDir, LastGood), MaxFile+1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
@@ -48,7 +49,7 @@ func (k *Kept) keep() {
 // cannot. A full disk does not stop a revision: it may be a rollback.
 func (k *Kept) save() {
 	cur := k.Current()
-	if k.opt.StateDir == "" || cur == nil {
+	if k.opt.StateDir == "" || cur.Epoch() == 0 {
 		return
 	}
 	k.statusMu.Lock()

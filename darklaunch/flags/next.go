@@ -33,6 +33,7 @@ var (
 // in it already, and taken back before they leave it; what is declared down
 // changes in its order.
 func (s *Snapshot) Next(n *Snapshot) error {
+	s, n = s.raised(nil), n.raised(nil)
 	if err := s.Resume(n); err != nil {
 		return err
 	}

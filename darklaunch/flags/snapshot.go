@@ -46,6 +46,9 @@ type Snapshot struct {
 	seed  bucketer
 	spans []span // only positions with weight, in the order of Ladder
 	pins  map[Hash]position.Position
+	// raise, where it is not nil, was defined elsewhere, and may have sessions in
+	// mirror that this revision has off. What may follow what is judged without.
+	raise *Elsewhere
 }
 
 // span is the buckets below end that no earlier span holds.
@@ -113,7 +116,27 @@ func (s *Snapshot) Decide(h Hash) Decision {
 			d.Position, d.Pinned, d.Settled = p, true, false
 		}
 	}
+	if s.raise != nil && d.Position == position.Off && !d.Pinned && s.raise.raises(&h) {
+		d.Position = position.Mirror
+	}
 	return d
+}
+
+// raised is the revision as it is served where a definition was made elsewhere;
+// nil: none was.
+func (s *Snapshot) raised(by *Elsewhere) *Snapshot {
+	if s == nil || s.raise == by {
+		return s
+	}
+	o := *s
+	o.raise = by
+	return &o
+}
+
+// Newer tells whether n is to be served in the place of s: of a later epoch, or
+// of the same with another definition that was made elsewhere.
+func (s *Snapshot) Newer(n *Snapshot) bool {
+	return s == nil || n.Epoch() > s.Epoch() || n.Epoch() == s.Epoch() && n.raise != s.raise
 }
 
 // decideBucket is Decide for a session that is not pinned.
@@ -143,6 +166,9 @@ func (s *Snapshot) Holds(p position.Position) bool {
 	}
 	if slices.ContainsFunc(s.spans, func(sp span) bool { return sp.at == p }) {
 		return true
+	}
+	if p == position.Mirror && s.raise != nil && s.Holds(position.Off) {
+		return true // perhaps
 	}
 	for _, at := range s.pins {
 		if at == p {

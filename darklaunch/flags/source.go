@@ -25,8 +25,11 @@ type Source interface {
 type Status struct {
 	// Ready is set when there is a revision to serve by.
 	Ready bool
-	// Epoch of that revision; 0 when not Ready.
+	// Epoch of that revision; 0 when not Ready, and while a definition that was
+	// made elsewhere is all that is known.
 	Epoch uint64
+	// Elsewhere is set while such a definition is served, too.
+	Elsewhere bool
 	// LastContact is when the source was last found to say what is served.
 	LastContact time.Time
 	// LastError is why the newest definition is not the one that is served, or

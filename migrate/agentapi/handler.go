@@ -106,7 +106,7 @@ func (h *Handler) State() State {
 		return Stopping
 	case h.l != nil && h.l.Stopped() != "": // nil: a passthrough
 		return Stopped
-	case h.o.Flags.Current() == nil, h.l != nil && h.l.Epoch() == 0: // known, and not taken yet
+	case h.o.Flags.Current() == nil, h.l != nil && !h.l.Serves(): // known, and not taken yet
 		return Starting
 	}
 	return Ready

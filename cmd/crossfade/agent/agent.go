@@ -65,7 +65,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	}
 	defer o.Sockets.Close()
 	defer carry()()
-	p, err := parts.Open(c, c.Agent.StateDir)
+	p, err := parts.Open(c, c.Agent.StateDir, func(err error) {
+		o.Log.Error("the files of flags.ca_file, cert_file and key_file cannot be read again", "component", "flags", "error", err)
+	})
 	if err != nil {
 		return err
 	}
@@ -75,11 +77,11 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	lo.StateDir, lo.Log, lo.Observer = c.Agent.StateDir, o.Log.With("component", "layer"), evidence.Both(o.Metrics, seen)
 	notes := watchNotes(c, p)
 	notes.Look(ctx) // first: nobody is served by a flag file that the fleet has left behind
-	if p.File != nil && notes.Unlisted() {
-		p.Flags.Stop("the roster in the stores does not name agent " + c.Agent.Name + ", and its flags come from a file: name the servers in flags.server")
+	if p.Local != nil && notes.Unlisted() {
+		p.Flags.Stop("the roster in the stores does not name agent " + c.Agent.Name + ", and no server is named that could add it: name the servers in flags.server")
 	}
-	if p.File == nil {
-	} else if err := p.File.Load(); err != nil {
+	if p.Local == nil {
+	} else if err := p.Local.Load(ctx); err != nil {
 		// It goes on looking: the agent is not ready until there is a revision.
 		o.Log.Warn("the flags cannot be used yet", "component", "flags", "error", err)
 	}
@@ -89,7 +91,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	}
 	o.Metrics.Watch(c.Migration, layer, p.Flags)
 	a := &agent{c: c, o: o, parts: p, layer: layer, notes: notes, seen: seen}
-	if p.File == nil {
+	if p.Local == nil {
 		if a.fleet, err = newFleet(c, &a.o, p.Flags); err != nil {
 			return errors.Join(err, layer.Close())
 		}
@@ -104,7 +106,7 @@ type agent struct {
 	layer    *darklaunch.Layer
 	notes    *epochs.Watcher
 	seen     *evidence.Recorder
-	fleet    *fleet // nil: flags come from a file
+	fleet    *fleet // nil: the agent reads its flags by itself
 	stopping atomic.Bool
 	servers  []server
 }
@@ -126,7 +128,7 @@ func (a *agent) run(ctx context.Context) error {
 	var behind, serving sync.WaitGroup
 	flagsCtx, endFlags := context.WithCancel(base)
 	if a.fleet == nil {
-		behind.Go(func() { a.parts.File.Run(flagsCtx) })
+		behind.Go(func() { a.parts.Local.Run(flagsCtx) })
 	}
 	behind.Go(func() { a.reaping(flagsCtx) })
 	behind.Go(func() { tidy(flagsCtx) })

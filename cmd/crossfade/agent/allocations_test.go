@@ -86,12 +86,12 @@ flags: {file: "%[1]s/flags.json"}
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := parts.Open(c, dir)
+	p, err := parts.Open(c, dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	if err := p.File.Load(); err != nil {
+	if err := p.Local.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	o := p.Options()

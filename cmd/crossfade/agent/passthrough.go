@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
+	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/systemd"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
@@ -101,8 +102,8 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 		return errors.Join(err, al.Close())
 	}
 	var accepting sync.WaitGroup
-	if file, ok := source.(*flags.File); ok {
-		all.Go(func() { file.Run(follow) })
+	if local, ok := source.(parts.Local); ok {
+		all.Go(func() { local.Run(follow) })
 	}
 	all.Go(func() { watchLeaving(follow, source, o.Log) })
 	all.Go(func() { systemd.Watchdog(follow, func() {}) })
@@ -136,18 +137,21 @@ func RunPassthrough(ctx context.Context, c *config.Config, o Options) error {
 
 // passthroughFlags are the flags, which must have all sessions off.
 func passthroughFlags(ctx context.Context, c *config.Config, join func(*flags.Kept) error) (flags.Source, error) {
-	if c.Flags.File == "" {
-		kept := flags.NewKept(flags.KeptOptions{StateDir: c.Agent.StateDir, Migration: c.Migration, Agent: c.Agent.Name})
+	kept, local, err := parts.LocalFlags(c, c.Agent.StateDir, nil)
+	if err != nil {
+		return nil, err
+	}
+	if local == nil {
 		if err := join(kept); err != nil {
 			return nil, err
 		}
 		return kept, allOff(kept.Current())
 	}
-	file := flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: c.Agent.StateDir, Migration: c.Migration, Agent: c.Agent.Name})
-	if err := file.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) { // without the file, the last good flags count
-		return nil, notOff("the flags cannot be read: "+err.Error(), "put the flag file right")
+	// Without the file, or an answer, the last good flags count.
+	if err := local.Load(ctx); err != nil && !errors.Is(err, fs.ErrNotExist) && (c.Flags.URL == "" || local.Current() == nil) {
+		return nil, notOff("the flags cannot be read: "+err.Error(), "put the flag file right, or what answers at flags.url")
 	}
-	return file, allOff(file.Current())
+	return local, allOff(local.Current())
 }
 
 // watchLeaving says it when the flags leave off all the same. Old still

@@ -60,6 +60,9 @@ func (a *app) audited(ctx context.Context) (got control.Audit, err error) {
 	if err != nil {
 		return got, usage(err)
 	}
+	if c.Flags.URL != "" {
+		return got, errElsewhere
+	}
 	if len(c.Flags.Server) == 0 {
 		return control.ReadAudit(ctx, audit.New(bookfiles.New(c.Flags.File), nil))
 	}

@@ -93,7 +93,7 @@ func check(ctx context.Context, c *config.Config) []row {
 	rows := []row{checkKey(c)}
 	rows = append(rows, checkStore(ctx, "old", c.Old, c)...)
 	rows = append(rows, checkStore(ctx, "new", c.New, c)...)
-	rows = append(rows, checkFlags(c))
+	rows = append(rows, checkFlags(ctx, c))
 	return append(rows, checkAgents(ctx, c)...)
 }
 
@@ -167,8 +167,11 @@ func checkFiles(ctx context.Context, side string, f *config.Files, c *config.Con
 	return rows
 }
 
-func checkFlags(c *config.Config) row {
+func checkFlags(ctx context.Context, c *config.Config) row {
 	r := row{Name: "flags.file", Want: "a definition of this migration"}
+	if c.Flags.URL != "" {
+		return checkURL(ctx, c)
+	}
 	f := flags.NewFile(c.Flags.File, flags.FileOptions{Migration: c.Migration})
 	if err := f.Load(); err != nil {
 		r.Found, r.Mend = err.Error(), "crossfade ramp mirror 0"
@@ -178,7 +181,28 @@ func checkFlags(c *config.Config) row {
 	return r
 }
 
+// checkURL asks once, as an agent would.
+func checkURL(ctx context.Context, c *config.Config) row {
+	r := row{Name: "flags.url", Want: "flagd's JSON with the flag " + flags.Key}
+	kept, local, err := parts.LocalFlags(c, "", nil)
+	if err == nil {
+		err = local.Load(ctx)
+	}
+	if err != nil {
+		r.Found, r.Mend = err.Error(), "put right what answers there, or flags.url, ca_file and token_file"
+		return r
+	}
+	r.OK, r.Found = true, fmt.Sprintf("epoch %d", kept.Current().Epoch())
+	if kept.Status().Elsewhere {
+		r.Found = "made elsewhere, without our epoch: it moves sessions between off and mirror alone"
+	}
+	return r
+}
+
 func checkAgents(ctx context.Context, c *config.Config) []row {
+	if c.Flags.URL != "" { // whoever moves the migration knows them
+		return nil
+	}
 	if len(c.Flags.Agents) == 0 {
 		return []row{{Name: "flags.agents", Found: "none", Want: "the admin address of every agent: without them a migration stops at mirror",
 			Mend: "name them in the configuration"}}

@@ -33,8 +33,8 @@ const (
 
 // verbs are the commands, in the order of the help.
 var verbs = []func(*app) *cobra.Command{
-	demoVerb, initVerb, agentVerb, serverVerb, usersVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, planVerb, advanceVerb, holdVerb, releaseVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, repairVerb, reapVerb, explainVerb, pinVerb, unpinVerb, divergencesVerb, auditVerb, reportVerb, completeVerb,
-	declareDownVerb, recoverVerb,
+	demoVerb, initVerb, agentVerb, serverVerb, usersVerb, agentsVerb, checkVerb, proveVerb, observeVerb, bypassVerb, statusVerb, planVerb, advanceVerb, holdVerb, releaseVerb, rampVerb, rollbackVerb, backfillVerb, verifyVerb, repairVerb, reapVerb, explainVerb, pinVerb, unpinVerb, divergencesVerb, flagsVerb, bundleVerb, auditVerb, reportVerb, completeVerb,
+	declareDownVerb, recoverVerb, manVerb,
 }
 
 // app is what verbs share.
@@ -44,6 +44,7 @@ type app struct {
 	config   string
 	json     bool
 	bar      *bar // nil: no terminal
+	printed  bool // the one document of --json
 }
 
 // Run runs one command and gives its exit code.
@@ -71,10 +72,10 @@ anyone out. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a gate,
 	root.SetOut(out)
 	root.SetErr(errOut)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.CompletionOptions.HiddenDefaultCmd = true
 	for _, v := range verbs {
 		root.AddCommand(v(a))
 	}
+	a.complete(root)
 	err := root.ExecuteContext(ctx)
 	return a.end(err)
 }
@@ -112,8 +113,8 @@ func (a *app) end(err error) int {
 		return s.code
 	}
 	code := codeOf(err)
-	if a.json && errors.Is(err, errNotHeld) {
-		return code // its report is the one document
+	if a.json && a.printed {
+		return code // what was found stands there; the code says what it comes to
 	}
 	if a.json {
 		a.print(failure(err, code))
@@ -148,17 +149,32 @@ func codeOf(err error) int {
 	return Failed
 }
 
-// failure is an error in JSON.
-func failure(err error, code int) any {
-	f := struct {
-		Error  string            `json:"error"`
-		Code   int               `json:"exit_code"`
-		Gate   string            `json:"gate,omitempty"`
-		Found  string            `json:"found,omitempty"`
-		Do     string            `json:"do,omitempty"`
-		Agents []migrate.Lagging `json:"agents,omitempty"`
-		Report *migrate.Report   `json:"report,omitempty"`
-	}{Error: err.Error(), Code: code}
+// failed is an error in JSON.
+type failed struct {
+	Error  string            `json:"error"`
+	Code   int               `json:"exit_code"`
+	Gate   string            `json:"gate,omitempty"`
+	Found  string            `json:"found,omitempty"`
+	Do     string            `json:"do,omitempty"`
+	Agents []migrate.Lagging `json:"agents,omitempty"`
+	Report *migrate.Report   `json:"report,omitempty"`
+}
+
+// done is what a verb prints with --json that has nothing to tell.
+type done struct {
+	Done bool `json:"done"`
+}
+
+// done ends such a verb.
+func (a *app) done(err error) error {
+	if err == nil && a.json {
+		a.print(done{true})
+	}
+	return err
+}
+
+func failure(err error, code int) failed {
+	f := failed{Error: err.Error(), Code: code}
 	var no *migrate.Refusal
 	var waiting *migrate.Waiting
 	var left *migrate.Unfinished
@@ -177,6 +193,7 @@ func failure(err error, code int) any {
 // print writes v as JSON.
 func (a *app) print(v any) {
 	a.bar.end()
+	a.printed = true
 	e := json.NewEncoder(a.out)
 	e.SetIndent("", "  ")
 	e.Encode(v)

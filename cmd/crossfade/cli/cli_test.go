@@ -126,6 +126,8 @@ func TestExitCodes(t *testing.T) {
 		{"verify", Refused, "crossfade backfill"},
 		{"declare-down old", Refused, "no session is in read-new"},
 		{"divergences", Done, "none"},
+		{"flags export", Done, `"crossfade-stage"`},
+		{"flags", Done, "export"},
 		{"status", Done, "web-1"},
 		{"ramp mirror", Usage, "STAGE PERCENT"},
 		{"ramp nowhere 1", Usage, "accepted are mirror, read-new and cutover"},

@@ -47,16 +47,19 @@ more when the last agent has stopped: then the epoch notes go too.`,
 	return cmd
 }
 
+// completed is complete in JSON.
+type completed struct {
+	migrate.Completion
+	Ini []string `json:"ini"`
+}
+
 func (a *app) completed(cfg *config.Config, c migrate.Completion, err error, dry bool) error {
 	if err != nil {
 		return err
 	}
 	lines := iniLines(cfg)
 	if a.json {
-		a.print(struct {
-			migrate.Completion
-			Ini []string `json:"ini"`
-		}{c, lines})
+		a.print(completed{c, lines})
 		return nil
 	}
 	a.printf("now: %s\n", c.State)

@@ -39,8 +39,8 @@ refused that no fault explains.`,
 				return err
 			}
 			if a.json {
-				a.print(map[string]any{"logouts": v.Logouts.Load(), "lost_writes": v.LostWrites.Load(), "resurrected": v.Resurrected.Load(),
-					"refused": v.Refused.Load(), "allowed": v.Allowed, "requests": v.Requests.Load(), "seconds": v.Took.Seconds()})
+				a.print(verdict{Logouts: v.Logouts.Load(), LostWrites: v.LostWrites.Load(), Resurrected: v.Resurrected.Load(),
+					Refused: v.Refused.Load(), Allowed: v.Allowed, Requests: v.Requests.Load(), Seconds: v.Took.Seconds()})
 			} else {
 				for _, f := range v.Findings() {
 					fmt.Fprintln(a.out, f)
@@ -58,6 +58,17 @@ refused that no fault explains.`,
 	cmd.Flags().BoolVar(&o.Naive, "naive", false, "migrate by two percentage flags, without fence or marks")
 	cmd.Flags().IntVar(&o.Users, "users", 2000, "users who click all the time; a fifth more idle until the end")
 	return cmd
+}
+
+// verdict is demo in JSON.
+type verdict struct {
+	Logouts     int64   `json:"logouts"`
+	LostWrites  int64   `json:"lost_writes"`
+	Resurrected int64   `json:"resurrected"`
+	Refused     int64   `json:"refused"`
+	Allowed     int64   `json:"allowed"`
+	Requests    int64   `json:"requests"`
+	Seconds     float64 `json:"seconds"`
 }
 
 // errNoticed: the verdict is printed already.

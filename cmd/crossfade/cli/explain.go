@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/control"
 )
 
 // idMost is longer than any name that a store takes.
@@ -48,10 +49,7 @@ the command line, where others could read it.`,
 				return err
 			}
 			if a.json {
-				a.print(struct {
-					Agent    string               `json:"agent"`
-					Sessions []agentapi.Explained `json:"sessions"`
-				}{agent, xs})
+				a.print(control.Explained{Agent: agent, Sessions: xs})
 				return nil
 			}
 			for _, x := range xs {

@@ -99,11 +99,7 @@ without a terminal those are needed. Passwords are named by their files.`,
 				}
 			}
 			if a.json {
-				a.print(struct {
-					File  string   `json:"file"`
-					Notes []string `json:"notes,omitempty"`
-					Next  []string `json:"next"`
-				}{a.config, notes(c, found, made), next})
+				a.print(inited{a.config, notes(c, found, made), next})
 				return nil
 			}
 			a.printf("made %s\n", a.config)
@@ -194,4 +190,11 @@ func (a *app) ask(qs []question, ans *setup.Answers, found setup.Found, terminal
 		return usage(fmt.Errorf("there is no terminal to ask on: missing are %s", strings.Join(missing, ", ")))
 	}
 	return nil
+}
+
+// inited is init in JSON.
+type inited struct {
+	File  string   `json:"file"`
+	Notes []string `json:"notes,omitempty"`
+	Next  []string `json:"next"`
 }

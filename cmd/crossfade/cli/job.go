@@ -33,7 +33,7 @@ func (a *app) jobVerbs(parent *cobra.Command, name string) {
 					return err
 				}
 				defer m.Close()
-				return m.Wish(name, w.wish)
+				return a.done(m.Wish(name, w.wish))
 			},
 		})
 	}

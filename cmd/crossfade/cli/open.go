@@ -104,9 +104,15 @@ func (a *app) open(s stepFlags) (*opened, error) {
 		m, err := client(c, s)
 		return &opened{mover: m}, err
 	}
+	if c.Flags.URL != "" {
+		return nil, errElsewhere
+	}
 	_, o, err := a.moves(c, bookfiles.New(c.Flags.File), s)
 	return o, err
 }
+
+// errElsewhere is told where the flags come from an address.
+var errElsewhere = usage(errors.New("flags.url: the flags are made elsewhere: run this where they are made, with flags.file or flags.server"))
 
 // moves is this process as the one that moves the migration.
 func (a *app) moves(c *config.Config, b book.Book, s stepFlags) (*migrate.Migration, *opened, error) {
@@ -133,6 +139,9 @@ func (a *app) alone(s stepFlags) (*migrate.Migration, *opened, error) {
 	c, err := config.Load(a.config)
 	if err != nil {
 		return nil, nil, usage(err)
+	}
+	if c.Flags.URL != "" {
+		return nil, nil, errElsewhere
 	}
 	path := c.Flags.File
 	if path == "" {

@@ -25,6 +25,10 @@ func planVerb(a *app) *cobra.Command {
 	show := &cobra.Command{
 		Use: "show", Short: "The plan, and where the migration is in it", Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if text && a.json {
+				a.print(planText{string(plan.DefaultText())})
+				return nil
+			}
 			if text {
 				a.printf("%s", plan.DefaultText())
 				return nil
@@ -68,9 +72,7 @@ func planVerb(a *app) *cobra.Command {
 				}
 			}
 			if a.json {
-				a.print(struct {
-					Steps int `json:"steps"`
-				}{len(p.Steps)})
+				a.print(linted{len(p.Steps)})
 				return nil
 			}
 			for i, s := range p.Steps {
@@ -81,6 +83,16 @@ func planVerb(a *app) *cobra.Command {
 	})
 	return cmd
 }
+
+// planText is plan show --yaml, and linted is plan lint, in JSON.
+type (
+	planText struct {
+		YAML string `json:"yaml"`
+	}
+	linted struct {
+		Steps int `json:"steps"`
+	}
+)
 
 func soakText(d time.Duration) string {
 	if d == 0 {
@@ -130,7 +142,7 @@ func advanceVerb(a *app) *cobra.Command {
 			}
 			defer c.Close()
 			if auto || byHand {
-				return c.Auto(cmd.Context(), auto)
+				return a.done(c.Auto(cmd.Context(), auto))
 			}
 			v, err := c.Plan(cmd.Context())
 			if err != nil {
@@ -178,7 +190,7 @@ func (a *app) ordered(verb, short string, do func(*cobra.Command, *control.Clien
 				return err
 			}
 			defer c.Close()
-			return do(cmd, c)
+			return a.done(do(cmd, c))
 		},
 	}
 	cmd.Flags().StringVar(&s.reason, "reason", "", "why: everybody who looks is told, and the log keeps it")
@@ -193,6 +205,15 @@ func (o *opened) overview(ctx context.Context) (migrate.Overview, *control.PlanV
 	}
 	all, err := o.Status(ctx)
 	return all, nil, err
+}
+
+// whole is overview with what a server says besides.
+func (o *opened) whole(ctx context.Context) (control.Overview, error) {
+	if c, ok := o.mover.(*control.Client); ok {
+		return c.Overview(ctx)
+	}
+	all, err := o.Status(ctx)
+	return control.Overview{Overview: all}, err
 }
 
 func (a *app) windowOf(v control.PlanView) {

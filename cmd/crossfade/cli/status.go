@@ -2,11 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-41165957/crossfade/cmd/crossfade/screen"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/control"
@@ -17,8 +19,12 @@ import (
 func statusVerb(a *app) *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
-		Use:     "status",
-		Short:   "One screen: stage, ramp, agents, and why it waits",
+		Use:   "status",
+		Short: "One screen: stage, ramp, agents, and why it waits",
+		Long: `One screen: stage, ramp, agents, and why it waits. With -w it is a live one: the
+tree of stages, the plan's gates, the agents (those that a step waits for
+first), in one line why it waits; q quits. Where the output is no terminal, it is
+printed again each second. NO_COLOR is obeyed.`,
 		Example: "  crossfade status\n  crossfade status -w",
 		Args:    exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -27,13 +33,13 @@ func statusVerb(a *app) *cobra.Command {
 				return err
 			}
 			defer m.Close()
+			if in, out, ok := a.live(); watch && ok && !a.json {
+				return screen.Run(cmd.Context(), screen.Options{In: in, Out: out, Colour: screen.Colour(), Look: m.whole})
+			}
 			for {
 				o, view, err := m.overview(cmd.Context())
 				if err != nil {
 					return err
-				}
-				if watch && !a.json {
-					fmt.Fprint(a.out, "\x1b[H\x1b[2J")
 				}
 				a.overview(o)
 				if view != nil && !a.json {
@@ -43,6 +49,7 @@ func statusVerb(a *app) *cobra.Command {
 				if !watch {
 					return nil
 				}
+				a.printf("\n")
 				select {
 				case <-cmd.Context().Done():
 					return nil
@@ -51,8 +58,15 @@ func statusVerb(a *app) *cobra.Command {
 			}
 		},
 	}
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "again and again, each second")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "a live screen; q quits")
 	return cmd
+}
+
+// live is where a live screen can be drawn.
+func (a *app) live() (in, out *os.File, ok bool) {
+	in, okIn := a.in.(*os.File)
+	out, okOut := a.out.(*os.File)
+	return in, out, okIn && okOut && screen.Able(out)
 }
 
 // roundTrips says whether each agent still serves.

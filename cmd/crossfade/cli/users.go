@@ -106,6 +106,26 @@ func wouldAdd(path string, p access.Person) error {
 	return r.Add(p)
 }
 
+// userView is one person as they are listed, without what opens anything.
+type userView struct {
+	Name     string      `json:"name"`
+	Role     string      `json:"role"`
+	Password bool        `json:"password"` // signs in
+	Tokens   []userToken `json:"tokens"`
+}
+
+type userToken struct {
+	Name string    `json:"name"`
+	Made time.Time `json:"made"`
+}
+
+// madeToken is a token, shown this once.
+type madeToken struct {
+	Name      string `json:"name"`
+	TokenName string `json:"token_name"`
+	Token     string `json:"token"`
+}
+
 func (a *app) usersList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "Who there is", Args: exactly(0, ""),
@@ -118,21 +138,11 @@ func (a *app) usersList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			type token struct {
-				Name string    `json:"name"`
-				Made time.Time `json:"made"`
-			}
-			type person struct {
-				Name     string  `json:"name"`
-				Role     string  `json:"role"`
-				Password bool    `json:"password"`
-				Tokens   []token `json:"tokens"`
-			}
-			out := []person{}
+			out := []userView{}
 			for _, p := range r.People {
-				x := person{p.Name, p.Role.String(), p.Password != "", []token{}}
+				x := userView{p.Name, p.Role.String(), p.Password != "", []userToken{}}
 				for _, t := range p.Tokens {
-					x.Tokens = append(x.Tokens, token{t.Name, t.Made})
+					x.Tokens = append(x.Tokens, userToken{t.Name, t.Made})
 				}
 				out = append(out, x)
 			}
@@ -244,7 +254,7 @@ name, with their role. --revoke takes one away.`,
 				return err
 			}
 			if a.json {
-				a.print(map[string]string{"name": args[0], "token_name": name, "token": token})
+				a.print(madeToken{args[0], name, token})
 				return nil
 			}
 			a.printf("%s\n", token)
@@ -260,7 +270,7 @@ name, with their role. --revoke takes one away.`,
 // told prints what was done.
 func (a *app) told(format string, args ...any) error {
 	if a.json {
-		a.print(map[string]bool{"done": true})
+		a.print(done{true})
 		return nil
 	}
 	a.printf(format, args...)

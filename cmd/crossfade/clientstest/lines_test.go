@@ -173,7 +173,7 @@ func node(t testing.TB, c client, addr string) script {
 
 const (
 	installPython = "apt-get install python3-django python3-django-redis python3-redis python3-pymemcache, or make deps deps-clients"
-	installNode   = "Node 18 or later, and make deps-clients (npm ci of testdata/node/package-lock.json into the user's cache folder)"
+	installNode   = "Node 20 or later, and make deps-clients (npm ci of testdata/node/package-lock.json into the user's cache folder)"
 	installRuby   = "apt-get install ruby ruby-redis-rack ruby-dalli ruby-rack ruby-connection-pool, or make deps-clients"
 )
 

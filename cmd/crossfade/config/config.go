@@ -203,14 +203,18 @@ type DynamoDB struct {
 type Flags struct {
 	File   string   `yaml:"file"`
 	Server []string `yaml:"server"`
-	URL    string   `yaml:"url"`
-	Agents []string `yaml:"agents"`
+	// URL is where the flags are asked for that are made elsewhere, and TokenFile
+	// holds the bearer token that is shown there.
+	URL       string     `yaml:"url"`
+	TokenFile SecretFile `yaml:"token_file"`
+	Agents    []string   `yaml:"agents"`
 	// CAFile signs the servers' certificates; or: system. Empty: no TLS.
 	CAFile string `yaml:"ca_file"`
 	// CertFile and KeyFile are ours, where servers ask for them.
 	CertFile string     `yaml:"cert_file"`
 	KeyFile  SecretFile `yaml:"key_file"`
-	// Insecure lets the token travel in clear to servers off loopback.
+	// Insecure lets the token travel in clear to servers off loopback, and flags
+	// from a URL.
 	Insecure bool `yaml:"insecure"`
 }
 

@@ -107,7 +107,7 @@ func TestRefuses(t *testing.T) {
 		want           string
 	}{
 		{"unknown key", "flags: {", "flag: {", "c.yaml:6: flag: unknown key: accepted are migration, agent, listen"},
-		{"unknown inner key", "{file: flags.json}", "{file: flags.json, files: x}", "c.yaml:6: flags.files: unknown key: accepted are file, server, url, agents"},
+		{"unknown inner key", "{file: flags.json}", "{file: flags.json, files: x}", "c.yaml:6: flags.files: unknown key: accepted are file, server, url, token_file, agents"},
 		{"unknown key of a kind", "{name: php,", "{name: php, lock: x,", "c.yaml:3: sessions[0].lock: unknown key"},
 		{"unknown key of memory", "{memory: {}}", "{memory: {size: 1}}", "c.yaml:4: old.memory.size: unknown key: accepted are none"},
 		{"key twice", "migration: shop", "migration: shop\nmigration: shop", "already defined"},
@@ -150,6 +150,13 @@ func TestRefuses(t *testing.T) {
 		{"flag server and file", "{file: flags.json}", `{file: flags.json, server: ["127.0.0.1:1"]}`, "flags.file: stands beside flags.server"},
 		{"flag server and agents", "{file: flags.json}", `{agents: ["127.0.0.1:2"], server: ["127.0.0.1:1"]}`, "flags.agents: stands beside flags.server"},
 		{"no flags", "{file: flags.json}", "{}", "flags.file: is missing: accepted is the path of a flagd file, or flags.server"},
+		{"flag url and file", "{file: flags.json}", `{file: flags.json, url: "https://a/f"}`, "flags.url: stands beside file"},
+		{"flag url and agents", "{file: flags.json}", `{url: "https://a/f", agents: ["127.0.0.1:2"]}`, "flags.url: stands beside file, server or agents"},
+		{"flag url in clear", "{file: flags.json}", `{url: "http://flags.example/f"}`, "c.yaml:6: flags.url: it is another host, and anybody on the way could answer"},
+		{"flag url with a password", "{file: flags.json}", `{url: "https://me:pw@a/f"}`, "without a password in it"},
+		{"flag url of a file", "{file: flags.json}", `{url: "file:///flags.json"}`, "flags.url: accepted is an address that begins with"},
+		{"flag url without TLS, and a CA", "{file: flags.json}", `{url: "http://127.0.0.1/f", ca_file: x}`, "flags.ca_file: stands beside a flags.url without TLS"},
+		{"a token without url", "{file: flags.json}", `{file: flags.json, token_file: x}`, "flags.token_file: stands without flags.url"},
 		{"server outside", "migration", "server: {listen: \"0.0.0.0:9310\"}\nmigration", "c.yaml:1: server.listen: \"0.0.0.0:9310\" can be reached from outside: name a server.token_file"},
 		{"server's database", "migration", "server: {lease: 1ms, mysql: {hosts: [\"a:1\"], database: app}}\nmigration", "server.mysql.user: is missing"},
 		{"bad kind", "[a-z0-9]+", "[a-z0-9]*", "c.yaml:3: sessions[0].keys[0]: "},

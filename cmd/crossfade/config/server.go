@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -131,13 +132,20 @@ func (k *checker) server() {
 
 func (k *checker) flags() {
 	f := k.c.Flags
-	if f.URL != "" {
-		k.bad("flags.url", "not built in this version: accepted are flags.file and flags.server")
-	}
 	k.addrs("flags.agents", f.Agents, true)
+	if f.CAFile == "" && (f.CertFile != "" || f.KeyFile.Set()) || (f.CertFile != "") != f.KeyFile.Set() {
+		k.bad("flags.cert_file", "accepted are cert_file and key_file together, beside ca_file")
+	}
+	if f.URL != "" {
+		k.flagsURL()
+		return
+	}
+	if f.TokenFile.Set() {
+		k.bad("flags.token_file", "stands without flags.url: the token for servers is server.token_file")
+	}
 	if len(f.Server) == 0 {
 		if f.File == "" {
-			k.bad("flags.file", "is missing: accepted is the path of a flagd file, or flags.server")
+			k.bad("flags.file", "is missing: accepted is the path of a flagd file, or flags.server, or flags.url")
 		}
 		return
 	}
@@ -148,9 +156,6 @@ func (k *checker) flags() {
 	if len(f.Agents) > 0 {
 		k.bad("flags.agents", "stands beside flags.server, which knows its agents: accepted is one of the two")
 	}
-	if f.CAFile == "" && (f.CertFile != "" || f.KeyFile.Set()) || (f.CertFile != "") != f.KeyFile.Set() {
-		k.bad("flags.cert_file", "accepted are cert_file and key_file together, beside ca_file")
-	}
 	for _, a := range f.Server {
 		if !loopback(a) && f.CAFile == "" && !f.Insecure {
 			k.bad("flags.server", "%q is another host, and the token would travel in clear: name flags.ca_file, or say flags.insecure: true, for a tunnel or a network of its own", a)
@@ -158,5 +163,23 @@ func (k *checker) flags() {
 		if !loopback(a) && !k.c.Server.TokenFile.Set() {
 			k.bad("flags.server", "%q is another host: name a server.token_file, the same on every host", a)
 		}
+	}
+}
+
+// flagsURL: whoever can answer in the place of the address moves sessions to
+// mirror and, with a definition of ours, further.
+func (k *checker) flagsURL() {
+	f := k.c.Flags
+	u, err := url.Parse(f.URL)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil:
+		k.bad("flags.url", "accepted is an address that begins with http:// or https://, without a password in it: flags.token_file is for that")
+	case u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "0")) && !f.Insecure:
+		k.bad("flags.url", "it is another host, and anybody on the way could answer: accepted is https://, or flags.insecure: true, for a tunnel or a network of its own")
+	case u.Scheme == "http" && f.CAFile != "":
+		k.bad("flags.ca_file", "stands beside a flags.url without TLS: accepted is https://")
+	}
+	if f.File != "" || len(f.Server) > 0 || len(f.Agents) > 0 {
+		k.bad("flags.url", "stands beside file, server or agents: accepted is it alone, as the migration is moved from where the flags are made")
 	}
 }

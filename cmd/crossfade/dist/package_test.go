@@ -51,6 +51,11 @@ func TestDeb(t *testing.T) {
 		{"-rw-r-----", "root/root", "./etc/crossfade/crossfade.yaml"},
 		{"-rw-r--r--", "root/root", "./usr/share/doc/crossfade/crossfade.reference.yaml"},
 		{"-rw-r--r--", "root/root", "./usr/share/doc/crossfade/install.md"},
+		{"-rw-r--r--", "root/root", "./usr/share/man/man1/crossfade.1"},
+		{"-rw-r--r--", "root/root", "./usr/share/man/man1/crossfade-agents-forget.1"},
+		{"-rw-r--r--", "root/root", "./usr/share/bash-completion/completions/crossfade"},
+		{"-rw-r--r--", "root/root", "./usr/share/zsh/vendor-completions/_crossfade"},
+		{"-rw-r--r--", "root/root", "./usr/share/fish/vendor_completions.d/crossfade.fish"},
 		{"-rw-r--r--", "root/root", "./usr/share/doc/crossfade/session-files.conf"},
 	} {
 		if !slices.ContainsFunc(strings.Split(list, "\n"), func(line string) bool {

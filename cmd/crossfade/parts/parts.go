@@ -1,7 +1,7 @@
 // Package parts makes what a configuration names: stores, kinds, the hash key,
 // the flags. The agent serves with them; the verbs that copy use them too.
 //
-//	p, err := parts.Open(cfg, cfg.Agent.StateDir)
+//	p, err := parts.Open(cfg, cfg.Agent.StateDir, nil)
 //	defer p.Close()
 //	layer, err := darklaunch.New(p.Options())
 package parts
@@ -93,15 +93,15 @@ type Parts struct {
 	Kinds  *kinds.Set
 	Hasher *flags.Hasher
 	Flags  *flags.Kept
-	// File feeds Flags; nil where servers do.
-	File *flags.File
-	Old  darklaunch.Store
-	New  darklaunch.Store
+	// Local feeds Flags; nil where servers do.
+	Local Local
+	Old   darklaunch.Store
+	New   darklaunch.Store
 }
 
 // Open makes the parts. stateDir is where the last good flags are kept; empty:
-// nowhere.
-func Open(c *config.Config, stateDir string) (*Parts, error) {
+// nowhere. failed: see LocalFlags.
+func Open(c *config.Config, stateDir string, failed func(error)) (*Parts, error) {
 	set, err := kinds.Compile(c.Kinds())
 	if err != nil {
 		return nil, err
@@ -111,11 +111,8 @@ func Open(c *config.Config, stateDir string) (*Parts, error) {
 		return nil, err
 	}
 	p := &Parts{Config: c, Kinds: set, Hasher: hasher}
-	if c.Flags.File != "" {
-		p.File = flags.NewFile(c.Flags.File, flags.FileOptions{StateDir: stateDir, Migration: c.Migration, Agent: c.Agent.Name})
-		p.Flags = p.File.Kept
-	} else {
-		p.Flags = flags.NewKept(flags.KeptOptions{StateDir: stateDir, Migration: c.Migration, Agent: c.Agent.Name})
+	if p.Flags, p.Local, err = LocalFlags(c, stateDir, failed); err != nil {
+		return nil, err
 	}
 	old, err := OpenStore("old", c.Old, c)
 	if err != nil {

@@ -105,6 +105,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	page := console.New(console.Options{Migration: c.Migration, Version: o.Version, Dir: o.ConsoleDir})
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /assets/", page)
+	told := others(s.Guard, s.Newest)
+	mux.Handle("/flags.json", told)
+	mux.Handle("/ofrep/", told)
 	mux.Handle("/", s)
 	h := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	failed := make(chan error, 1)

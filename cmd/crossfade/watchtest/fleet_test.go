@@ -82,7 +82,7 @@ func newFleet(t testing.TB) *fleet {
 	}
 	// Who moves the ramp reaches the stores past the faults.
 	c := f.config(f.agents[0], f.old.Addr(), f.new.Addr())
-	if f.parts, err = parts.Open(c, ""); err != nil {
+	if f.parts, err = parts.Open(c, "", nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.parts.Close() })
@@ -128,7 +128,7 @@ func (f *fleet) migration(p *parts.Parts) *migrate.Migration {
 // slowly moves through the faults, too.
 func (f *fleet) slowly() *migrate.Migration {
 	f.t.Helper()
-	p, err := parts.Open(f.config(f.agents[0], f.wayOld.addr(), f.wayNew.addr()), "")
+	p, err := parts.Open(f.config(f.agents[0], f.wayOld.addr(), f.wayNew.addr()), "", nil)
 	f.must(err)
 	f.t.Cleanup(func() { p.Close() })
 	return f.migration(p)
