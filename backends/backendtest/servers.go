@@ -44,3 +44,13 @@ func MariaDB(t testing.TB, init ...string) *localserver.Server {
 		return localserver.MariaDB(ctx, o, init...)
 	}, nil)
 }
+
+// FreeAddr is localserver.FreeAddr.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	addr, err := localserver.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}

@@ -58,7 +58,7 @@ func TestLeastRights(t *testing.T) {
 	t.Parallel()
 	f := certificate(t)
 	srv := backendtest.Redis(t, "--tls-port", "0", "--tls-cert-file", f.CertFile, "--tls-key-file", f.KeyFile, "--tls-ca-cert-file", f.CAFile)
-	port := freePort(t)
+	_, port, _ := strings.Cut(backendtest.FreeAddr(t), ":")
 	admin := direct(t, srv.Addr())
 	ctx := t.Context()
 	if err := admin.ConfigSet(ctx, "tls-port", port).Err(); err != nil {
@@ -114,26 +114,12 @@ func words(s string) (list []any) {
 	return list
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	for p := 22800; p < 32000; p++ { // below what the kernel gives to clients
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", p))
-		if err != nil {
-			continue
-		}
-		l.Close()
-		return fmt.Sprint(p)
-	}
-	t.Fatal("no free port")
-	return ""
-}
-
 // TestTLSRefuses: a stranger's certificate is no server of ours.
 func TestTLSRefuses(t *testing.T) {
 	t.Parallel()
 	f, other := certificate(t), certificate(t)
 	srv := backendtest.Redis(t, "--tls-port", "0", "--tls-cert-file", f.CertFile, "--tls-key-file", f.KeyFile, "--tls-ca-cert-file", f.CAFile)
-	port := freePort(t)
+	_, port, _ := strings.Cut(backendtest.FreeAddr(t), ":")
 	if err := direct(t, srv.Addr()).ConfigSet(t.Context(), "tls-port", port).Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/backends/memcached/ring"
 )
@@ -145,7 +146,7 @@ func TestTwemproxy(t *testing.T) {
 		"modulo":        {ring.Modulo, "modula", "one_at_a_time", []int{1, 3, 1}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			at, stats := freePort(t), freePort(t)
+			at, stats := backendtest.FreeAddr(t), backendtest.FreeAddr(t)
 			var list []string
 			conf := fmt.Sprintf("p:\n  listen: %s\n  hash: %s\n  distribution: %s\n  timeout: 5000\n  servers:\n", at, set.hash, set.as)
 			for i, one := range all {
@@ -228,15 +229,6 @@ func connect(t testing.TB, addr string) client {
 			t.Fatal(err)
 		}
 	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	at, err := localserver.FreeAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -16,26 +15,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// freePort is a loopback port that nobody listens at, below those that the
-// kernel hands to clients.
-func freePort(t *testing.T) string {
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
 
 func ask(t *testing.T, url string) (int, string) {
 	t.Helper()
@@ -64,7 +50,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // TestAgent: from a configuration to served clients and a clean end.
 func TestAgent(t *testing.T) {
 	dir := t.TempDir()
-	mc, admin, web := freePort(t), freePort(t), freePort(t)
+	mc, admin, web := backendtest.FreeAddr(t), backendtest.FreeAddr(t), backendtest.FreeAddr(t)
 	text := fmt.Sprintf(`
 migration: sessions
 agent: {name: web-1, state_dir: %[1]s/state, key_file: %[1]s/hash.key}
@@ -179,7 +165,7 @@ sessions: [{name: php, keys: ["memc.sess.key.{id: [a-z0-9]+}"]}]
 old: {memory: {}}
 new: {memory: {}}
 flags: {file: %[1]s/flags.json}
-`, dir, l.Addr(), freePort(t)))
+`, dir, l.Addr(), backendtest.FreeAddr(t)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
@@ -64,7 +65,7 @@ func TestFlagsFromElsewhere(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("a-token-of-nobody\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mc, admin := freePort(t), freePort(t)
+	mc, admin := backendtest.FreeAddr(t), backendtest.FreeAddr(t)
 	c, err := config.Parse("crossfade.yaml", []byte(fmt.Sprintf(`
 migration: sessions
 agent: {name: web-1, state_dir: %[1]s/state, key_file: %[1]s/hash.key}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
@@ -132,7 +133,7 @@ func TestPassthrough(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer old.Stop()
-			dir, addr, admin := t.TempDir(), freePort(t), freePort(t)
+			dir, addr, admin := t.TempDir(), backendtest.FreeAddr(t), backendtest.FreeAddr(t)
 			writeFlags(t, dir, 1, position.Off, nil)
 			c := passConfig(t, dir, fmt.Sprintf(`%s: ["%s"]`, tt.name, addr), admin, phpKind, fmt.Sprintf(tt.old, old.Addr()))
 			ctx, stop := context.WithCancel(context.Background())

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
@@ -27,7 +28,7 @@ func TestClientTLS(t *testing.T) {
 	dir := t.TempDir()
 	ca := certstest.NewCA(t)
 	cert, key := ca.Sign(t, dir, "127.0.0.1")
-	mc, rd, admin := freePort(t), freePort(t), freePort(t)
+	mc, rd, admin := backendtest.FreeAddr(t), backendtest.FreeAddr(t), backendtest.FreeAddr(t)
 	d := flags.Definition{Migration: "sessions", Epoch: 1, Default: position.Mirror}
 	d.Weights[position.Mirror] = flags.Buckets
 	data, err := d.MarshalFlagd()

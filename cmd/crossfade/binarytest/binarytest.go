@@ -12,8 +12,6 @@ package binarytest
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,21 +67,6 @@ func Path(t testing.TB, flags ...string) string {
 		t.Fatal(built.err)
 	}
 	return filepath.Join(built.dir, "crossfade")
-}
-
-// Port is a free one on loopback, as host:port, below those that the kernel
-// gives to clients.
-func Port(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 22768+rand.IntN(10_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
-		}
-	}
-	t.Fatal("no free port")
-	return ""
 }
 
 // Within waits until ok, and tells how long it took; after limit the test ends.

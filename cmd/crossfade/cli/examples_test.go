@@ -10,8 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/backends/redis"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
@@ -94,7 +93,7 @@ func newExampleRig(t *testing.T) *exampleRig {
 		t.Fatal(err)
 	}
 	r.config = filepath.Join(r.dir, "crossfade.yaml")
-	control, admin := freeAddr(t), freeAddr(t)
+	control, admin := backendtest.FreeAddr(t), backendtest.FreeAddr(t)
 	if err := os.WriteFile(r.config, []byte(fmt.Sprintf(`
 migration: sessions
 agent: {name: web-01, state_dir: state, key_file: hash.key}
@@ -107,7 +106,7 @@ flags: {server: [%q]}
 timeouts: {old: 5s, new: 5s}
 server: {name: ctl, listen: %q, token_file: token, users_file: people.yaml, state_dir: server, synthetic: 0s,
   webhooks: [{url: "http://127.0.0.1:9/%s?key=%s", secret_file: hook.secret, events: [complete]}]}
-`, freeAddr(t), admin, old.Addr(), store.Addr(), control, control, planted[5], planted[5])), 0o600); err != nil {
+`, backendtest.FreeAddr(t), admin, old.Addr(), store.Addr(), control, control, planted[5], planted[5])), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r.serve("server", "http://"+control+"/readyz")
@@ -142,19 +141,6 @@ func (r *exampleRig) serve(verb, ready string) {
 			r.t.Fatalf("crossfade %s is not ready: %s", verb, r.out.String())
 		}
 	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 22768+rand.IntN(10_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
-		}
-	}
-	t.Fatal("no free port")
-	return ""
 }
 
 // example is one line of a help text, and what comes of it on a rig that the lines

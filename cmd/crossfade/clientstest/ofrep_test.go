@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
@@ -67,12 +68,12 @@ func TestOFREPClients(t *testing.T) {
 	data := mixedFlags(t, func(i int) flags.Hash { return hasher.SumString(id(3 * i)) })
 
 	// The agent has the flags from a file, the server as its own.
-	agent, server := binarytest.Port(t), binarytest.Port(t)
+	agent, server := backendtest.FreeAddr(t), backendtest.FreeAddr(t)
 	const body = "migration: clients\nagent: {name: web-1, state_dir: %q, key_file: %q}\nlisten: {memcached: [%q], admin: %q}\n" +
 		"sessions:\n  - {name: web, keys: [\"s.{id: .+}\"]}\nold: {memory: {}}\nnew: {memory: {}}\n%s"
 	token := file("token", "a-token-of-a-test\n")
-	led := file("agent.yaml", fmt.Sprintf(body, dir+"/agent", keyFile, binarytest.Port(t), agent, fmt.Sprintf("flags: {file: %q}\n", file("flags.json", string(data)))))
-	leads := file("server.yaml", fmt.Sprintf(body, dir+"/none", keyFile, binarytest.Port(t), binarytest.Port(t),
+	led := file("agent.yaml", fmt.Sprintf(body, dir+"/agent", keyFile, backendtest.FreeAddr(t), agent, fmt.Sprintf("flags: {file: %q}\n", file("flags.json", string(data)))))
+	leads := file("server.yaml", fmt.Sprintf(body, dir+"/none", keyFile, backendtest.FreeAddr(t), backendtest.FreeAddr(t),
 		fmt.Sprintf("flags: {server: [%q]}\nserver: {name: ctl, listen: %q, token_file: %q, state_dir: %q}\n", server, server, token, dir+"/server")))
 	file("server/flags.json", string(data))
 	for verb, config := range map[string]string{"agent": led, "server": leads} {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
@@ -39,7 +40,7 @@ func newSite(t testing.TB, m move, at position.Position) *site {
 	t.Helper()
 	dir := t.TempDir()
 	s := &site{t: t, bin: binarytest.Path(t, raceFlag), config: filepath.Join(dir, "crossfade.yaml"), flagFile: filepath.Join(dir, "flags.json"),
-		memcached: binarytest.Port(t), redis: binarytest.Port(t), admin: binarytest.Port(t)}
+		memcached: backendtest.FreeAddr(t), redis: backendtest.FreeAddr(t), admin: backendtest.FreeAddr(t)}
 	var stores [2]string
 	for i, kind := range m {
 		if kind == "memcached" {

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 )
 
 // web is PHP's own web server with a worker for each connection: as in a real
@@ -42,7 +42,7 @@ const installPHP = "apt-get install php-cli php-memcached php-memcache php-redis
 func php(file string, ini ...string) func(testing.TB, client, string) script {
 	return func(t testing.TB, c client, addr string) script {
 		t.Helper()
-		at := binarytest.Port(t)
+		at := backendtest.FreeAddr(t)
 		args := []string{"-c", supervise, "sh", program(t, "php", installPHP), "-q"}
 		for _, s := range append([]string{"session.gc_maxlifetime=1440", "display_errors=1", "html_errors=0", "log_errors=1", "error_reporting=-1",
 			"max_execution_time=30"}, ini...) {

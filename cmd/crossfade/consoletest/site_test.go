@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/migrate/access"
@@ -46,7 +47,7 @@ steps:
 
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), server: binarytest.Port(t), procs: map[string]*localserver.Process{}, said: map[string]*output{}}
+	s := &site{t: t, dir: t.TempDir(), server: backendtest.FreeAddr(t), procs: map[string]*localserver.Process{}, said: map[string]*output{}}
 	old, err := localserver.Memcached(t.Context(), localserver.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +87,7 @@ server: {token_file: %q%s}
 	config("ctl-1", "127.0.0.1:1", "127.0.0.1:1", fmt.Sprintf(", name: ctl-1, listen: %q, state_dir: %q, users_file: %q, plan: %q", s.server, filepath.Join(s.dir, "server"), s.people, filepath.Join(s.dir, "plan.yaml")))
 	var admins []string
 	for i := range 2 {
-		at, admin := binarytest.Port(t), binarytest.Port(t)
+		at, admin := backendtest.FreeAddr(t), backendtest.FreeAddr(t)
 		config(fmt.Sprintf("web-%d", i+1), at, admin, "")
 		s.agents, admins = append(s.agents, at), append(admins, admin)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/dashboard/console"
 )
 
@@ -73,7 +73,7 @@ func newStandin(t testing.TB, agents int) *standin {
 	}))
 	mux.HandleFunc("GET /v1/events", s.events)
 	s.plan = func(string) any { return m{"state": "", "revisions": []any{}, "taking_it_back": []string{"nothing"}} }
-	l, err := net.Listen("tcp", binarytest.Port(t))
+	l, err := net.Listen("tcp", backendtest.FreeAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func newStores(t testing.TB) *fleet {
 }
 
 func (f *fleet) add(name string) *host {
-	h := &host{f: f, name: name, memcached: binarytest.Port(f.t), redis: binarytest.Port(f.t), admin: binarytest.Port(f.t)}
+	h := &host{f: f, name: name, memcached: backendtest.FreeAddr(f.t), redis: backendtest.FreeAddr(f.t), admin: backendtest.FreeAddr(f.t)}
 	f.agents = append(f.agents, h)
 	return h
 }
@@ -189,7 +189,7 @@ func (h *host) say(addr, request string) string {
 // run runs a verb as an operator does; the agents' admin ports can be reached.
 func (f *fleet) run(args ...string) {
 	f.t.Helper()
-	path := f.config("operator", binarytest.Port(f.t), binarytest.Port(f.t), binarytest.Port(f.t), f.flagFile(), f.agents[0].admin, f.agents[1].admin)
+	path := f.config("operator", backendtest.FreeAddr(f.t), backendtest.FreeAddr(f.t), backendtest.FreeAddr(f.t), f.flagFile(), f.agents[0].admin, f.agents[1].admin)
 	f.verb(path, args...)
 }
 

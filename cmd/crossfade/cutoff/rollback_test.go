@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/darklaunch/epochs"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/ledger"
@@ -44,7 +44,7 @@ func TestRollbackViaStore(t *testing.T) {
 	}
 	time.Sleep(500 * time.Millisecond)
 	began := time.Now()
-	out := f.verb(f.config("lonely", binarytest.Port(t), binarytest.Port(t), binarytest.Port(t), f.flagFile(), binarytest.Port(t), binarytest.Port(t)), "rollback", "--to", "mirror", "--via-store")
+	out := f.verb(f.config("lonely", backendtest.FreeAddr(t), backendtest.FreeAddr(t), backendtest.FreeAddr(t), f.flagFile(), backendtest.FreeAddr(t), backendtest.FreeAddr(t)), "rollback", "--to", "mirror", "--via-store")
 	t.Logf("%v: %s", time.Since(began).Round(time.Millisecond), out)
 	time.Sleep(500 * time.Millisecond)
 	stop()

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/migrate"
@@ -26,7 +27,7 @@ import (
 func TestServer(t *testing.T) {
 	t.Parallel()
 	f := newStores(t)
-	addr := binarytest.Port(t)
+	addr := backendtest.FreeAddr(t)
 	ca, ours := certstest.NewCA(t), t.TempDir()
 	cert, key := ca.Sign(t, ours, "127.0.0.1")
 	agentCert, agentKey := ca.Sign(t, t.TempDir())
@@ -42,7 +43,7 @@ server: {name: ctl, listen: %q, token_file: %q, state_dir: %q, tls: {cert_file: 
 		t.Fatal(err)
 	}
 	asks := http.Client{Transport: &http.Transport{DialContext: dialer.Dial, DisableKeepAlives: true}}
-	config := f.config("operator", binarytest.Port(t), binarytest.Port(t), binarytest.Port(t), "")
+	config := f.config("operator", backendtest.FreeAddr(t), backendtest.FreeAddr(t), backendtest.FreeAddr(t), "")
 	var server *localserver.Process
 	serve := func() {
 		t.Helper()

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
-	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 )
 
 const stickyCookie = "SERV"
@@ -31,7 +31,7 @@ type balancer struct {
 func newBalancer(t testing.TB, hosts [2]*host) *balancer {
 	t.Helper()
 	dir := t.TempDir()
-	addr := binarytest.Port(t)
+	addr := backendtest.FreeAddr(t)
 	b := &balancer{t: t, socket: filepath.Join(dir, "admin.sock"), host: &host{name: "haproxy", url: "http://" + addr + "/", jar: &sync.Map{}}}
 	conf := fmt.Sprintf(`global
     stats socket %s level admin

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
-	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
@@ -79,7 +79,7 @@ func newFleet(t testing.TB, n int, s setting) *fleet {
 	f := &fleet{t: t, dir: t.TempDir(), bin: binary(t)}
 	var admins []string
 	for i := range n {
-		a := &sidecar{name: fmt.Sprintf("web-%d", i+1), memcached: binarytest.Port(t), redis: binarytest.Port(t), admin: binarytest.Port(t)}
+		a := &sidecar{name: fmt.Sprintf("web-%d", i+1), memcached: backendtest.FreeAddr(t), redis: backendtest.FreeAddr(t), admin: backendtest.FreeAddr(t)}
 		if s.sockets {
 			a.redis, a.memcached = "unix:"+filepath.Join(f.dir, a.name+".sock"), "unix:"+filepath.Join(f.dir, a.name+"-mc.sock")
 		}

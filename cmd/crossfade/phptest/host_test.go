@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 )
 
 // host is a PHP server with four workers.
@@ -69,7 +69,7 @@ func testFile(t testing.TB, name string) string {
 func newHostOf(t testing.TB, name, script string, ini []string) *host {
 	t.Helper()
 	php := program(t, "php", "php-cli php-memcached php-redis")
-	addr := binarytest.Port(t)
+	addr := backendtest.FreeAddr(t)
 	args := []string{"-c", supervise, "sh", php, "-q"}
 	for _, s := range append([]string{"session.gc_maxlifetime=1440", "display_errors=1", "html_errors=0", "log_errors=1", "error_reporting=-1", "max_execution_time=30"}, ini...) {
 		args = append(args, "-d", s)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/screen"
@@ -111,7 +112,7 @@ func (y *tty) modes() unix.Termios {
 // was, by q, by Ctrl-C and by a signal.
 func TestOnATerminal(t *testing.T) {
 	dir := t.TempDir()
-	admin := binarytest.Port(t)
+	admin := backendtest.FreeAddr(t)
 	config := filepath.Join(dir, "crossfade.yaml")
 	if err := os.WriteFile(config, []byte(fmt.Sprintf(`migration: sessions
 agent: {name: web-1, state_dir: %[1]s/state, key_file: %[1]s/hash.key}
@@ -121,7 +122,7 @@ sessions:
 old: {memory: {}}
 new: {memory: {}}
 flags: {file: %[1]s/flags.json, agents: [%[3]s]}
-`, dir, binarytest.Port(t), admin)), 0o600); err != nil {
+`, dir, backendtest.FreeAddr(t), admin)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	bin := binarytest.Path(t)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/migrate"
@@ -72,7 +73,7 @@ func newFleet(t testing.TB, s *stores, servers, agents int) *fleet {
 	f := &fleet{t: t, dir: t.TempDir(), stores: s}
 	var ports []string
 	for range servers {
-		ports = append(ports, binarytest.Port(t))
+		ports = append(ports, backendtest.FreeAddr(t))
 	}
 	// Every host has the fleet's hash key.
 	if err := os.WriteFile(filepath.Join(f.dir, "hash.key"), []byte(strings.Repeat("5a", 32)+"\n"), 0o600); err != nil {
@@ -92,7 +93,7 @@ func newFleet(t testing.TB, s *stores, servers, agents int) *fleet {
 		f.servers = append(f.servers, c)
 	}
 	for i := range agents {
-		a := &process{f: f, verb: "agent", name: fmt.Sprintf("web-%d", i+1), addr: binarytest.Port(t), admin: binarytest.Port(t)}
+		a := &process{f: f, verb: "agent", name: fmt.Sprintf("web-%d", i+1), addr: backendtest.FreeAddr(t), admin: backendtest.FreeAddr(t)}
 		a.write(ports, "")
 		var err error
 		if a.api, err = agentapi.NewClient(a.admin, agentapi.ClientOptions{Timeout: 2 * time.Second}); err != nil {

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 )
 
 // proxy stands before one server. All agents have its address, as they must
@@ -36,7 +36,7 @@ type way struct {
 
 func newProxy(t testing.TB, to string, who *who) *proxy {
 	t.Helper()
-	p := &proxy{at: binarytest.Port(t), to: to, who: who, ways: map[string]*way{}, conns: map[net.Conn]string{}}
+	p := &proxy{at: backendtest.FreeAddr(t), to: to, who: who, ways: map[string]*way{}, conns: map[net.Conn]string{}}
 	p.listen(t)
 	t.Cleanup(p.stop)
 	return p

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/agent"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
@@ -77,7 +78,7 @@ func newFleet(t testing.TB) *fleet {
 	f.wayOld, f.wayNew = newProxy(t, f.old.Addr()), newProxy(t, f.new.Addr())
 	t.Cleanup(func() { f.wayOld.stop(); f.wayNew.stop() })
 	for i := range 2 {
-		f.agents = append(f.agents, &member{f: f, name: fmt.Sprintf("web-%d", i+1), memcached: port(t), admin: port(t),
+		f.agents = append(f.agents, &member{f: f, name: fmt.Sprintf("web-%d", i+1), memcached: backendtest.FreeAddr(t), admin: backendtest.FreeAddr(t),
 			file: filepath.Join(f.dir, fmt.Sprintf("flags%d.json", i))})
 	}
 	// Who moves the ramp reaches the stores past the faults.

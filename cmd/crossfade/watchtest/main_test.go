@@ -1,9 +1,6 @@
 package watchtest
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"testing"
 	"time"
 
@@ -11,20 +8,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// port is a free one, below those that the kernel gives to clients.
-func port(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 22768+rand.IntN(10_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
 
 // poll waits until ok, at most limit.
 func poll(t testing.TB, limit time.Duration, what string, ok func() bool) {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 )
 
@@ -52,7 +53,7 @@ func startPrometheus(t testing.TB, agents []string) *prometheus {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := &prometheus{t: t, addr: port(t), http: &http.Client{Timeout: 10 * time.Second}}
+	p := &prometheus{t: t, addr: backendtest.FreeAddr(t), http: &http.Client{Timeout: 10 * time.Second}}
 	cmd := exec.Command(path, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+p.addr, "--log.level=warn")
 	if p.proc, err = localserver.Start(cmd); err != nil {
 		t.Fatal(err)

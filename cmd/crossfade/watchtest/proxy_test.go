@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 )
 
 // proxy stands between the agents and one store's server, and breaks the way.
@@ -23,7 +25,7 @@ type proxy struct {
 
 func newProxy(t testing.TB, to string) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", port(t))
+	l, err := net.Listen("tcp", backendtest.FreeAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
