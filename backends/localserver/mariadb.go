@@ -80,7 +80,8 @@ func mysqlUser() (*syscall.Credential, error) {
 func mariadbArgs(port int, dir string) []string {
 	return []string{"--no-defaults", "--datadir=" + filepath.Join(dir, "data"), "--socket=" + filepath.Join(dir, "s.sock"),
 		"--tmpdir=" + filepath.Join(dir, "tmp"), "--pid-file=" + filepath.Join(dir, "pid"), "--port=" + strconv.Itoa(port), "--bind-address=127.0.0.1",
-		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0"}
+		"--innodb-buffer-pool-size=64M", "--max-connections=600", // a fleet's: see mysql.Preflight
+		"--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0"}
 }
 
 // mariadbUp waits for the words in the server's log, and for its own port in it.

@@ -152,6 +152,9 @@ func (o *Options) defaults() {
 	}
 }
 
+// conns is how many connections a store may open to one host.
+func (o *Options) conns() int { return o.ReadConns + o.ChangeConns + o.GuardConns + o.UndoConns + 1 }
+
 // Store is a session store on a table.
 type Store struct {
 	opts  Options

@@ -3,7 +3,9 @@ package mysql
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -69,6 +71,7 @@ func (c *conn) examine(s *Store, add func(what string, ok bool, found, mend stri
 	}
 	const need = 4 << 20 // 1 MiB of data, each byte escaped, and room
 	add("max_allowed_packet", c.server.packet >= need, fmt.Sprint(c.server.packet), fmt.Sprintf("SET GLOBAL max_allowed_packet = %d;", 16<<20))
+	c.room(s, add)
 	if id, err := c.idColumn(o); err != nil {
 		mend, found := "", s.reply("check", err).Error()
 		if wrong, ok := columnError(err); ok {
@@ -101,6 +104,28 @@ func (c *conn) examine(s *Store, add func(what string, ok bool, found, mend stri
 		}
 	}
 	c.integers(s, add)
+}
+
+// room looks whether the server takes the connections of one agent more. While it
+// is slow, or calls have no answer, an agent opens all that it may: a fleet that
+// finds no room then has no old.
+func (c *conn) room(s *Store, add func(what string, ok bool, found, mend string)) {
+	ask := func(stmt string) (n int, err error) {
+		err = c.query(func(v []driver.Value) (err error) {
+			n, err = strconv.Atoi(text(v[1]))
+			return err
+		}, stmt)
+		return n, err
+	}
+	most, err := ask("SHOW GLOBAL VARIABLES LIKE 'max_connections'")
+	used, err2 := ask("SHOW GLOBAL STATUS LIKE 'Threads_connected'")
+	if err = errors.Join(err, err2); err != nil {
+		add("max_connections", false, s.reply("check", err).Error(), "")
+		return
+	}
+	each := s.opts.conns()
+	add("max_connections", most-used >= each, fmt.Sprintf("%d, %d in use; each agent may open %d while the server is slow", most, used, each),
+		fmt.Sprintf("SET GLOBAL max_connections = %d; (for ten agents; and in its configuration)", used+10*each))
 }
 
 // try runs a statement that changes nothing.

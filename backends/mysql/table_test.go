@@ -49,6 +49,30 @@ func TestTables(t *testing.T) {
 			}
 		}
 	})
+	t.Run("no room for an agent's connections", func(t *testing.T) {
+		room := func() (f Finding) {
+			for _, f = range opened(t, Options{}, srv.Addr()).Preflight(ctx) {
+				if f.What == "max_connections" {
+					return f
+				}
+			}
+			t.Fatal("it was not looked at")
+			return f
+		}
+		if f := room(); !f.OK {
+			t.Errorf("600 are allowed: %+v", f)
+		}
+		sql(t, srv, "SET GLOBAL max_connections = 40")
+		f := room()
+		if f.OK || !strings.Contains(f.Found, "40, ") {
+			t.Fatalf("40 are allowed, an agent opens 49: %+v", f)
+		}
+		mend, _, _ := strings.Cut(f.Mend, ";")
+		sql(t, srv, mend)
+		if f := room(); !f.OK {
+			t.Errorf("mended as it says: %+v", f)
+		}
+	})
 	t.Run("an id that is not unique", func(t *testing.T) {
 		sql(t, srv, "CREATE TABLE app.loose (id VARBINARY(128) NOT NULL, data BLOB, flags INT UNSIGNED, expires_ms BIGINT, KEY (id))")
 		s := opened(t, Options{Table: "loose"}, srv.Addr())
