@@ -24,12 +24,17 @@ type stream struct {
 
 func openStream(t *testing.T, s *testServer, cookie *http.Cookie) *stream {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	q, _ := http.NewRequestWithContext(ctx, "GET", s.http.URL+"/v1/events", nil)
+	q, _ := http.NewRequestWithContext(t.Context(), "GET", s.http.URL+"/v1/events", nil)
 	if cookie != nil {
 		q.AddCookie(cookie)
 	}
-	p, err := http.DefaultClient.Do(q)
+	return readStream(t, q)
+}
+
+func readStream(t *testing.T, q *http.Request) *stream {
+	t.Helper()
+	ctx, cancel := context.WithCancel(q.Context())
+	p, err := http.DefaultClient.Do(q.WithContext(ctx))
 	if err != nil {
 		t.Fatal(err)
 	}
