@@ -2,6 +2,7 @@ package consoletest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -59,14 +60,15 @@ func TestCopies(t *testing.T) {
 	ada.done()
 	ada.says("#copies-body", "The verification that counts ended")
 
-	hash := fmt.Sprintf("%032x", 0x5a5a)
+	hash := strings.Repeat("5a", 16)
 	ada.click(`[data-verb="pin"]`)
 	ada.fill("#act-hash", hash)
 	ada.do(`const p = document.querySelector("#act-position"); p.value = "read-new"; p.dispatchEvent(new Event("change"))`)
 	ada.says("#act .dry", "from fenced to read-new")
 	ada.confirm("look at one first")
 	ada.done()
-	ada.says("#pins", hash[:16]+" pinned at read-new")
+	ada.says("#pins", hash[:16])
+	ada.says("#pins", "pinned at read-new")
 	ada.says(`#track [data-position="read-new"]`, "0 %") // one session is no cohort
 	ada.click(`#pins [data-verb="unpin"]`)
 	ada.confirm("it is well")
@@ -78,8 +80,8 @@ func TestCopies(t *testing.T) {
 	ada.says(`[data-agent="web-2"]`, "no answer")
 	ada.click(`[data-agent="web-2"] [data-verb="forget"]`)
 	ada.says("#act .dry", "agent web-2 is taken off the roster")
-	ada.until("the name to be asked for", `document.querySelector("#act-name").checkVisibility()`)
-	ada.fill("#act-name", "sessions")
+	ada.until("the name to be asked for", `document.querySelector("#act-confirm").checkVisibility()`)
+	ada.fill("#act-confirm", "sessions")
 	ada.confirm("its host burnt down")
 	ada.done()
 	ada.until("one agent", `document.querySelector("#agents-sum").innerText.startsWith("1: 1 acknowledged, 0 with a problem") && !document.querySelector('[data-agent="web-2"]')`)
