@@ -89,6 +89,9 @@ func (m *Migration) Wish(name, what string) error {
 	if err != nil {
 		return err
 	}
+	if what != WishHold && what != WishRelease && what != WishCancel {
+		return fmt.Errorf("migrate: no wish %q: accepted are %s, %s and %s", what, WishHold, WishRelease, WishCancel)
+	}
 	if !found || !s.Live() {
 		return refuse(GateCopier, "run crossfade "+name, "no %s is running", name)
 	}

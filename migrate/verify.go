@@ -24,6 +24,9 @@ func errUnfenced(d flags.Definition) *Refusal {
 // that the migration is verified, and tells the agents; one that looked at a
 // sample alone (WithSample) says how many may differ, and opens nothing.
 func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report, error) {
+	if share := SampleOf(ctx); !(share >= 0 && share <= 1) { // it would look at nothing, and count
+		return Report{}, fmt.Errorf("migrate: a sample of %g: accepted is a share, above 0 and up to 1; 0: all sessions", share)
+	}
 	t := tell(progress)
 	cur, err := m.read()
 	if err != nil {

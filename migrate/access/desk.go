@@ -60,6 +60,8 @@ type Who struct {
 	Role Role
 	// session is what the browser signed in with; nil: it did not.
 	session *sum
+	// token is the SHA-256 of the person's own that was shown; empty: none was.
+	token string
 }
 
 // SignedIn tells whether it is a browser that signed in.
@@ -84,8 +86,8 @@ func (d *Desk) who(r *http.Request) Who {
 			return Who{Role: Fleet}
 		}
 		if token, ok := strings.CutPrefix(auth, "Bearer "); ok && d.o.People != nil {
-			if p := d.o.People.now().tokens[tokenSum(token)]; p != nil {
-				return Who{Name: p.Name, Role: p.Role}
+			if w, ok := d.holds(tokenSum(token)); ok {
+				return w
 			}
 		}
 		return Who{Role: Anybody}
@@ -105,6 +107,15 @@ func (d *Desk) who(r *http.Request) Who {
 	return Who{Role: Anybody}
 }
 
+// holds is who has a token of their own, with the role that the file gives now.
+func (d *Desk) holds(token string) (Who, bool) {
+	p := d.o.People.now().tokens[token]
+	if p == nil {
+		return Who{}, false
+	}
+	return Who{Name: p.Name, Role: p.Role, token: token}, true
+}
+
 // signedIn is who a session belongs to, with the role that the file gives now: a
 // person who is gone from it, or has another password, is out.
 func (d *Desk) signedIn(k sum, used bool) (Who, bool) {
@@ -120,16 +131,16 @@ func (d *Desk) signedIn(k sum, used bool) (Who, bool) {
 	return Who{Name: p.Name, Role: p.Role, session: &k}, true
 }
 
-// Still tells whether somebody who asked may go on to be answered at length. It
-// does not count as being at work.
+// Still tells whether somebody who asked may go on to be answered at length: what
+// they showed still opens. It does not count as being at work.
 func (d *Desk) Still(w Who, need Role) bool {
 	switch {
 	case w.session != nil:
 		now, ok := d.signedIn(*w.session, false)
 		return ok && now.Role.May(need)
-	case w.Name != "":
-		p := d.o.People.now().people[w.Name]
-		return p != nil && p.Role.May(need)
+	case w.token != "":
+		now, ok := d.holds(w.token)
+		return ok && now.Role.May(need)
 	}
 	return w.Role.May(need)
 }
@@ -141,6 +152,12 @@ func (d *Desk) Guard(h http.Handler, needs func(*http.Request) Role) http.Handle
 		need := needs(r)
 		if need == Anybody && !strings.HasPrefix(r.URL.Path, "/v1/") { // health
 			h.ServeHTTP(w, r)
+			return
+		}
+		// A page of elsewhere cannot read the answer, but it can make a browser ask,
+		// where nothing is needed to: to scan the stores, or to take every stream.
+		if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+			refuse(w, http.StatusForbidden, "a page of another origin may ask nothing here")
 			return
 		}
 		if d.o.Token == "" && d.o.People == nil && !d.asked.byAddress(r.Host) {

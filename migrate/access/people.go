@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -61,7 +62,8 @@ var reserved = []string{"plan", "nobody", "server"}
 // ReadRoll reads the file of people. It is refused where others than its owner
 // may read or write it. No error shows what is in it, but for names.
 func ReadRoll(path string) (*Roll, error) {
-	f, err := os.Open(path)
+	// Without waiting: to open a pipe would, for whoever writes into it.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("access: people: %w: make it with crossfade users add", err)
 	}

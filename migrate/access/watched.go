@@ -21,7 +21,7 @@ type People struct {
 	mu     sync.Mutex // guards what follows; held over reading some kilobytes
 	clock  func() time.Time
 	looked time.Time
-	stamp  string // of the file when it was read last
+	stamp  os.FileInfo // of the file when it was read last; nil: it was gone
 	said   string
 	good   *index
 }
@@ -84,7 +84,7 @@ func (p *People) now() *index {
 	}
 	p.looked = now
 	stamp := p.stampNow()
-	if stamp == p.stamp {
+	if sameFile(stamp, p.stamp) {
 		return p.good
 	}
 	r, err := ReadRoll(p.path)
@@ -101,10 +101,20 @@ func (p *People) now() *index {
 	return p.good
 }
 
-func (p *People) stampNow() string {
+func (p *People) stampNow() os.FileInfo {
 	fi, err := os.Stat(p.path) // of what a link leads to
 	if err != nil {
-		return "gone"
+		return nil
 	}
-	return fmt.Sprintf("%d %d %04o", fi.Size(), fi.ModTime().UnixNano(), fi.Mode().Perm())
+	return fi
+}
+
+// sameFile tells whether nothing was changed between two looks. Not by size and
+// time alone: a file that is put in its place (from a backup, with its time; or a
+// moment after the last one) may have both.
+func sameFile(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
 }

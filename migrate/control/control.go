@@ -80,6 +80,7 @@ type Server struct {
 	planner *planner
 	series  *series
 	screens *screens
+	scan    chan struct{} // of one: who goes through the stores for a dry run
 
 	wg sync.WaitGroup // connections of agents
 
@@ -119,7 +120,7 @@ func New(o Options) (*Server, error) {
 	s.m = m
 	s.watcher = migrate.NewWatcher(m, migrate.WatcherOptions{Every: o.Watch, KeepOld: o.KeepOld})
 	s.desk = access.NewDesk(access.DeskOptions{Token: o.Token, Setting: "server.token_file", People: o.People, Note: s.noteSignIn, Clock: o.Clock})
-	s.series, s.screens = newSeries(), newScreens()
+	s.series, s.screens, s.scan = newSeries(), newScreens(), make(chan struct{}, 1)
 	s.mux = s.routes()
 	return s, nil
 }

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,11 +12,9 @@ import (
 
 // plan says what a verb would do, and what would refuse it now. It does nothing.
 func (s *Server) plan(ctx context.Context, q Ask) (p migrate.Plan, err error) {
-	var a verbArgs
-	if len(q.Args) > 0 {
-		if err := json.Unmarshal(q.Args, &a); err != nil {
-			return p, fmt.Errorf("control: the arguments cannot be read: %w", err)
-		}
+	a, err := readArgs(q.Args)
+	if err != nil {
+		return p, err
 	}
 	if err := s.inForce(q.Revision); err != nil {
 		return p, err
@@ -82,7 +79,7 @@ func (s *Server) planOf(ctx context.Context, q Ask, a verbArgs) (p migrate.Plan,
 	case "observe":
 		return s.m.PlanObserve(ctx)
 	case "complete":
-		c, err := s.m.PlanComplete(ctx)
+		c, err := s.planComplete(ctx)
 		return c.Plan(), err
 	case "forget":
 		return s.planForget(ctx, a.Name)
@@ -173,7 +170,7 @@ func (s *Server) planHold(ctx context.Context, verb string) (p migrate.Plan, err
 func (s *Server) busy(q Ask) error {
 	j := s.current()
 	if j == nil || q.Verb == "hold" || q.Verb == "release" || q.Verb == "advance" || j.goal.ID == firstGoal ||
-		q.Verb == "rollback" && j.goal.Verb != "rollback" || j.goal.Verb == q.Verb && sameJSON(j.goal.Args, q.Args) {
+		q.Verb == "rollback" && j.goal.Verb != "rollback" || j.goal.Verb == q.Verb && sameArgs(j.goal.Args, q.Args) {
 		return nil
 	}
 	return j.inTheWay()

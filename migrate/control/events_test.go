@@ -24,12 +24,17 @@ type stream struct {
 
 func openStream(t *testing.T, s *testServer, cookie *http.Cookie) *stream {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	q, _ := http.NewRequestWithContext(ctx, "GET", s.http.URL+"/v1/events", nil)
+	q, _ := http.NewRequestWithContext(t.Context(), "GET", s.http.URL+"/v1/events", nil)
 	if cookie != nil {
 		q.AddCookie(cookie)
 	}
-	p, err := http.DefaultClient.Do(q)
+	return readStream(t, q)
+}
+
+func readStream(t *testing.T, q *http.Request) *stream {
+	t.Helper()
+	ctx, cancel := context.WithCancel(q.Context())
+	p, err := http.DefaultClient.Do(q.WithContext(ctx))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,62 +166,6 @@ func TestEvents(t *testing.T) {
 	x.ended()
 	if len(r.servers[0].series.all()) != 0 {
 		t.Error("a server that leads no more keeps its hour")
-	}
-}
-
-// TestStatusIsNotRepeated: what has not changed is not told again.
-func TestStatusIsNotRepeated(t *testing.T) {
-	r := newRig(t, 1, "web-1")
-	r.ready(r.agents["web-1"])
-	r.ramp("mirror", 0)
-	o := Overview{}
-	var err error
-	r.until("a plan to be seen", func() bool {
-		o, err = r.servers[0].overview(t.Context())
-		return err == nil && o.Plan != nil && o.Agents[0].Status != nil
-	})
-	was := essence(o)
-	o.Agents[0].Status.Uptime++
-	o.Agents[0].Status.Now = time.Now()
-	o.Plan.At = time.Now().Add(time.Hour)
-	if essence(o) != was {
-		t.Error("a clock that runs on counts as a change")
-	}
-	o.Agents[0].Status.DirtyNew++
-	if essence(o) == was {
-		t.Error("a dirty session counts as none")
-	}
-	if o.Agents[0].Status.Uptime == 0 || o.Plan.At.IsZero() {
-		t.Error("what is told lost its clocks")
-	}
-}
-
-// TestSlowReader: who does not read is waited for by nobody, and loses events.
-func TestSlowReader(t *testing.T) {
-	s := newScreens()
-	slow, quick := s.join(), s.join()
-	for i := range 1000 {
-		s.tell(event{"point", []byte{byte(i)}})
-		s.now([]byte{byte(i)})
-		<-quick.rest
-		if got := (<-quick.status)[0]; got != byte(i) {
-			t.Fatalf("the quick one reads %d, want %d", got, byte(i))
-		}
-	}
-	if n := len(slow.rest); n != unreadMost {
-		t.Errorf("%d events wait, want %d", n, unreadMost)
-	}
-	if got := (<-slow.status)[0]; got != byte(999%256) {
-		t.Errorf("its status is %d, want the newest", got)
-	}
-	s.leave(slow)
-	s.leave(quick)
-	var all []*screen
-	for x := s.join(); x != nil; x = s.join() {
-		all = append(all, x)
-	}
-	if len(all) != screensMost {
-		t.Errorf("%d streams, want %d", len(all), screensMost)
 	}
 }
 

@@ -101,7 +101,10 @@ func (s *Server) asked(ctx context.Context, q Ask) (*job, error) {
 		}
 	}
 	if _, ok := verbs[q.Verb]; !ok {
-		return nil, fmt.Errorf("control: no verb %q", q.Verb)
+		return nil, fmt.Errorf("control: no verb %.40q", q.Verb)
+	}
+	if _, err := readArgs(q.Args); err != nil {
+		return nil, err
 	}
 	if err := s.stands(ctx, q); err != nil {
 		return nil, err
@@ -114,7 +117,7 @@ func (s *Server) asked(ctx context.Context, q Ask) (*job, error) {
 			return nil, errNotLeading
 		}
 		running := j != nil && !isDone(j.done)
-		if running && j.goal.Verb == q.Verb && sameJSON(j.goal.Args, q.Args) {
+		if running && j.goal.Verb == q.Verb && sameArgs(j.goal.Args, q.Args) {
 			s.mu.Unlock()
 			return j, nil
 		}
@@ -233,21 +236,29 @@ func (j *job) progress(p migrate.Progress) {
 func (g *Goal) words() string {
 	var a verbArgs
 	json.Unmarshal(g.Args, &a)
+	text := g.Verb
 	switch g.Verb {
 	case "ramp":
-		return fmt.Sprintf("ramp %s %s", a.Stage, percent(a.Buckets))
+		text = fmt.Sprintf("ramp %s %s", a.Stage, percent(a.Buckets))
 	case "rollback":
-		return "rollback --to " + a.To
+		text = "rollback --to " + a.To
 	case "pin":
-		return "pin at " + a.Position
+		text = "pin at " + a.Position
 	}
-	return g.Verb
+	return oneLine(text, whoMost)
 }
 
-// sameJSON: the record has it on several lines.
-func sameJSON(a, b json.RawMessage) bool {
+// sameArgs: the record has them on several lines, and none are as good as {}.
+func sameArgs(a, b json.RawMessage) bool {
 	var x, y bytes.Buffer
-	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+	return json.Compact(&x, given(a)) == nil && json.Compact(&y, given(b)) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+}
+
+func given(args json.RawMessage) json.RawMessage {
+	if len(args) == 0 || string(args) == "null" {
+		return json.RawMessage("{}")
+	}
+	return args
 }
 
 func isDone(c <-chan struct{}) bool {

@@ -159,12 +159,24 @@ func (s *Server) divergences(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
-	c, err := s.m.PlanComplete(r.Context())
+	c, err := s.planComplete(r.Context())
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
 	answer(w, c)
+}
+
+// planComplete goes through both stores, for one who asks at a time: the site's
+// own requests are waiting there.
+func (s *Server) planComplete(ctx context.Context) (migrate.Completion, error) {
+	select {
+	case s.scan <- struct{}{}:
+		defer func() { <-s.scan }()
+		return s.m.PlanComplete(ctx)
+	case <-ctx.Done():
+		return migrate.Completion{}, context.Cause(ctx)
+	}
 }
 
 func (s *Server) bypass(w http.ResponseWriter, r *http.Request) {
@@ -332,12 +344,17 @@ func read(w http.ResponseWriter, r *http.Request, v any) bool {
 	return true
 }
 
+// answerMost is how long who asked may take to read an answer.
+const answerMost = time.Minute
+
 func answer(w http.ResponseWriter, v any) {
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerMost)) // the server's has run since the question
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(v)
 }
 
 func fail(w http.ResponseWriter, code int, text string) {
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerMost))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	json.NewEncoder(w).Encode(Failure{Text: text})

@@ -6,6 +6,8 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/seed-41165957/crossfade/migrate"
 	"github.com/seed-41165957/crossfade/migrate/access"
@@ -94,5 +96,27 @@ func acts(r *http.Request, said migrate.Actor) migrate.Actor {
 		said.Who = "" // that is what the server calls itself: a hold of the plan's is another thing
 	}
 	said.From = r.RemoteAddr
+	said.Who, said.Why = oneLine(said.Who, whoMost), oneLine(said.Why, whyMost)
 	return said
+}
+
+// Bytes of what people say; a person of the file has 64 at most.
+const whoMost, whyMost = 64, 1000
+
+// oneLine is a text as it may stand in a log and on a terminal: cut, and with a
+// space for whatever is not shown, which could begin a line, move a cursor, or
+// turn the order of what follows.
+func oneLine(text string, most int) string {
+	cut := len(text) > most
+	text = strings.ToValidUTF8(text[:min(len(text), most)], "")
+	text = strings.TrimSpace(strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return ' '
+		}
+		return c
+	}, text))
+	if cut {
+		text += "…"
+	}
+	return text
 }

@@ -237,7 +237,7 @@ func (p *planner) standing(done int, j *job) *plan.Step {
 
 func isStep(j *job, s plan.Step) bool {
 	q := ask(s)
-	return j.goal.Verb == q.Verb && sameJSON(j.goal.Args, q.Args)
+	return j.goal.Verb == q.Verb && sameArgs(j.goal.Args, q.Args)
 }
 
 // takesBack tells whether a gate that fails takes sessions back although

@@ -170,8 +170,8 @@ func (s *Server) stands(ctx context.Context, q Ask) error {
 	if err != nil || p.Held == nil {
 		return err
 	}
-	var a verbArgs
-	if err := json.Unmarshal(q.Args, &a); err != nil {
+	a, err := readArgs(q.Args)
+	if err != nil {
 		return err
 	}
 	if q.Verb != "ramp" {

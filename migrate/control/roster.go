@@ -166,14 +166,17 @@ func (r *roster) Step(ctx context.Context, by book.Lock) error {
 	return r.save(ctx, by, p)
 }
 
-// client asks one agent through its newest connection.
+// client asks one agent through its newest connection. It is kept for those that
+// have one: anybody may ask after any name.
 func (r *roster) client(name string) *agentapi.Client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.clients[name]
 	if c == nil {
 		c, _ = agentapi.NewClient(name, agentapi.ClientOptions{Transport: via{r, name}}) // an error is for addresses
-		r.clients[name] = c
+		if r.tunnels[name] != nil {
+			r.clients[name] = c
+		}
 	}
 	return c
 }

@@ -11,23 +11,6 @@ import (
 	"github.com/seed-41165957/crossfade/migrate"
 )
 
-// verbArgs are the arguments of all verbs.
-type verbArgs struct {
-	Agents  []string               `json:"agents,omitempty"`
-	Stage   string                 `json:"stage,omitempty"`
-	Buckets int                    `json:"buckets,omitempty"`
-	To      string                 `json:"to,omitempty"`
-	Store   string                 `json:"store,omitempty"`
-	Name    string                 `json:"name,omitempty"`
-	Seconds float64                `json:"seconds,omitempty"`
-	Pace    *migrate.Pace          `json:"pace,omitempty"`
-	Sample  float64                `json:"sample,omitempty"` // of a verification; 0: all
-	Repair  *migrate.RepairOptions `json:"repair,omitempty"`
-	// Hash and Position of a session that is pinned.
-	Hash     string `json:"hash,omitempty"`
-	Position string `json:"position,omitempty"`
-}
-
 // verbs are what a server does for whoever asks. Each may be begun again after
 // a server died in the middle of it.
 var verbs map[string]func(s *Server, ctx context.Context, args json.RawMessage, progress progressFunc) (any, error)
@@ -35,11 +18,9 @@ var verbs map[string]func(s *Server, ctx context.Context, args json.RawMessage, 
 func init() { // the map and the functions name each other
 	verb := func(fn func(s *Server, ctx context.Context, a verbArgs, progress progressFunc) (any, error)) func(*Server, context.Context, json.RawMessage, progressFunc) (any, error) {
 		return func(s *Server, ctx context.Context, raw json.RawMessage, progress progressFunc) (any, error) {
-			var a verbArgs
-			if len(raw) > 0 {
-				if err := json.Unmarshal(raw, &a); err != nil {
-					return nil, fmt.Errorf("control: the arguments cannot be read: %w", err)
-				}
+			a, err := readArgs(raw)
+			if err != nil {
+				return nil, err
 			}
 			return fn(s, ctx, a, progress)
 		}
@@ -103,13 +84,6 @@ func init() { // the map and the functions name each other
 			return s.forget(ctx, a.Name, p)
 		}),
 	}
-}
-
-func (a *verbArgs) paced(ctx context.Context) context.Context {
-	if a.Pace == nil {
-		return ctx
-	}
-	return migrate.WithPace(ctx, *a.Pace)
 }
 
 func percent(buckets int) string { return flags.PercentText(buckets) }

@@ -118,6 +118,7 @@ func TestGates(t *testing.T) {
 		{"copied: not known", Copied, func(s *Seen) { s.CopiedKnown = false }, Inconclusive, "record"},
 
 		{"soak: over", Soak, nil, Pass, "stood for 1h0m0s"},
+		{"soak: none", Soak, func(s *Seen) { s.Since, s.Soak = 1<<63-1, 0 }, Pass, "it does not soak"},
 		{"soak: not over", Soak, func(s *Seen) { s.Since = 6*time.Minute + 48*time.Second }, Fail, "3m12s left of 10m"},
 		{"soak: not begun", Soak, func(s *Seen) { s.Since = -1 }, Inconclusive, "not done"},
 

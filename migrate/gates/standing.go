@@ -80,6 +80,8 @@ func soak(_ float64, _ *Limits, s *Seen) (State, float64, string) {
 	switch {
 	case s.Since < 0:
 		return Inconclusive, 0, "the step is not done"
+	case s.Soak == 0:
+		return Pass, 0, "it does not soak" // nor has it a beginning, before the first step
 	case s.Since < s.Soak:
 		return Fail, s.Since.Seconds(), fmt.Sprintf("%v left of %v", (s.Soak - s.Since).Round(time.Second), s.Soak)
 	}

@@ -28,6 +28,7 @@ type site struct {
 	t      testing.TB
 	dir    string
 	server string // its port
+	old    string // memcached's
 	people string // the file of them
 	agents []string
 	procs  map[string]*localserver.Process
@@ -53,6 +54,7 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { old.Stop() })
+	s.old = old.Addr()
 	new, err := localserver.Redis(t.Context(), localserver.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package consoletest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -32,6 +33,7 @@ type standin struct {
 	starting bool          // the stream is answered with 503
 	asked    m             // the last of them
 	news     chan struct{} // closed when status is another
+	brief    bool          // of what is told next: the agents stand
 	stop     func()        // it answers no more
 }
 
@@ -96,10 +98,16 @@ func (s *standin) say(what func(*http.Request) any) http.HandlerFunc {
 }
 
 // set changes what is told, under the lock, and tells it.
-func (s *standin) set(change func()) {
+func (s *standin) set(change func()) { s.tells(false, change) }
+
+// short tells it without what is long.
+func (s *standin) short(change func()) { s.tells(true, change) }
+
+func (s *standin) tells(brief bool, change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change()
+	s.brief = brief
 	close(s.news)
 	s.news = make(chan struct{})
 }
@@ -107,7 +115,14 @@ func (s *standin) set(change func()) {
 func (s *standin) events(w http.ResponseWriter, r *http.Request) {
 	for n := 0; ; n++ {
 		s.mu.Lock()
-		data, _ := json.Marshal(s.status)
+		name, told := "status", s.status
+		if s.brief && n > 0 {
+			name, told = "now", maps.Clone(s.status)
+			delete(told, "agents")
+			delete(told, "members")
+			delete(told, "pins")
+		}
+		data, _ := json.Marshal(told)
 		news, starting := s.news, s.starting
 		s.mu.Unlock()
 		if starting && n == 0 {
@@ -120,7 +135,7 @@ func (s *standin) events(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			fmt.Fprint(w, "retry: 1000\n\n")
 		}
-		fmt.Fprintf(w, "event: status\ndata: %s\n\n", data)
+		fmt.Fprintf(w, "event: %s\ndata: %s\n\n", name, data)
 		http.NewResponseController(w).Flush()
 		select {
 		case <-news:

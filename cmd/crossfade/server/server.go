@@ -109,7 +109,8 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	mux.Handle("/flags.json", told)
 	mux.Handle("/ofrep/", told)
 	mux.Handle("/", s)
-	h := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	// What takes longer (a stream, a step) sets deadlines of its own.
+	h := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
 	failed := make(chan error, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -35,6 +35,13 @@ function open() {
     linked(true);
     tell("status");
   });
+  // The status without what is long: that stands as it was told last.
+  s.addEventListener("now", (e) => {
+    const { agents, members, pins } = state.status;
+    state.status = { ...JSON.parse(e.data), agents, members, pins };
+    linked(true);
+    tell("status");
+  });
   s.addEventListener("point", (e) => {
     linked(true);
     series.push(JSON.parse(e.data));
