@@ -51,7 +51,7 @@ func (l *Layer) recomparing(ctx context.Context) {
 			l.soilAll(rules.New)
 			l.log.Warn("new has become another server, and more was written lately than is remembered: all sessions count as dirty until a verification")
 		}
-		found := l.distrusted.Load()
+		found, unmended := l.distrusted.Load(), l.unmended.Load()
 		for len(list) > 0 {
 			if list = l.recompare(ctx, list); len(list) > 0 && !rest(ctx, repairFirst) {
 				return // what could not be looked at stays unknown to this life
@@ -59,6 +59,9 @@ func (l *Layer) recomparing(ctx context.Context) {
 		}
 		l.log.Warn("new has become another server: compared what was written there lately",
 			"sessions", l.recompared.Load(), "behind", l.distrusted.Load()-found)
+		if n := l.unmended.Load() - unmended; n > 0 {
+			l.log.Error("new has become another server while old lacks writes too: where they differ either may have lost the last write, and it cannot be repaired from anywhere", "sessions", n)
+		}
 	}
 }
 
@@ -131,6 +134,7 @@ func (l *Layer) distrustOne(c change) (done bool) {
 		return true // new is not used, or alone decides
 	}
 	if at.Down != flags.NoneDown || l.behind.Load() {
+		l.unmended.Add(1)
 		return true // old lacks writes itself: nothing is copied from it
 	}
 	op := &operation{l: l, era: e, at: at, ref: c.ref, hash: c.hash, purpose: Copy}

@@ -1,8 +1,11 @@
 package darklaunch_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -196,4 +199,29 @@ func TestFailoverWindow(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFailoverWhileOldLacksWrites: old differs from new in a session, and either
+// may have lost its last write. Nothing is copied, and it is said.
+func TestFailoverWhileOldLacksWrites(t *testing.T) {
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	failover(t, position.ReadNew, func(o *darklaunch.Options) { o.Log = log }, func(r *rig, d []*darklaunch.Door, now func()) {
+		r.publish(position.ReadNew, func(f *flags.Definition) { f.Settled = flags.Buckets })
+		r.acked()
+		must(t, d[0].Set(bg, ref("one"), hourly("w1")))
+		lost, _, err := r.new.Get(bg, ref("one").NewKey())
+		must(t, err)
+		must(t, d[0].Set(bg, ref("one"), hourly("w2")))
+		r.faults[0].set(func(memory.Call) memory.Fault { return memory.Fault{Kind: memory.NotApplied} })
+		must(t, d[0].Set(bg, ref("two"), hourly("w1"))) // in new alone
+		r.faults[0].set(nil)
+		must(t, r.new.Revive(bg, lost))
+		now()
+		time.Sleep(seenAfter)
+		r.stop()
+		if text := said.String(); !strings.Contains(text, "cannot be repaired from anywhere\" sessions=2") {
+			t.Errorf("it was said: %s", text)
+		}
+	})
 }

@@ -50,6 +50,7 @@ type Layer struct {
 	failovers     atomic.Int64  // how often new came to have another run id
 	recompared    atomic.Int64  // sessions compared because of that
 	distrusted    atomic.Int64  // of those, differed and marked
+	unmended      atomic.Int64  // of those, differed while old lacked writes too
 	lookAtRecent  chan struct{} // new has another run id
 	behind        atomic.Bool   // our old-behind record stands in new
 	// checked is set while a difference cannot be older than the fence: a

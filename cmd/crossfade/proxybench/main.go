@@ -26,11 +26,12 @@ func main() {
 	b := bench{}
 	bin := flag.String("bin", "bin/crossfade", "the agent's program")
 	cpus := flag.String("cpus", "", "processors of every proxy, as taskset takes them; empty: all")
-	only := flag.String("only", "off,steady,stores,rest", "what to measure")
+	only := flag.String("only", "off,steady,stores,rest", "what to measure; soak: the steady load for a long time")
 	flag.IntVar(&b.pairs, "pairs", 5, "pairs of runs")
 	flag.DurationVar(&b.long, "long", time.Second, "of one run")
 	flag.IntVar(&b.perSecond, "rate", 5300, "operations a second of the steady load")
 	flag.IntVar(&b.resting, "resting", 10_000, "clients at rest")
+	flag.DurationVar(&b.soaks, "soak", 10*time.Minute, "of -only soak")
 	flag.Parse()
 	if err := b.main(*bin, *cpus, strings.Split(*only, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "proxybench:", err)
@@ -41,7 +42,7 @@ func main() {
 type bench struct {
 	*stand
 	pairs, perSecond, resting int
-	long                      time.Duration
+	long, soaks               time.Duration
 }
 
 func (b *bench) main(bin, cpus string, only []string) (err error) {
@@ -62,7 +63,7 @@ func (b *bench) main(bin, cpus string, only []string) (err error) {
 	for _, part := range []struct {
 		name string
 		run  func() error
-	}{{"off", b.off}, {"steady", b.steady}, {"stores", b.stores}, {"rest", b.rest}} {
+	}{{"off", b.off}, {"steady", b.steady}, {"stores", b.stores}, {"rest", b.rest}, {"soak", b.soak}} {
 		if slices.Contains(only, part.name) {
 			if err := part.run(); err != nil {
 				return err

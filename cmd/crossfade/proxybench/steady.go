@@ -58,6 +58,27 @@ func (b *bench) steady() error {
 	return b.readNew(off, through, run)
 }
 
+// soak is the fixed rate for a long time, alone: what counts is that no request
+// fails, nor waits as long as a client would.
+func (b *bench) soak() error {
+	p, err := b.agent("soak", position.Off, memcached, store(memcached, b.memcached), store(redis, b.newer))
+	if err != nil {
+		return err
+	}
+	w := &way{pid: p.Pid(), addr: p.memcached, speak: memcachedWire}
+	if err := w.open(steadyClients, "bench"); err != nil {
+		return err
+	}
+	defer w.close()
+	r := steady(w.clients, b.soaks, b.perSecond)
+	if r.err != nil {
+		return fmt.Errorf("after %d requests: %w", r.done, r.err)
+	}
+	fmt.Printf("| soak, off, %d/s over %d, %v | | %.0f/s | | | | %d requests, none failed; the slowest took %.0f times the median |\n",
+		b.perSecond, steadyClients, b.soaks, r.rate(), r.done, float64(r.all.Max())/float64(r.all.ValueAtQuantile(50)))
+	return nil
+}
+
 // readNew is set against off over old, and for writes against the time of both
 // stores.
 func (b *bench) readNew(off *proxy, through func(*proxy) *way, run func([]*client) *result) error {
