@@ -65,7 +65,6 @@ type Layer struct {
 	allDirty     [2]atomic.Bool
 	// allDirtied is how often one of them was set: see Verified.
 	allDirtied atomic.Uint64
-	repairs    chan struct{}
 	copies     chan struct{} // bounds refills and repairs at one time
 
 	calls    context.Context // of every store call; ends at Close

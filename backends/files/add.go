@@ -2,7 +2,6 @@ package files
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
@@ -69,8 +68,6 @@ type undo struct {
 	store   *Store
 	key     backends.Key
 	version version // zero: nothing was stored
-
-	once sync.Once
 }
 
 // Undo removes what was added if that is what stands.

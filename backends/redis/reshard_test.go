@@ -193,13 +193,12 @@ func (m *mover) step(n int) {
 	next.Flags = uint32(n % 3)
 	var err error
 	var found bool
-	switch want := string(next.Data); n % 6 {
+	switch n % 6 {
 	case 0:
 		err = m.s.Set(ctx, next)
 	case 1:
 		_, err = m.s.Touch(ctx, m.k, time.Now().Add(2*time.Hour))
-		want = m.is
-		next.Data = []byte(want)
+		next.Data = []byte(m.is)
 	case 2:
 		var g backends.Guard
 		if g, err = m.s.Guard(ctx, m.k, time.Now().Add(time.Second)); err == nil {

@@ -25,17 +25,6 @@ func newScript(text string) *script {
 
 var scripts []*script
 
-// run runs the script. Where the server has forgotten it (SCRIPT FLUSH), it
-// was not run, and is sent in full: that is no retry of a change.
-func (sc *script) run(conn *goredis.Conn, keys []string, args ...any) *goredis.Cmd {
-	ctx := context.Background()
-	cmd := conn.EvalSha(ctx, sc.sha, keys, args...)
-	if goredis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-		cmd = conn.Eval(ctx, sc.text, keys, args...)
-	}
-	return cmd
-}
-
 // put is what the scripts write a session with: its name, that of its flags
 // (nil without KeepFlags), data, end and flags (” for none). Ends (node.end): 0
 // is never, -1 is past, -2 that which it has (time stands still in a script), any
