@@ -67,7 +67,7 @@ func Keep(ctx context.Context, o KeepOptions) error {
 		case ctx.Err() != nil:
 			return err
 		case asked:
-			o.Log.Info("the agent is started again, as asked", "component", "keeper", "took", time.Since(began))
+			o.Log.Info("the agent has stopped as asked, and is started again", "component", "keeper", "had_run", time.Since(began).Round(time.Millisecond))
 			pause = firstPause
 			continue
 		case first && time.Since(began) < settled:
@@ -117,6 +117,7 @@ func (k *keeper) listen(ctx context.Context) error {
 		}
 		f, err := l.(interface{ File() (*os.File, error) }).File()
 		if err != nil {
+			k.close(func(a string) bool { return slices.Contains(opened, a) })
 			return errors.Join(err, l.Close())
 		}
 		k.kept[addr], k.open[addr] = l, f
