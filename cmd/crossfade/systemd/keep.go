@@ -29,9 +29,6 @@ type KeepOptions struct {
 	Addresses func() ([]string, error)
 	Listen    func(ctx context.Context, addr string) (net.Listener, error)
 	Log       *slog.Logger
-	// Patience is how long a child may take to stop, then it is killed: default
-	// one minute, more than an agent's drain and its last copies.
-	Patience time.Duration
 }
 
 // firstPause and longPause are between two starts of a child that dies.
@@ -40,6 +37,9 @@ const (
 	longPause  = 5 * time.Second
 	// settled is how long a child has to live for its death to be its first.
 	settled = 10 * time.Second
+	// stopMost is how long a child may take to stop before it is killed: more than
+	// an agent's drain and its last copies.
+	stopMost = time.Minute
 )
 
 // Keep is the service manager of one process, where there is no other: it holds
@@ -50,9 +50,6 @@ const (
 // its error.
 func Keep(ctx context.Context, o KeepOptions) error {
 	k := &keeper{o: o, open: map[string]*os.File{}, kept: map[string]net.Listener{}}
-	if k.o.Patience == 0 {
-		k.o.Patience = time.Minute
-	}
 	defer k.close(nil)
 	if err := k.listen(ctx); err != nil {
 		return err
@@ -145,7 +142,7 @@ func (k *keeper) child(ctx context.Context, again <-chan os.Signal) (asked bool,
 	defer stop()
 	cmd := exec.CommandContext(run, k.o.Command[0], k.o.Command[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = k.o.Patience
+	cmd.WaitDelay = stopMost
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	for _, addr := range slices.Sorted(maps.Keys(k.open)) {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, k.open[addr])
