@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +21,7 @@ const galeraProvider = "/usr/lib/galera/libgalera_smm.so"
 // splits a cluster on a busy machine).
 type Cluster struct {
 	Nodes []*Server
+	ports []int // claimed: four a node
 }
 
 // Galera starts a cluster of n MariaDB nodes, one after another (10 s for
@@ -39,16 +38,17 @@ func Galera(ctx context.Context, n int, init ...string) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{}
-	ports, err := freePorts(4 * n)
-	if err != nil {
-		return nil, err
-	}
 	var group []string
-	for i := range n {
-		group = append(group, at(ports[4*i]))
+	for range n {
+		base, err := claimFrom(firstPort, lowPorts, 4)
+		if err != nil {
+			return nil, errors.Join(err, c.Stop())
+		}
+		c.ports = append(c.ports, base, base+1, base+2, base+3)
+		group = append(group, at(base))
 	}
 	for i := range n {
-		node, err := startMariaDB(ctx, galeraNode(ctx, i, ports[4*i:4*i+4], group, as, init), Options{})
+		node, err := startMariaDB(ctx, galeraNode(ctx, i, c.ports[4*i:4*i+4], group, as, init), Options{})
 		if err != nil {
 			return nil, errors.Join(err, c.Stop())
 		}
@@ -64,7 +64,7 @@ func galeraNode(ctx context.Context, i int, ports []int, group []string, as *sys
 	return product{
 		name:    "mariadbd",
 		install: mariadbInstall,
-		ports:   22768,
+		ports:   lowPorts,
 		as:      as,
 		prepare: func(_ int, dir string) error {
 			if _, err := os.Stat(filepath.Join(dir, "data")); err == nil {
@@ -90,50 +90,13 @@ func galeraNode(ctx context.Context, i int, ports []int, group []string, as *sys
 	}
 }
 
-// Stop stops all nodes.
+// Stop stops all nodes. It may be called twice.
 func (c *Cluster) Stop() error {
 	var errs []error
 	for _, n := range c.Nodes {
 		errs = append(errs, n.Stop())
 	}
+	disclaim(c.ports...)
+	c.ports = nil
 	return errors.Join(errs...)
-}
-
-func at(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// freePorts finds n ports, in fours that stand in a row.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range 1000 {
-		base := firstPort + 4*rand.IntN((22768-firstPort)/4)
-		free := true
-		for p := base; p < base+4; p++ {
-			l, err := net.Listen("tcp", at(p))
-			if err != nil {
-				free = false
-				break
-			}
-			l.Close()
-		}
-		if !free || len(ports) > 0 && ports[len(ports)-1]/4 == base/4 {
-			continue
-		}
-		if ports = append(ports, base, base+1, base+2, base+3); len(ports) >= n {
-			return ports[:n], nil
-		}
-	}
-	return nil, errors.New("localserver: no free ports")
-}
-
-// FreeAddr is 127.0.0.1 with a port that nobody listened on a moment ago: for
-// programs that are started by other means. Servers of this package use others,
-// and the kernel gives clients others, too.
-func FreeAddr() (string, error) {
-	for range 1000 {
-		addr := at(22768 + rand.IntN(10_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			return addr, l.Close()
-		}
-	}
-	return "", errors.New("localserver: no free port")
 }

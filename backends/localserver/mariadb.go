@@ -32,7 +32,7 @@ func MariaDB(ctx context.Context, opts Options, init ...string) (*Server, error)
 	return startMariaDB(ctx, product{
 		name:    "mariadbd",
 		install: mariadbInstall,
-		ports:   22768,
+		ports:   lowPorts,
 		as:      as,
 		args: func(port int, dir string) []string {
 			return append(mariadbArgs(port, dir), "--init-file="+filepath.Join(dir, "init.sql"))

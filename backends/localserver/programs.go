@@ -15,7 +15,7 @@ func Redis(ctx context.Context, opts Options) (*Server, error) {
 	return start(ctx, product{
 		name:    "redis-server",
 		install: "apt-get install redis-server",
-		ports:   22768,
+		ports:   lowPorts,
 		args: func(port int, dir string) []string {
 			return []string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no"}
 		},
@@ -29,7 +29,7 @@ func Memcached(ctx context.Context, opts Options) (*Server, error) {
 	return start(ctx, product{
 		name:    "memcached",
 		install: "apt-get install memcached",
-		ports:   32768,
+		ports:   clientPorts,
 		args: func(port int, _ string) []string {
 			args := []string{"-l", "127.0.0.1", "-p", strconv.Itoa(port), "-U", "0", "-m", "64", "-t", "2"}
 			if os.Geteuid() == 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -56,8 +55,6 @@ type product struct {
 	up func(p *Process, addr string) bool
 }
 
-const firstPort = 10000
-
 var errPortTaken = errors.New("localserver: the port is taken")
 
 func start(ctx context.Context, pr product, opts Options) (*Server, error) {
@@ -78,18 +75,21 @@ func start(ctx context.Context, pr product, opts Options) (*Server, error) {
 		s.ready = 10 * time.Second
 	}
 	for range 50 {
-		s.port = firstPort + rand.IntN(pr.ports-firstPort)
-		if err = s.launch(ctx); !errors.Is(err, errPortTaken) {
+		if s.port, err = claimFrom(firstPort, pr.ports, 1); err != nil {
+			break
+		}
+		if err = s.launch(ctx); err == nil {
+			return s, nil
+		}
+		disclaim(s.port)
+		if !errors.Is(err, errPortTaken) {
 			break
 		}
 	}
-	if err != nil {
-		if pr.forget != nil {
-			pr.forget(dir)
-		}
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	if pr.forget != nil {
+		pr.forget(dir)
 	}
-	return s, nil
+	return nil, errors.Join(err, os.RemoveAll(dir))
 }
 
 // launch starts the program on s.port and waits until it answers. The caller
@@ -178,7 +178,9 @@ func (s *Server) Stop() error {
 	if s.product.forget != nil {
 		s.product.forget(s.dir)
 	}
-	return errors.Join(p.Stop(5*time.Second), os.RemoveAll(s.dir))
+	err := p.Stop(5 * time.Second)
+	disclaim(s.port)
+	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
 // Kill ends the server with SIGKILL; Restart brings it back, empty (a node of a

@@ -103,7 +103,7 @@ func sentinel(ctx context.Context, primary int, opts SetOptions) (*Server, error
 	w, err := start(ctx, product{
 		name:    "redis-server",
 		install: "apt-get install redis-server",
-		ports:   22768,
+		ports:   lowPorts,
 		args: func(port int, dir string) []string {
 			file := filepath.Join(dir, "sentinel.conf")
 			lines := append([]string{
