@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -215,6 +216,25 @@ func (s *stores) yaml() string {
 	return fmt.Sprintf(`old: {hybrid: {memcached: {servers: [%q]}, sync_every: %v, mysql: {hosts: ["%s"], database: shop, user: root, columns: {id: id, data: data, expires: expires, expiry: unix}}}}
 new: %s
 `, s.cache.addr(), syncEvery, strings.Join(nodes, `", "`), to)
+}
+
+// joined waits until every node of Galera has been in one cluster with all others
+// for so long.
+func (s *stores) joined(long time.Duration) {
+	s.t.Helper()
+	const ask = "SELECT COUNT(*) FROM information_schema.GLOBAL_STATUS WHERE (VARIABLE_NAME, VARIABLE_VALUE) IN " +
+		"(('WSREP_CLUSTER_STATUS', 'Primary'), ('WSREP_CLUSTER_SIZE', '%d'), ('WSREP_READY', 'ON'))"
+	since := time.Now()
+	binarytest.Within(s.t, 90*time.Second, "the nodes of Galera to be one cluster", func() bool {
+		for _, n := range s.galera.Nodes {
+			out, err := exec.CommandContext(s.t.Context(), "mariadb", "--no-defaults", "-S", n.MariaDBSocket(), "-u", "root", "-N", "-e",
+				fmt.Sprintf(ask, len(s.galera.Nodes))).CombinedOutput()
+			if err != nil || strings.TrimSpace(string(out)) != "3" {
+				since = time.Now()
+			}
+		}
+		return time.Since(since) >= long
+	})
 }
 
 // freeze stops a process for a while.
