@@ -34,6 +34,7 @@ func TestDeadlineKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := ends(tt.name)
+		beside := backends.FlagsKey("test", first.Key).Name
 		for i := range 200 {
 			g, err := s.Guard(t.Context(), key(tt.name), time.Now().Add(10*time.Second))
 			if err != nil {
@@ -47,6 +48,9 @@ func TestDeadlineKept(t *testing.T) {
 		}
 		if got := ends(tt.name); got != want {
 			t.Errorf("%s: the end moved by %d ms in 200 edits", tt.name, got-want)
+		}
+		if got := ends(beside); got != want {
+			t.Errorf("%s: its flags end %d ms after it", tt.name, got-want)
 		}
 		if got, found, err := s.Get(t.Context(), key(tt.name)); err != nil || !found || string(got.Data) != "199" || got.Flags != 7 {
 			t.Errorf("%s: %q, flags %d, %v, %v", tt.name, got.Data, got.Flags, found, err)

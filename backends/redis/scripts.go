@@ -27,15 +27,22 @@ var scripts []*script
 
 // put is what the scripts write a session with: its name, that of its flags
 // (nil without KeepFlags), data, end and flags (” for none). Ends (node.end): 0
-// is never, -1 is past, -2 that which it has (time stands still in a script), any
-// other a moment in ms of the server's clock. PXAT
-// would say the same, but not to a Redis before 6.2; what the two ways differ in
-// is at most the millisecond that has begun.
+// is never, -1 is past, -2 that which it has, any other a moment in ms of the
+// server's clock. PXAT would say the same, but not to a Redis before 6.2; what the
+// two ways differ in is at most the millisecond that has begun. An end is kept
+// with KEEPTTL, where the server knows it (6.0): between two commands of a script
+// the clock may go on (7.0.15), and the time left creeps. Flags that are new get
+// the time left, once.
 const put = `
 local now
+local function keep(k, data, px)
+  local said = redis.pcall('SET', k, data, 'KEEPTTL')
+  if type(said) == 'table' and said.err then redis.call('SET', k, data, 'PX', px) end
+end
 local function put(k, f, data, at, flags)
   local n = tonumber(at)
-  if n == -2 then
+  local kept = n == -2
+  if kept then
     n = redis.call('PTTL', k)
     if n == -1 then n = 0 elseif n <= 0 then n = -1 end
   elseif n > 0 then
@@ -49,10 +56,12 @@ local function put(k, f, data, at, flags)
   local px = string.format('%.0f', n)
   if n < 0 then redis.call('DEL', k)
   elseif n == 0 then redis.call('SET', k, data)
+  elseif kept then keep(k, data, px)
   else redis.call('SET', k, data, 'PX', px) end
   if not f then return end
   if n < 0 or flags == '' then redis.call('DEL', f)
   elseif n == 0 then redis.call('SET', f, flags)
+  elseif kept and redis.call('PTTL', f) > 0 then keep(f, flags, px)
   else redis.call('SET', f, flags, 'PX', px) end
 end
 `
