@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"testing"
-	"time"
 )
 
 // filesKeys is PHP's files handler today, whose key is the bare id, and phpredis
@@ -28,7 +27,7 @@ func TestPHPFiles(t *testing.T) {
 	const users, clicksEach = 20, 12
 	dir := t.TempDir()
 	f := newFleet(t, 1, setting{sessions: filesKeys, old: fmt.Sprintf(`{files: {dir: %q, max_lifetime: 24m}}`, dir), patience: "5s", new: redisAt(redisServer(t))})
-	c := &crowd{t: t, pause: 100 * time.Millisecond}
+	c := &crowd{t: t, pause: thinking}
 	native := newHost(t, "native", []string{"session.save_handler=files", "session.save_path=" + dir})
 	first := newHost(t, "through the agent", throughRedis(f.agents[0].redis, true))
 	second := newHost(t, "through the agent too", throughRedis(f.agents[0].redis, true))

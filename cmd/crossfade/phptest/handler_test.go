@@ -42,7 +42,7 @@ func TestPHPHandler(t *testing.T) {
 	t.Parallel()
 	const users, quota = 20, 120
 	f := newFleet(t, 2, setting{sessions: memcachedKeys + "    lock_ttl: 5s\n", old: memcachedAt(memcachedServer(t)), new: redisAt(redisServer(t)), sockets: true})
-	c := &crowd{t: t, pause: 100 * time.Millisecond}
+	c := &crowd{t: t, pause: thinking}
 	hosts := []*host{
 		handlerHost(t, f.agents[0]),
 		newHost(t, "php-memcached", throughMemcached(f.agents[1].memcached[len("unix:"):]+":0")),

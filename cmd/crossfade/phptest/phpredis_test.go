@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"testing"
-	"time"
 )
 
 // TestPHPRedis moves sessions from Redis to Redis under three sites at once,
@@ -30,7 +29,7 @@ func TestPHPRedis(t *testing.T) {
 		{"phpredis, no locks", func(a *sidecar) []string { return throughRedis(a.redis, false) }},
 		{"php-memcached", func(a *sidecar) []string { return throughMemcached(a.memcached) }},
 	} {
-		c := &crowd{t: t, pause: 100 * time.Millisecond}
+		c := &crowd{t: t, pause: thinking}
 		for i, a := range f.agents {
 			h := newHost(t, fmt.Sprintf("%s, host %d", s.name, i+1), s.ini(a))
 			hosts = append(hosts, h)

@@ -64,7 +64,7 @@ func newShop(t *testing.T, hybrid string, sockets bool) *shop {
 		`columns: {id: id, data: data, expires: expires, expiry: unix}, writes: %s}}}`, s.mc.Addr(), strings.Split(hybrid, "|")[0], strings.Join(nodes, `", "`), strings.Split(hybrid, "|")[1])
 	// A cluster whose node dies stands still until it is sure of that: 3 s here.
 	s.fleet = newFleet(t, 2, setting{sessions: shopKeys, old: old, patience: "8s", new: redisAt(s.rd), sockets: sockets})
-	s.crowd = &crowd{t: t, pause: 150 * time.Millisecond}
+	s.crowd = &crowd{t: t, pause: thinking}
 	return s
 }
 

@@ -42,7 +42,7 @@ func TestSticky(t *testing.T) {
 		hosts[i] = php(i, "files", []string{"session.save_handler=files", "session.save_path=" + dirs[i]})
 	}
 	b := newBalancer(t, hosts)
-	c := &crowd{t: t, pause: 100 * time.Millisecond}
+	c := &crowd{t: t, pause: thinking}
 	for i := range c.hosts {
 		c.hosts[i].put(t, b.host)
 	}
