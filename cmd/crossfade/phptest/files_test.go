@@ -26,7 +26,7 @@ func TestPHPFiles(t *testing.T) {
 	t.Parallel()
 	const users, clicksEach = 20, 12
 	dir := t.TempDir()
-	f := newFleet(t, 1, setting{sessions: filesKeys, old: fmt.Sprintf(`{files: {dir: %q, max_lifetime: 24m}}`, dir), patience: "5s", new: redisAt(redisServer(t))})
+	f := newFleet(t, 1, setting{sessions: filesKeys, old: fmt.Sprintf(`{files: {dir: %q, max_lifetime: 24m}}`, dir), patience: "15s", new: redisAt(redisServer(t))})
 	c := &crowd{t: t, pause: thinking}
 	native := newHost(t, "native", []string{"session.save_handler=files", "session.save_path=" + dir})
 	first := newHost(t, "through the agent", throughRedis(f.agents[0].redis, true))

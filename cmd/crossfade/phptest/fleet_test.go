@@ -154,6 +154,8 @@ func (f *fleet) stop() {
 		}
 		if said := a.said.String(); strings.Contains(said, "DATA RACE") || strings.Contains(said, "panic") || strings.Contains(said, "goroutine ") {
 			f.t.Errorf("%s said: %s", a.name, said)
+		} else if f.t.Failed() {
+			f.t.Logf("%s said: %s", a.name, said)
 		}
 	}
 }
