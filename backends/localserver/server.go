@@ -17,7 +17,7 @@ import (
 type Options struct {
 	// Args are added to the command line, after ours.
 	Args []string
-	// Ready bounds the wait for the first answer. Zero: 10 s (seen: 7 to 13 ms;
+	// Ready bounds the wait for the first answer. Zero: 30 s (seen: 7 to 13 ms;
 	// a loaded machine takes longer).
 	Ready time.Duration
 }
@@ -72,7 +72,7 @@ func start(ctx context.Context, pr product, opts Options) (*Server, error) {
 	}
 	s := &Server{product: pr, args: opts.Args, ready: opts.Ready, dir: dir}
 	if s.ready <= 0 {
-		s.ready = 10 * time.Second
+		s.ready = 30 * time.Second
 	}
 	for range 50 {
 		if s.port, err = claimFrom(firstPort, pr.ports, 1); err != nil {

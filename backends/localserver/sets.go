@@ -25,14 +25,14 @@ type SetOptions struct {
 	Sentinel []string
 	// Replicas for each master of a cluster.
 	Replicas int
-	// Ready bounds the wait until all know each other. Zero: 30 s (seen: 1 s for
+	// Ready bounds the wait until all know each other. Zero: 90 s (seen: 1 s for
 	// Sentinels, 3 s for a cluster).
 	Ready time.Duration
 }
 
 func (o *SetOptions) defaults() {
 	if o.Ready <= 0 {
-		o.Ready = 30 * time.Second
+		o.Ready = 90 * time.Second
 	}
 }
 

@@ -104,7 +104,7 @@ func TestLinear(t *testing.T) {
 		Same(PHPSerialize, []byte(data), []byte(data[:len(data)-2]+";}"), []string{"a.b", "*.c"})
 		Same(PHP, []byte(data), []byte("a|"+data), nil)
 		Same(PHP, []byte("b|N;a|"+data), []byte("a|"+data+"b|N;"), nil)
-		if took := time.Since(begin); took > 5*time.Second {
+		if took := time.Since(begin); took > 30*time.Second { // by the square it would be an hour
 			t.Errorf("%s: took %v", name, took)
 		}
 	}
