@@ -66,7 +66,7 @@ func TestAgentsStopAStep(t *testing.T) {
 		if !errors.As(err, &w) || !strings.Contains(err.Error(), "web-2") || !strings.Contains(err.Error(), "lock") {
 			t.Fatalf("got %v, want web-2 waited for: a lock", err)
 		}
-		r.m.o.Wait = 5 * time.Second
+		r.m.o.Wait = 30 * time.Second
 		r.ramp("mirror", 20)
 	})
 	t.Run("one agent twice", func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestForgottenAgent(t *testing.T) {
 	if !errors.As(err, &w) || w.Agents[0].Name != "web-2" {
 		t.Fatalf("got %v, want web-2 waited for", err)
 	}
-	r.m.o.Wait = 5 * time.Second
+	r.m.o.Wait = 30 * time.Second
 	_, err = r.m.Ramp(ctx, "read-new", 100, nil)
 	refusedBy(t, err, GateVerified)
 	r.verify()
@@ -161,7 +161,7 @@ func TestRestartedAgent(t *testing.T) {
 		if !errors.As(err, &w) || w.Agents[0].Name != "web-1" || !strings.Contains(err.Error(), "started anew") {
 			t.Fatalf("clean %v: got %v, want web-1 waited for", clean, err)
 		}
-		r.m.o.Wait = 5 * time.Second
+		r.m.o.Wait = 30 * time.Second
 		r.ramp("mirror", 20)
 		if up := time.Since(r.agents[0].began); !clean && up < time.Second {
 			t.Errorf("acknowledged %v after its start: copies of its last life may run for a second", up)

@@ -21,7 +21,7 @@ func opened(t testing.TB, o Options, addrs ...string) *Store {
 		o.User = "root"
 	}
 	if o.DialTimeout == 0 {
-		o.DialTimeout = 5 * time.Second // a busy machine
+		o.DialTimeout = 15 * time.Second // a busy machine
 	}
 	s, err := New(o)
 	if err != nil {

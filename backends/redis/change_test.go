@@ -27,7 +27,7 @@ func session(name, data string) backends.Session {
 func patient(opts redis.Options) redis.Options {
 	opts.Migration = "test"
 	if opts.DialTimeout == 0 {
-		opts.DialTimeout = 5 * time.Second
+		opts.DialTimeout = 15 * time.Second
 	}
 	return opts
 }

@@ -304,7 +304,7 @@ steps:
 // slack is what the race detector, and others on this machine, may add.
 func slack(most time.Duration) time.Duration {
 	if raceEnabled {
-		return 3 * most
+		return most + 30*time.Second
 	}
 	return most
 }

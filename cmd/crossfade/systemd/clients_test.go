@@ -18,7 +18,6 @@ import (
 // crowd are clients of two protocols, and what they met with.
 type crowd struct {
 	memcached, redis string
-	inflight         atomic.Int64
 	requests         atomic.Int64
 	reconnects       atomic.Int64
 
@@ -67,11 +66,11 @@ type wire struct {
 }
 
 func connect(addr string) (*wire, error) {
-	c, err := net.DialTimeout("tcp", addr, 15*time.Second)
+	c, err := net.DialTimeout("tcp", addr, 60*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	c.SetDeadline(time.Now().Add(15 * time.Second))
+	c.SetDeadline(time.Now().Add(60 * time.Second))
 	return &wire{c, bufio.NewReader(c)}, nil
 }
 
@@ -149,8 +148,6 @@ func (c *crowd) request(addr string, s speech, id, was, now string) error {
 		return err
 	}
 	defer w.Close()
-	c.inflight.Add(1)
-	defer c.inflight.Add(-1)
 	if err := w.ask(s.lock(id, "")); err != nil {
 		return err
 	}
@@ -201,7 +198,7 @@ func (c *crowd) keeper(quit <-chan struct{}, addr string, s speech) {
 					break
 				}
 			}
-			w.SetDeadline(time.Now().Add(15 * time.Second))
+			w.SetDeadline(time.Now().Add(60 * time.Second))
 			if err = w.ask(s.write(id, now)); err == nil {
 				err = w.ask(s.read(id, now))
 			}
