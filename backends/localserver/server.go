@@ -43,7 +43,10 @@ type product struct {
 	// Ports are chosen below ports: the kernel hands out 32768 to 60999 to
 	// clients, and Redis may want port+10000 for its cluster bus.
 	ports int
-	args  func(port int, dir string) []string
+	// more is how far above its own a second port lies on which it listens; zero:
+	// there is none.
+	more int
+	args func(port int, dir string) []string
 	// prepare, if there is one, is run before each start of the program.
 	prepare func(port int, dir string) error
 	// forget, if there is one, is run before the folder is removed.
@@ -78,8 +81,12 @@ func start(ctx context.Context, pr product, opts Options) (*Server, error) {
 		if s.port, err = claimFrom(firstPort, pr.ports, 1); err != nil {
 			break
 		}
-		if err = s.launch(ctx); err == nil {
-			return s, nil
+		err = errPortTaken
+		if pr.more == 0 || claim(s.port+pr.more) {
+			if err = s.launch(ctx); err == nil {
+				return s, nil
+			}
+			disclaim(s.port + pr.more)
 		}
 		disclaim(s.port)
 		if !errors.Is(err, errPortTaken) {
@@ -179,7 +186,7 @@ func (s *Server) Stop() error {
 		s.product.forget(s.dir)
 	}
 	err := p.Stop(5 * time.Second)
-	disclaim(s.port)
+	disclaim(s.port, s.port+s.product.more)
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
