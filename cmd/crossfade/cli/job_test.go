@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,17 @@ func TestJobVerbs(t *testing.T) {
 	want(Done, "1 of 1 sessions", "repair", "undo", file)
 	want(Refused, "a repair was taken back", "ramp", "read-new", "1")
 	want(Done, "value: 1", "verify")
+
+	// Whatever was asked for is in the log, with who did.
+	want(Refused, "no agent", "ramp", "mirror", "1", "--agents", "nobody")
+	want(Refused, "not all sessions are in cutover", "complete")
+	log := strings.Split(want(Done, "", "audit"), "\n")
+	for _, asked := range []string{`ramp {"stage":"mirror","buckets":10000}`, `ramp {"agents":["nobody"]`, "backfill", `job {"job":"backfill","wish":"hold"}`,
+		`job {"job":"backfill","wish":"cancel"}`, "verify", `verify {"sample":0.2}`, `repair {"repair":{"max":1000,"yes":true}}`, `repair-undo {"name":"repair-`, "complete"} {
+		if !slices.ContainsFunc(log, func(line string) bool { return strings.Contains(line, login()+" ") && strings.Contains(line, asked) }) {
+			t.Errorf("%s is not in the log:\n%s", asked, strings.Join(log, "\n"))
+		}
+	}
 }
 
 // TestBar: one line a phase on a terminal, drawn again; what is printed after it
