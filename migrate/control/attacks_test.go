@@ -101,6 +101,25 @@ func TestAskingCostsNothing(t *testing.T) {
 	}
 }
 
+// TestLeavingCostsNothing: of an agent that has gone nothing is kept but its place in
+// the roster: hosts with a name of their own come and go for years.
+func TestLeavingCostsNothing(t *testing.T) {
+	r := newRig(t, 1, "web-1")
+	r.ready(r.agents["web-1"])
+	r.ramp("mirror", 10) // it was asked
+	r.agents["web-1"].leave()
+	ro := r.servers[0].roster
+	left := func() (tunnels, clients int) {
+		ro.mu.Lock()
+		defer ro.mu.Unlock()
+		return len(ro.tunnels), len(ro.clients)
+	}
+	r.until("the connection to be gone", func() bool { n, _ := left(); return n == 0 })
+	if _, n := left(); n != 0 {
+		t.Errorf("%d clients of agents that are gone", n)
+	}
+}
+
 // TestJoinsWithoutArguments: who asks again for what runs joins it, however they
 // leave out what they do not say.
 func TestJoinsWithoutArguments(t *testing.T) {

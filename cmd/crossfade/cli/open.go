@@ -184,7 +184,7 @@ func (a *app) servers(s stepFlags) (*control.Client, error) {
 		return nil, usage(err)
 	}
 	if len(c.Flags.Server) == 0 {
-		return nil, usage(errors.New("flags.server is empty: this verb asks a crossfade server"))
+		return nil, usage(errors.New("flags.server is empty, and this verb asks a crossfade server: run one, and name its address there (docs/server.md)"))
 	}
 	return client(c, s)
 }
