@@ -18,7 +18,7 @@ import (
 // call goes on.
 func TestAgentsStopAStep(t *testing.T) {
 	ctx := context.Background()
-	const short = 2 * time.Second // in which the others answer, on a busy machine
+	const short = time.Second // in which the others answer, on a busy machine
 	tests := []struct {
 		name string
 		stop func(*rig) (mend func())

@@ -111,7 +111,12 @@ func TestPlaceCounts(t *testing.T) {
 	}
 	for what, change := range map[string]func(){
 		"revision": func() { r.ramp("read-new", 1) },
-		"agent":    func() { r.agents[0].restart(false); r.backfill() },
+		"agent": func() {
+			r.agents[0].restart(false)
+			if _, err := r.migration().Backfill(context.Background(), nil); err != nil {
+				t.Fatal(err)
+			}
+		},
 	} {
 		cut()
 		change()

@@ -147,7 +147,7 @@ func TestHeard(t *testing.T) {
 	r.readNew(100)
 	r.agents[0].watch()
 	r.agents[1].quiet(true)
-	short := r.migration(func(o *Options) { o.Wait = 2 * time.Second })
+	short := r.migration(func(o *Options) { o.Wait = time.Second })
 	var w *Waiting
 	if _, err := short.Ramp(ctx, "read-new", 5000, nil); !errors.As(err, &w) || len(w.Agents) != 1 || w.Agents[0].Name != "web-2" {
 		t.Fatalf("got %v, want to wait for web-2", err)

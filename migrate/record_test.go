@@ -71,7 +71,7 @@ func TestFlagFileLost(t *testing.T) {
 	r.ramp("mirror", 10)
 	older := mustRead(t, r).data
 	r.ramp("mirror", 20)
-	r.m.o.Wait = 2 * time.Second
+	r.m.o.Wait = time.Second
 	if err := bookfiles.Replace(r.flagFile(), older); err != nil {
 		t.Fatal(err)
 	}
