@@ -62,7 +62,7 @@ func TestPeers(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 				got := strangers()
 				if len(got) == 1 && got[0] == c.LocalAddr().String() {
 					break

@@ -142,7 +142,7 @@ func (s *Server) abort(r *run) {
 	r.dead = true
 	for c, of := range s.conns {
 		if of == r {
-			c.nc.Close()
+			cut(c.nc) // under mu
 		}
 	}
 }
@@ -162,13 +162,26 @@ func (s *Server) add(r *run, nc net.Conn) *Conn {
 		return c
 	}
 	s.mu.Unlock()
-	if full {
-		// It fits into the socket's empty buffer: no wait.
+	if _, secret := nc.(wrapper); full && !secret {
+		// It fits into the socket's empty buffer: no wait. Through TLS it would
+		// take a handshake, for which a client may let everybody wait.
 		nc.SetWriteDeadline(time.Now().Add(time.Second))
 		io.WriteString(nc, s.protocol.Full())
 	}
-	nc.Close()
+	cut(nc)
 	return nil
+}
+
+// wrapper is a connection over another one: TLS.
+type wrapper interface{ NetConn() net.Conn }
+
+// cut closes a connection without a last word: TLS would wait for a client that
+// takes none.
+func cut(nc net.Conn) {
+	if w, ok := nc.(wrapper); ok {
+		nc = w.NetConn()
+	}
+	nc.Close()
 }
 
 func (s *Server) remove(c *Conn) {

@@ -40,7 +40,7 @@ func dial(t *testing.T, network, addr string) client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	nc.SetDeadline(time.Now().Add(30 * time.Second))
 	return client{t, nc}
 }
 
@@ -71,7 +71,8 @@ func serve(t *testing.T, s frontends.Sessions, o frontends.Options) (srv *fronte
 }
 
 func TestTimeouts(t *testing.T) {
-	_, addr := serve(t, frontendtest.New(t, web), frontends.Options{Idle: 80 * time.Millisecond, Command: 80 * time.Millisecond})
+	const most = time.Second // a busy machine sends a line in it
+	_, addr := serve(t, frontendtest.New(t, web), frontends.Options{Idle: most, Command: most})
 	for name, send := range map[string]string{"at rest": "version\r\n", "in a line": "version\r\nvers", "in data": "version\r\nset s.a 0 0 9\r\nabc"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,7 +80,7 @@ func TestTimeouts(t *testing.T) {
 			c := dial(t, "tcp", addr)
 			c.ask(send, version)
 			c.ended("")
-			if d := time.Since(start); d < 80*time.Millisecond || d > 5*time.Second {
+			if d := time.Since(start); d < most || d > most+20*time.Second {
 				t.Errorf("ended after %v", d)
 			}
 		})
@@ -87,13 +88,12 @@ func TestTimeouts(t *testing.T) {
 	t.Run("byte by byte", func(t *testing.T) { // each in time, and the command is not
 		t.Parallel()
 		c := dial(t, "tcp", addr)
-		for range 100 {
+		for end := time.Now().Add(most + 20*time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			if _, err := c.Write([]byte("x")); err != nil {
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
 		}
-		t.Error("a command of a second is not ended")
+		t.Error("a command that never ends is not ended")
 	})
 }
 
@@ -139,7 +139,7 @@ func TestConnectionLimit(t *testing.T) {
 	dial(t, "tcp", addr).ended("ERROR Too many open connections\r\n")
 	a.ask("quit\r\n", "")
 	a.ended("")
-	for end := time.Now().Add(5 * time.Second); o.connections() != 1; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); o.connections() != 1; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d connections are told, want 1", o.connections())
 		}

@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,7 @@ import (
 // call goes on.
 func TestAgentsStopAStep(t *testing.T) {
 	ctx := context.Background()
-	short := func(o *Options) { o.Wait = 150 * time.Millisecond }
+	const short = time.Second // in which the others answer, on a busy machine
 	tests := []struct {
 		name string
 		stop func(*rig) (mend func())
@@ -38,11 +39,13 @@ func TestAgentsStopAStep(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, 2, short)
+			r := newRig(t, 2)
 			r.ramp("mirror", 10)
 			mend := tt.stop(r)
-			before := r.def().Epoch
+			before, long := r.def().Epoch, r.m.o.Wait
+			r.m.o.Wait = short
 			_, err := r.m.Ramp(ctx, "mirror", 2000, nil)
+			r.m.o.Wait = long
 			var w *Waiting
 			if !errors.As(err, &w) || len(w.Agents) != 1 || w.Agents[0].Name != "web-2" || !strings.Contains(w.Agents[0].Why, tt.want) {
 				t.Fatalf("got %v, want web-2 waited for: %s", err, tt.want)
@@ -56,18 +59,28 @@ func TestAgentsStopAStep(t *testing.T) {
 		})
 	}
 	t.Run("a lock that is really out", func(t *testing.T) {
-		r := newRig(t, 2, func(o *Options) { o.Wait = 100 * time.Millisecond })
+		r := newRig(t, 2)
 		r.ramp("mirror", 10)
-		if ok, err := r.agents[1].door().Lock(ctx, lockRef("x"), owner, 0); !ok || err != nil {
-			t.Fatal(ok, err)
+		long := r.m.o.Wait
+		var err error
+		for percent := 20; ; percent++ {
+			began := time.Now()
+			if ok, err := r.agents[1].door().Lock(ctx, lockRef("x"), owner, 0); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			r.m.o.Wait = 100 * time.Millisecond
+			_, err = r.m.Ramp(ctx, "mirror", percent*100, nil)
+			if err != nil || time.Since(began) < phpKinds.Kinds()[0].LockTTL || percent == 60 {
+				break
+			}
+			// The machine was so busy that the lock had run out: another one.
 		}
-		_, err := r.m.Ramp(ctx, "mirror", 2000, nil)
 		var w *Waiting
 		if !errors.As(err, &w) || !strings.Contains(err.Error(), "web-2") || !strings.Contains(err.Error(), "lock") {
 			t.Fatalf("got %v, want web-2 waited for: a lock", err)
 		}
-		r.m.o.Wait = 5 * time.Second
-		r.ramp("mirror", 20)
+		r.m.o.Wait = long
+		r.ramp("mirror", 70)
 	})
 	t.Run("one agent twice", func(t *testing.T) {
 		r := newRig(t, 1)
@@ -130,17 +143,19 @@ func TestForgottenAgent(t *testing.T) {
 	r.ramp("mirror", 100)
 	r.backfill()
 	r.verify()
-	r.agents[1].stop()
 	gone := r.agents[1]
 	r.agents = r.agents[:1]
 	t.Cleanup(gone.server.Close)
-	r.m = r.migration(func(o *Options) { o.Wait = 50 * time.Millisecond })
+	gone.stop()
+	stopped := time.Now()
+	r.m = r.migration(func(o *Options) { o.Wait = 200 * time.Millisecond })
 	_, err := r.m.Ramp(ctx, "read-new", 100, nil)
 	var w *Waiting
-	if !errors.As(err, &w) || w.Agents[0].Name != "web-2" {
+	late := time.Since(stopped) > time.Second // what it left may have ended: a busy machine
+	if !late && (!errors.As(err, &w) || !slices.ContainsFunc(w.Agents, func(a Lagging) bool { return a.Name == "web-2" })) {
 		t.Fatalf("got %v, want web-2 waited for", err)
 	}
-	r.m.o.Wait = 5 * time.Second
+	r.m.o.Wait = 30 * time.Second
 	_, err = r.m.Ramp(ctx, "read-new", 100, nil)
 	refusedBy(t, err, GateVerified)
 	r.verify()
@@ -158,10 +173,14 @@ func TestRestartedAgent(t *testing.T) {
 		r.m.o.Wait = 100 * time.Millisecond
 		_, err := r.m.Ramp(ctx, "mirror", 2000, nil)
 		var w *Waiting
-		if !errors.As(err, &w) || w.Agents[0].Name != "web-1" || !strings.Contains(err.Error(), "started anew") {
+		if err == nil && time.Since(r.agents[0].began) > time.Second {
+			t.Logf("clean %v: the machine was so busy that all of its last life had ended", clean)
+			continue
+		}
+		if !errors.As(err, &w) || !slices.ContainsFunc(w.Agents, func(a Lagging) bool { return a.Name == "web-1" }) || !strings.Contains(err.Error(), "started anew") {
 			t.Fatalf("clean %v: got %v, want web-1 waited for", clean, err)
 		}
-		r.m.o.Wait = 5 * time.Second
+		r.m.o.Wait = 30 * time.Second
 		r.ramp("mirror", 20)
 		if up := time.Since(r.agents[0].began); !clean && up < time.Second {
 			t.Errorf("acknowledged %v after its start: copies of its last life may run for a second", up)

@@ -74,7 +74,7 @@ func TestRampOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for end := time.Now().Add(5 * time.Second); r.get(r.new, ref("one").NewKey()) != "x"; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); r.get(r.new, ref("one").NewKey()) != "x"; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("web-1 does not mirror")
 		}

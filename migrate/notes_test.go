@@ -143,11 +143,11 @@ func (a *testAgent) watch() {
 // waited for and heard; one whose note stands still is not.
 func TestHeard(t *testing.T) {
 	ctx := context.Background()
-	r := newRig(t, 2, func(o *Options) { o.Wait = 15 * time.Second })
+	r := newRig(t, 2, func(o *Options) { o.Wait = time.Minute })
 	r.readNew(100)
 	r.agents[0].watch()
 	r.agents[1].quiet(true)
-	short := r.migration(func(o *Options) { o.Wait = 300 * time.Millisecond })
+	short := r.migration(func(o *Options) { o.Wait = time.Second })
 	var w *Waiting
 	if _, err := short.Ramp(ctx, "read-new", 5000, nil); !errors.As(err, &w) || len(w.Agents) != 1 || w.Agents[0].Name != "web-2" {
 		t.Fatalf("got %v, want to wait for web-2", err)

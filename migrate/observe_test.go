@@ -27,7 +27,7 @@ func TestObserveAcrossHosts(t *testing.T) {
 		time.Sleep((clocks + 100) * time.Millisecond)
 		two.Set(ctx, ref("again"), session("x"))
 	}()
-	o, err := r.m.Observe(context.Background(), 1500*time.Millisecond, nil)
+	o, err := r.m.Observe(context.Background(), 5*time.Second, nil)
 	<-done
 	if err != nil {
 		t.Fatal(err)

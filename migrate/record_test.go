@@ -67,10 +67,11 @@ func TestVerificationEnds(t *testing.T) {
 // one and no store remembers it: nothing is published over it.
 func TestFlagFileLost(t *testing.T) {
 	ctx := context.Background()
-	r := newRig(t, 1, func(o *Options) { o.Wait = 100 * time.Millisecond })
+	r := newRig(t, 1)
 	r.ramp("mirror", 10)
 	older := mustRead(t, r).data
 	r.ramp("mirror", 20)
+	r.m.o.Wait = time.Second
 	if err := bookfiles.Replace(r.flagFile(), older); err != nil {
 		t.Fatal(err)
 	}

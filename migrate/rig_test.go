@@ -105,7 +105,7 @@ func (r *rig) flagFile() string { return filepath.Join(r.dir, "flags.json") }
 func (r *rig) migration(change ...func(*Options)) *Migration {
 	o := Options{Migration: migration, Book: bookfiles.New(r.flagFile()), Kinds: phpKinds,
 		Digest: func(string) string { return "same" }, Layer: func() (darklaunch.Options, error) { return r.options(""), nil },
-		Wait: 10 * time.Second, Grace: 300 * time.Millisecond, Recheck: 20 * time.Millisecond, Batch: 50}
+		Wait: 30 * time.Second, Grace: 300 * time.Millisecond, Recheck: 20 * time.Millisecond, Batch: 50}
 	for _, a := range r.agents {
 		o.Agents = append(o.Agents, a.addr())
 	}
@@ -129,7 +129,8 @@ func (r *rig) options(host string) darklaunch.Options {
 		return realOptions(r.hasher, r.real)
 	}
 	return darklaunch.Options{Migration: migration, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: time.Second, DirtyMax: r.dirtyMax,
-		Old: darklaunch.Store{Store: old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.real[1], Timeout: 50 * time.Millisecond},
+		// A store in memory answers at once or refuses: what is late is this machine.
+		Old: darklaunch.Store{Store: old, Timeout: 5 * time.Second}, New: darklaunch.Store{Store: r.real[1], Timeout: 5 * time.Second},
 		BreakerPeriod: 50 * time.Millisecond}
 }
 

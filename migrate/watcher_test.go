@@ -55,7 +55,7 @@ func TestWatcher(t *testing.T) {
 	}
 	r.lose(3, 10)
 	var v *Watched
-	for range 200 { // the second looks come a moment later
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); { // the second looks come a moment later
 		if v = r.look(0, 0); v.Logouts.Lost == 3 && v.Logouts.Unknown == 0 {
 			break
 		}
@@ -128,7 +128,7 @@ func TestWatcherRun(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); w.Run(ctx) }()
-	for range 500 {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		if _, ok := w.Last(); ok {
 			break
 		}

@@ -106,11 +106,15 @@ var batchCases = []testCase{
 	}},
 	{"guard many/past not-after", func(e *env) {
 		g := ability[backends.BatchGuarder](e)
-		ks := e.three()
-		d := e.soon()
-		guard, err := g.GuardMany(e.ctx, ks, d)
-		e.must(err)
-		defer guard.Release()
+		var ks []backends.Key
+		var guard backends.BatchGuard
+		_, d := e.before(func(_ backends.Key, d time.Time) (err error) {
+			ks = e.three()
+			if guard, err = g.GuardMany(e.ctx, ks, d); err == nil {
+				e.Cleanup(guard.Release)
+			}
+			return err
+		})
 		e.eventually("not-after passes", func() bool { return time.Now().After(d.Add(2 * time.Millisecond)) })
 		e.wantErr(guard.Swap(e.ctx, e.sessions(ks)), backends.ErrConflict)
 		e.wantMissing(ks[1])

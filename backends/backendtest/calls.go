@@ -166,7 +166,7 @@ func (e *env) refuses(ctx context.Context, want error) {
 		if _, unknown := backends.IsUnknown(err); unknown {
 			e.Errorf("%s: got an Unknown for a call that need not be sent", c.name)
 		}
-		if took := time.Since(begin); took > time.Second {
+		if took := time.Since(begin); took > lateness {
 			e.Errorf("%s: took %v", c.name, took)
 		}
 		e.wantData(k, "before")

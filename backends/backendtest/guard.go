@@ -132,24 +132,30 @@ var guardCases = []testCase{
 	{"guard/bury runs out", func(e *env) {
 		g := ability[backends.Guarder](e)
 		ability[backends.Tombstoner](e)
-		k := e.key("a")
-		e.must(e.guard(g, k).Bury(e.ctx, time.Until(e.soon())))
+		k, _ := e.before(func(k backends.Key, d time.Time) error {
+			return e.guard(g, k).Bury(e.ctx, time.Until(d))
+		})
 		e.eventually("the tombstone ends", func() bool { return !e.gone(k) })
 	}},
 	{"guard/past not-after", func(e *env) {
 		g := ability[backends.Guarder](e)
-		d := e.soon()
 		var guards []backends.Guard
-		for i, name := range []string{"absent 0", "present 1", "absent 2", "present 3"} {
-			k := e.key(name)
-			if i%2 == 1 {
-				e.set(k, "data")
+		_, d := e.before(func(k backends.Key, d time.Time) error {
+			guards = nil
+			for i, name := range []string{"absent0", "present1", "absent2", "present3"} {
+				k := backends.Key{Name: k.Name + name}
+				if i%2 == 1 {
+					e.set(k, "data")
+				}
+				guard, err := g.Guard(e.ctx, k, d)
+				if err != nil {
+					return err
+				}
+				e.Cleanup(guard.Release)
+				guards = append(guards, guard)
 			}
-			guard, err := g.Guard(e.ctx, k, d)
-			e.must(err)
-			e.Cleanup(guard.Release)
-			guards = append(guards, guard)
-		}
+			return nil
+		})
 		e.eventually("not-after passes", func() bool { return time.Now().After(d.Add(2 * time.Millisecond)) })
 		for i, guard := range guards {
 			k := guard.Record().Key

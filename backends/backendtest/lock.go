@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -42,9 +43,13 @@ var lockCases = []testCase{
 	}},
 	{"lock/runs out", func(e *env) {
 		l := ability[backends.Locker](e)
-		k := e.key("lock")
-		d := e.soon()
-		e.grant(l, k, "one", time.Until(d), true)
+		k, d := e.before(func(k backends.Key, d time.Time) error {
+			granted, err := l.Lock(e.ctx, k, "one", time.Until(d))
+			if err == nil && !granted {
+				err = errors.New("a free lock is refused")
+			}
+			return err
+		})
 		for {
 			granted, err := l.Lock(e.ctx, k, "two", time.Minute)
 			e.must(err)

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -65,9 +66,9 @@ var markCases = []testCase{
 	}},
 	{"mark/runs out", func(e *env) {
 		m := ability[backends.Marker](e)
-		k := e.key("a")
-		d := e.soon()
-		e.must(m.PutMark(e.ctx, k, mark(1, 1), time.Until(d)))
+		k, d := e.before(func(k backends.Key, d time.Time) error {
+			return m.PutMark(e.ctx, k, mark(1, 1), time.Until(d))
+		})
 		e.must(m.PutMark(e.ctx, e.key("b"), mark(1, 1), 0))
 		for {
 			ms, err := m.Marks(e.ctx, k)
@@ -87,20 +88,18 @@ var markCases = []testCase{
 	}},
 	{"mark/a later one keeps the set alive", func(e *env) {
 		m := ability[backends.Marker](e)
-		k := e.key("a")
-		d := e.soon()
-		e.must(m.PutMark(e.ctx, k, mark(1, 1), time.Until(d)))
-		e.must(m.PutMark(e.ctx, k, mark(2, 1), time.Minute))
+		k, d := e.before(func(k backends.Key, d time.Time) error { // the second while the first stands
+			return errors.Join(m.PutMark(e.ctx, k, mark(1, 1), time.Until(d)), m.PutMark(e.ctx, k, mark(2, 1), time.Minute))
+		})
 		e.eventually("the first would have ended", func() bool { return time.Now().After(d.Add(2 * e.opts.Exactness)) })
 		e.wantMarks(m, k, mark(1, 1), mark(2, 1))
 	}},
 	{"mark/a shorter one ends no other", func(e *env) {
 		m := ability[backends.Marker](e)
-		for i, ttl := range []time.Duration{time.Minute, 0} {
-			k := e.key(fmt.Sprint(i))
-			d := e.soon()
-			e.must(m.PutMark(e.ctx, k, mark(1, 1), ttl))
-			e.must(m.PutMark(e.ctx, k, mark(2, 1), time.Until(d)))
+		for _, ttl := range []time.Duration{time.Minute, 0} {
+			k, d := e.before(func(k backends.Key, d time.Time) error {
+				return errors.Join(m.PutMark(e.ctx, k, mark(1, 1), ttl), m.PutMark(e.ctx, k, mark(2, 1), time.Until(d)))
+			})
 			e.eventually("the second would have ended", func() bool { return time.Now().After(d.Add(2 * e.opts.Exactness)) })
 			ms, err := m.Marks(e.ctx, k)
 			e.must(err)

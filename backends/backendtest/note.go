@@ -182,7 +182,7 @@ var noteFaults = []testCase{
 		}
 		thaw()
 		e.eventually("notes are written again", func() bool {
-			ctx, cancel := context.WithTimeout(e.ctx, time.Second)
+			ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
 			defer cancel()
 			return n.Write(ctx, e.prefix+"agent:web-1", []byte("after")) == nil
 		})

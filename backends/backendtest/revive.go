@@ -152,12 +152,15 @@ var reviveCases = []testCase{
 	}},
 	{"guard/revive past not-after", func(e *env) {
 		g, b := ability[backends.Guarder](e), ability[backends.Tombstoner](e)
-		k, d := e.key("a"), e.soon()
-		_, err := b.Bury(e.ctx, k, time.Minute)
-		e.must(err)
-		guard, err := g.Guard(e.ctx, k, d)
-		e.must(err)
-		defer guard.Release()
+		var guard backends.Guard
+		k, d := e.before(func(k backends.Key, d time.Time) (err error) {
+			_, err = b.Bury(e.ctx, k, time.Minute)
+			e.must(err)
+			if guard, err = g.Guard(e.ctx, k, d); err == nil {
+				e.Cleanup(guard.Release)
+			}
+			return err
+		})
 		e.eventually("not-after passes", func() bool { return time.Now().After(d.Add(2 * time.Millisecond)) })
 		e.wantErr(guard.Revive(e.ctx, e.session(k, "late")), backends.ErrConflict)
 		e.wantMissing(k)

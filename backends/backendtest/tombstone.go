@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"errors"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
@@ -24,10 +25,10 @@ var tombstoneCases = []testCase{
 	}},
 	{"tombstone/runs out", func(e *env) {
 		b := ability[backends.Tombstoner](e)
-		k := e.key("a")
-		d := e.soon()
-		_, err := b.Bury(e.ctx, k, time.Until(d))
-		e.must(err)
+		k, d := e.before(func(k backends.Key, d time.Time) error {
+			_, err := b.Bury(e.ctx, k, time.Until(d))
+			return err
+		})
 		for e.gone(k) {
 			if time.Now().After(d.Add(2*e.opts.Exactness + time.Second)) {
 				e.Fatalf("the tombstone is there %v after its end", time.Since(d))
@@ -40,12 +41,11 @@ var tombstoneCases = []testCase{
 	}},
 	{"tombstone/bury again lengthens it", func(e *env) {
 		b := ability[backends.Tombstoner](e)
-		k := e.key("a")
-		d := e.soon()
-		_, err := b.Bury(e.ctx, k, time.Until(d))
-		e.must(err)
-		_, err = b.Bury(e.ctx, k, time.Minute)
-		e.must(err)
+		k, d := e.before(func(k backends.Key, d time.Time) error {
+			_, err := b.Bury(e.ctx, k, time.Until(d))
+			_, again := b.Bury(e.ctx, k, time.Minute)
+			return errors.Join(err, again)
+		})
 		e.eventually("the first would have ended", func() bool { return time.Now().After(d.Add(2 * e.opts.Exactness)) })
 		e.wantGone(k, true)
 	}},

@@ -15,7 +15,7 @@ import (
 // TestSuite is the conformance suite on a real memcached over a real MariaDB.
 func TestSuite(t *testing.T) {
 	mc := backendtest.Memcached(t)
-	o := mysql.Options{Database: "shop", User: "root", Migration: "test", Columns: mysql.Plain(), DialTimeout: time.Second}
+	o := mysql.Options{Database: "shop", User: "root", Migration: "test", Columns: mysql.Plain(), DialTimeout: 15 * time.Second}
 	rows := func(addr string) *mysql.Store {
 		o := o
 		o.Hosts = []string{addr}
@@ -30,6 +30,6 @@ func TestSuite(t *testing.T) {
 	db := backendtest.MariaDB(t, "CREATE DATABASE shop", one(ddl.DDL()), one(ddl.PlainDDL()))
 	ddl.Close()
 	backendtest.Run(t, func(t *testing.T) backends.Store {
-		return hybrid.New(memcached.New(mc.Addr(), memcached.Options{Migration: "test"}), rows(db.Addr()), hybrid.Options{Migration: "test", Prefix: "bt-"})
+		return hybrid.New(memcached.New(mc.Addr(), memcached.Options{Migration: "test", DialTimeout: 15 * time.Second}), rows(db.Addr()), hybrid.Options{Migration: "test", Prefix: "bt-"})
 	}, backendtest.Options{Exactness: time.Second, MaxConnections: 128, Deviations: map[string]string{}})
 }

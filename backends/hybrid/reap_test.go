@@ -20,7 +20,7 @@ import (
 // once, and the application's own table is not walked.
 func TestReap(t *testing.T) {
 	mc := backendtest.Memcached(t)
-	o := mysql.Options{Database: "shop", User: "root", Migration: "test", Columns: mysql.Plain(), DialTimeout: time.Second}
+	o := mysql.Options{Database: "shop", User: "root", Migration: "test", Columns: mysql.Plain(), DialTimeout: 15 * time.Second}
 	open := func(addr string, readOnly bool) (*mysql.Store, *memcached.Store, *hybrid.Store) {
 		o := o
 		o.Hosts, o.ReadOnly = []string{addr}, readOnly

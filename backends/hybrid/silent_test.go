@@ -59,7 +59,7 @@ func TestSilent(t *testing.T) {
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for {
 		got, found, err := s.Get(soon(), key)
 		if err == nil {
@@ -72,7 +72,7 @@ func TestSilent(t *testing.T) {
 			t.Fatalf("a dead memcached: %v, want the row", err)
 		}
 	}
-	if err := s.Set(soon(), session("w4")); err != nil {
+	if err := s.Set(t.Context(), session("w4")); err != nil {
 		t.Errorf("a write while memcached is dead: %v", err)
 	}
 	want(t, "the row", held(t, rows), "w4")
@@ -99,11 +99,18 @@ func TestBusy(t *testing.T) {
 		t.Cleanup(cancel)
 		return ctx
 	}
-	if err := s.Set(soon(), session("w3")); err == nil {
-		t.Fatal("a memcached that stands still took a write")
-	}
-	if _, _, err := cache.Get(soon(), key); !errors.Is(err, backends.ErrBusy) {
-		t.Fatalf("a parked connection: %v, want %v", err, backends.ErrBusy)
+	// Once a write was sent the connection is parked with it: on a busy machine not
+	// the first may be.
+	end := time.Now().Add(time.Minute)
+	for {
+		if err := s.Set(soon(), session("w3")); err == nil {
+			t.Fatal("a memcached that stands still took a write")
+		}
+		if _, _, err := cache.Get(soon(), key); errors.Is(err, backends.ErrBusy) {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("a parked connection: %v, want %v", err, backends.ErrBusy)
+		}
 	}
 	if got, found, err := s.Get(soon(), key); err == nil {
 		t.Errorf("a read with no connection free: %q, %v", got.Data, found)

@@ -53,7 +53,7 @@ func startMariaDB(ctx context.Context, pr product, opts Options) (*Server, error
 		}
 	}
 	if opts.Ready <= 0 {
-		opts.Ready = 60 * time.Second // seen: 0.4 s alone, 4 s for a node that joins
+		opts.Ready = 3 * time.Minute // seen: 0.4 s alone, 4 s for a node that joins; a minute where 30 processes wait for two cores
 	}
 	pr.forget = forgetTemplate
 	return start(ctx, pr, opts)

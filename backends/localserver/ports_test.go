@@ -35,6 +35,30 @@ func TestPortOfAKilledServer(t *testing.T) {
 	disclaim(s.port)
 }
 
+// Nobody is given the port of a cluster node's bus.
+func TestPortOfABus(t *testing.T) {
+	n, err := clusterNode(t.Context(), SetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Stop() })
+	if err := n.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if claim(n.port + busAhead) {
+		t.Error("claimed the bus of a node that is to come back")
+	}
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []int{n.port, n.port + busAhead} {
+		if !claim(p) {
+			t.Errorf("port %d of a stopped node is not free", p)
+		}
+		disclaim(p)
+	}
+}
+
 func TestClaimInARow(t *testing.T) {
 	base, err := claimFrom(firstPort, lowPorts, 4)
 	if err != nil {

@@ -91,8 +91,8 @@ func (p *Process) Kill() error {
 	select {
 	case <-p.done:
 		return nil
-	case <-time.After(5 * time.Second):
-		return fmt.Errorf("localserver: process %d is still there 5s after SIGKILL", p.Pid())
+	case <-time.After(30 * time.Second):
+		return fmt.Errorf("localserver: process %d is still there 30s after SIGKILL", p.Pid())
 	}
 }
 
@@ -115,7 +115,7 @@ func (p *Process) signalAndSee(s syscall.Signal, frozen bool) error {
 	if err := p.cmd.Process.Signal(s); err != nil {
 		return fmt.Errorf("localserver: signal %v: %w", s, err)
 	}
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if p.frozen() == frozen {
 			return nil
 		}

@@ -11,8 +11,10 @@ import (
 )
 
 // Redis starts a redis-server without persistence (tried with 7.0.15).
-func Redis(ctx context.Context, opts Options) (*Server, error) {
-	return start(ctx, product{
+func Redis(ctx context.Context, opts Options) (*Server, error) { return start(ctx, redis(), opts) }
+
+func redis() product {
+	return product{
 		name:    "redis-server",
 		install: "apt-get install redis-server",
 		ports:   lowPorts,
@@ -21,7 +23,7 @@ func Redis(ctx context.Context, opts Options) (*Server, error) {
 		},
 		// Its log, not INFO: a server with a password tells strangers nothing.
 		up: func(p *Process, _ string) bool { return strings.Contains(p.Output(), "Ready to accept connections") },
-	}, opts)
+	}
 }
 
 // Memcached starts a memcached with 64 MiB and two threads (tried with 1.6.18).

@@ -17,7 +17,7 @@ import (
 type Options struct {
 	// Args are added to the command line, after ours.
 	Args []string
-	// Ready bounds the wait for the first answer. Zero: 10 s (seen: 7 to 13 ms;
+	// Ready bounds the wait for the first answer. Zero: 30 s (seen: 7 to 13 ms;
 	// a loaded machine takes longer).
 	Ready time.Duration
 }
@@ -43,7 +43,10 @@ type product struct {
 	// Ports are chosen below ports: the kernel hands out 32768 to 60999 to
 	// clients, and Redis may want port+10000 for its cluster bus.
 	ports int
-	args  func(port int, dir string) []string
+	// more is how far above its own a second port lies on which it listens; zero:
+	// there is none.
+	more int
+	args func(port int, dir string) []string
 	// prepare, if there is one, is run before each start of the program.
 	prepare func(port int, dir string) error
 	// forget, if there is one, is run before the folder is removed.
@@ -72,14 +75,18 @@ func start(ctx context.Context, pr product, opts Options) (*Server, error) {
 	}
 	s := &Server{product: pr, args: opts.Args, ready: opts.Ready, dir: dir}
 	if s.ready <= 0 {
-		s.ready = 10 * time.Second
+		s.ready = 30 * time.Second
 	}
 	for range 50 {
 		if s.port, err = claimFrom(firstPort, pr.ports, 1); err != nil {
 			break
 		}
-		if err = s.launch(ctx); err == nil {
-			return s, nil
+		err = errPortTaken
+		if pr.more == 0 || claim(s.port+pr.more) {
+			if err = s.launch(ctx); err == nil {
+				return s, nil
+			}
+			disclaim(s.port + pr.more)
 		}
 		disclaim(s.port)
 		if !errors.Is(err, errPortTaken) {
@@ -179,7 +186,7 @@ func (s *Server) Stop() error {
 		s.product.forget(s.dir)
 	}
 	err := p.Stop(5 * time.Second)
-	disclaim(s.port)
+	disclaim(s.port, s.port+s.product.more)
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 

@@ -25,14 +25,14 @@ type SetOptions struct {
 	Sentinel []string
 	// Replicas for each master of a cluster.
 	Replicas int
-	// Ready bounds the wait until all know each other. Zero: 30 s (seen: 1 s for
+	// Ready bounds the wait until all know each other. Zero: 90 s (seen: 1 s for
 	// Sentinels, 3 s for a cluster).
 	Ready time.Duration
 }
 
 func (o *SetOptions) defaults() {
 	if o.Ready <= 0 {
-		o.Ready = 30 * time.Second
+		o.Ready = 90 * time.Second
 	}
 }
 
@@ -161,13 +161,18 @@ func RedisCluster(ctx context.Context, opts SetOptions) (*Set, error) {
 	return s, nil
 }
 
-// clusterNode tries other ports where the one of the bus, 10000 higher, is
-// taken: the server then ends at once.
+// busAhead is how far above a node's port its bus lies.
+const busAhead = 10000
+
+// clusterNode tries other ports where the one of the bus is taken by somebody who
+// claims none: the server then ends at once.
 func clusterNode(ctx context.Context, opts SetOptions) (n *Server, err error) {
 	args := append([]string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000",
 		"--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"}, opts.Args...)
+	node := redis()
+	node.more = busAhead
 	for range 5 {
-		if n, err = Redis(ctx, Options{Args: args}); err == nil {
+		if n, err = start(ctx, node, Options{Args: args}); err == nil {
 			break
 		}
 	}

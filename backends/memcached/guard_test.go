@@ -79,7 +79,7 @@ func TestBuryBetweenTheStepsOfACopy(t *testing.T) {
 		for at := range 5 { // add, get, look, cas; and one that never comes
 			for _, there := range []bool{false, true} {
 				k := key(fmt.Sprintf("%s-%d-%v", strings.ReplaceAll(t.Name(), "/", "-"), at, there))
-				ctx := within(t, 10*time.Second)
+				ctx := within(t, time.Minute)
 				if there {
 					if err := other.Set(ctx, backends.Session{Key: k, Data: []byte("old")}); err != nil {
 						t.Fatal(err)
@@ -139,7 +139,7 @@ func TestBetweenTheStepsOfARevive(t *testing.T) {
 		for at := range 6 { // add, get, look, cas, delete of the tombstone; and one that never comes
 			for _, what := range []string{"bury", "guard", "delete", "break"} {
 				k := key(fmt.Sprintf("%s-%d-%s", strings.ReplaceAll(t.Name(), "/", "-"), at, what))
-				ctx := within(t, 10*time.Second)
+				ctx := within(t, time.Minute)
 				if _, err := other.Bury(ctx, k, time.Minute); err != nil {
 					t.Fatal(err)
 				}
@@ -233,7 +233,7 @@ func TestClaim(t *testing.T) {
 	srv := backendtest.Memcached(t)
 	each(t, srv.Addr(), func(t *testing.T, o Options, open func(Options) *Store) {
 		s := open(o)
-		ctx := within(t, 10*time.Second)
+		ctx := within(t, time.Minute)
 		sess := func(k backends.Key) backends.Session { return backends.Session{Key: k, Data: []byte("new")} }
 		for name, do := range map[string]func(k backends.Key) (bool, error){
 			"get":  func(k backends.Key) (bool, error) { _, found, err := s.Get(ctx, k); return found, err },

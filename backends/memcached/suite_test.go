@@ -13,7 +13,7 @@ import (
 func TestStore(t *testing.T) {
 	srv := backendtest.Memcached(t)
 	backendtest.Run(t, func(t *testing.T) backends.Store {
-		return memcached.New(srv.Addr(), memcached.Options{Migration: "test"})
+		return memcached.New(srv.Addr(), memcached.Options{Migration: "test", DialTimeout: 15 * time.Second})
 	}, backendtest.Options{Server: srv, Exactness: time.Second})
 }
 
@@ -32,7 +32,7 @@ var deviations = func() map[string]string {
 func TestClassicStore(t *testing.T) {
 	srv := backendtest.Memcached(t)
 	backendtest.Run(t, func(t *testing.T) backends.Store {
-		return memcached.New(srv.Addr(), memcached.Options{Migration: "test", Classic: true})
+		return memcached.New(srv.Addr(), memcached.Options{Migration: "test", Classic: true, DialTimeout: 15 * time.Second})
 	}, backendtest.Options{Server: srv, Exactness: time.Second, Deviations: deviations})
 }
 
@@ -40,7 +40,7 @@ func TestLikeMemory(t *testing.T) {
 	srv := backendtest.Memcached(t)
 	for _, classic := range []bool{false, true} {
 		t.Run(map[bool]string{false: "meta", true: "classic"}[classic], func(t *testing.T) {
-			s := memcached.New(srv.Addr(), memcached.Options{Migration: "test", Classic: classic})
+			s := memcached.New(srv.Addr(), memcached.Options{Migration: "test", Classic: classic, DialTimeout: 15 * time.Second})
 			defer s.Close()
 			backendtest.Compare(t, s, memory.New(memory.Options{}), 2000)
 		})

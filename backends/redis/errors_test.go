@@ -141,7 +141,7 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := open(t, redis.Options{Addr: addr})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	begin := time.Now()
 	err := s.Set(ctx, session(theKey, theData))
@@ -151,8 +151,8 @@ func TestNobodyListens(t *testing.T) {
 	if _, found, err := s.Get(ctx, key(theKey)); err == nil || found {
 		t.Errorf("got %v, %v, want an error", found, err)
 	}
-	if took := time.Since(begin); took > 500*time.Millisecond {
-		t.Errorf("a refused connection took %v: somebody retries", took)
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("a refused connection took %v: somebody retries until the deadline", took)
 	}
 }
 

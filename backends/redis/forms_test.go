@@ -36,7 +36,7 @@ func forms(t *testing.T, o redis.Options, deviations map[string]string) {
 	for _, o.KeepFlags = range []bool{false, true} {
 		t.Run(fmt.Sprint("flags=", o.KeepFlags), func(t *testing.T) {
 			t.Parallel()
-			backendtest.Run(t, func(*testing.T) backends.Store { return redis.New(o) },
+			backendtest.Run(t, func(*testing.T) backends.Store { return redis.New(patient(o)) },
 				backendtest.Options{Deviations: deviations, MaxConnections: 200})
 		})
 	}
@@ -74,7 +74,7 @@ func TestStalls(t *testing.T) {
 			set := startSet(t, tt.start, tt.set)
 			o := tt.options(set)
 			o.KeepFlags = true
-			backendtest.Run(t, func(*testing.T) backends.Store { return redis.New(o) },
+			backendtest.Run(t, func(*testing.T) backends.Store { return redis.New(patient(o)) },
 				backendtest.Options{Server: frozen{set}, Replaced: true, Deviations: tt.not, MaxConnections: 200})
 		})
 	}
@@ -83,12 +83,12 @@ func TestStalls(t *testing.T) {
 func TestSuiteWithFlags(t *testing.T) {
 	srv := backendtest.Redis(t)
 	backendtest.Run(t, func(*testing.T) backends.Store {
-		return redis.New(redis.Options{Addr: srv.Addr(), Migration: "test", KeepFlags: true})
+		return redis.New(patient(redis.Options{Addr: srv.Addr(), KeepFlags: true}))
 	}, backendtest.Options{Server: srv})
 }
 
 func TestLikeMemoryWithFlags(t *testing.T) {
-	s := redis.New(redis.Options{Addr: backendtest.Redis(t).Addr(), Migration: "test", KeepFlags: true})
+	s := redis.New(patient(redis.Options{Addr: backendtest.Redis(t).Addr(), KeepFlags: true}))
 	defer s.Close()
 	backendtest.Compare(t, s, memory.New(memory.Options{}), 2000)
 }

@@ -15,13 +15,15 @@ import (
 	"github.com/seed-41165957/crossfade/backends/redis"
 )
 
-// The sets of servers are started once, by the first test that wants them.
+// The sets of servers are started once, by the first test that wants them. Nobody
+// in them takes another's place only because the machine is busy: it would lose
+// writes.
 var (
 	sentinels = &shared{start: func(ctx context.Context) (*localserver.Set, error) {
-		return localserver.RedisSentinel(ctx, localserver.SetOptions{})
+		return localserver.RedisSentinel(ctx, localserver.SetOptions{Sentinel: []string{"sentinel down-after-milliseconds " + localserver.Master + " 30000"}})
 	}}
 	clustered = &shared{start: func(ctx context.Context) (*localserver.Set, error) {
-		return localserver.RedisCluster(ctx, localserver.SetOptions{Replicas: 1})
+		return localserver.RedisCluster(ctx, localserver.SetOptions{Replicas: 1, Args: []string{"--cluster-node-timeout", "30000"}})
 	}}
 )
 
@@ -35,7 +37,7 @@ func TestMain(m *testing.M) {
 	// A pool of go-redis that could not dial tries once a second until it is
 	// closed, and notices that at its next try.
 	err := goleak.Find()
-	for range 3 {
+	for range 20 {
 		if err == nil {
 			break
 		}

@@ -43,7 +43,7 @@ func finishSlot(t *testing.T, slot int64, from, to *goredis.Client, toID any) {
 		if len(keys) == 0 {
 			break
 		}
-		if err := from.Do(ctx, "migrate", host, port, keys[0], 0, 1000).Err(); err != nil {
+		if err := from.Do(ctx, "migrate", host, port, keys[0], 0, 10_000).Err(); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Millisecond)
@@ -76,12 +76,12 @@ func TestAsk(t *testing.T) {
 	fromID, toID := from.Do(ctx, "cluster", "myid").Val(), to.Do(ctx, "cluster", "myid").Val()
 	host, port, _ := strings.Cut(to.Options().Addr, ":")
 	for _, cmd := range []*goredis.Cmd{to.Do(ctx, "cluster", "setslot", slot, "importing", fromID), from.Do(ctx, "cluster", "setslot", slot, "migrating", toID),
-		from.Do(ctx, "migrate", host, port, name, 0, 1000)} {
+		from.Do(ctx, "migrate", host, port, name, 0, 10_000)} {
 		if err := cmd.Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	short, cancel := context.WithTimeout(ctx, time.Second)
+	short, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	if got, found, err := s.Get(short, key(name)); err != nil || !found || string(got.Data) != "x" {
 		t.Errorf("get: %q, %v, %v", got.Data, found, err)
@@ -187,7 +187,7 @@ type mover struct {
 
 // step makes one change and reads.
 func (m *mover) step(n int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	next := session(m.k.Name, fmt.Sprint(n))
 	next.Flags = uint32(n % 3)
@@ -201,7 +201,7 @@ func (m *mover) step(n int) {
 		next.Data = []byte(m.is)
 	case 2:
 		var g backends.Guard
-		if g, err = m.s.Guard(ctx, m.k, time.Now().Add(time.Second)); err == nil {
+		if g, err = m.s.Guard(ctx, m.k, time.Now().Add(15*time.Second)); err == nil {
 			if got := string(g.Record().Data); got != m.is {
 				m.Errorf("guard: got %q, want %q", got, m.is)
 			}
@@ -237,7 +237,7 @@ func (m *mover) step(n int) {
 		}
 		m.refused[err.Error()]++
 	}
-	ctx, cancel = context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel = context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	rec, err := m.s.Read(ctx, m.k)
 	if err != nil {

@@ -12,12 +12,12 @@ import (
 func TestSuite(t *testing.T) {
 	srv := backendtest.Redis(t)
 	backendtest.Run(t, func(*testing.T) backends.Store {
-		return redis.New(redis.Options{Addr: srv.Addr(), Migration: "test"})
+		return redis.New(patient(redis.Options{Addr: srv.Addr()}))
 	}, backendtest.Options{Server: srv})
 }
 
 func TestLikeMemory(t *testing.T) {
-	s := redis.New(redis.Options{Addr: backendtest.Redis(t).Addr(), Migration: "test"})
+	s := redis.New(patient(redis.Options{Addr: backendtest.Redis(t).Addr()}))
 	defer s.Close()
 	backendtest.Compare(t, s, memory.New(memory.Options{}), 2000)
 }

@@ -87,7 +87,7 @@ func TestProviderEvents(t *testing.T) {
 			if e := got.EventMetadata[MetaEpoch]; e != int64(epoch+1) {
 				t.Errorf("event of epoch %v, want %d", e, epoch+1)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatalf("no event for epoch %d", epoch+1)
 		}
 	}

@@ -281,10 +281,11 @@ func (s *Server) forget(ctx context.Context, name string, progress progressFunc)
 		return nil, err
 	}
 	s.roster.mu.Lock()
-	if t := s.roster.tunnels[name]; t != nil {
+	t := s.roster.tunnels[name]
+	s.roster.mu.Unlock()
+	if t != nil {
 		t.Close()
 	}
-	s.roster.mu.Unlock()
 	s.gossip.set(agentapi.Dirty{Agent: name, Hashes: []string{}})
 	s.planner.witness.forget(name)
 	if err := s.m.Lost(ctx, name); err != nil {

@@ -108,7 +108,7 @@ func TestRoster(t *testing.T) {
 	r.until("web-3 to be up to date", func() bool { return back.kept.Current().Epoch() == r.agents["web-1"].kept.Current().Epoch() })
 
 	r.agents["web-2"].stop(false) // as a crash
-	patience := r.client(func(o *ClientOptions) { o.Wait = 500 * time.Millisecond })
+	patience := r.client(func(o *ClientOptions) { o.Wait = 3 * time.Second })
 	_, err := patience.Ramp(ctx, "mirror", 7_000, nil)
 	var w *migrate.Waiting
 	if !errors.As(err, &w) || len(w.Agents) == 0 || w.Agents[0].Name != "web-2" {
@@ -202,7 +202,11 @@ func TestForgottenElsewhere(t *testing.T) {
 // second of its publication.
 func TestHundredAgents(t *testing.T) {
 	var names []string
-	for i := range 100 {
+	n := 100
+	if raceEnabled {
+		n = 40 // what is measured is left out then, and the detector makes each five times as busy
+	}
+	for i := range n {
 		names = append(names, fmt.Sprintf("web-%03d", i))
 	}
 	r := newRig(t, 1, names...)
@@ -223,7 +227,7 @@ func TestHundredAgents(t *testing.T) {
 		for _, a := range r.agents {
 			last = max(last, time.Unix(0, a.took.Load()).Sub(published))
 		}
-		t.Logf("mirror %d %%: the last of 100 agents had it after %v", percent, last.Round(time.Millisecond))
+		t.Logf("mirror %d %%: the last of %d agents had it after %v", percent, n, last.Round(time.Millisecond))
 		if last > time.Second && !raceEnabled {
 			t.Errorf("the last agent had it after %v, want 1 s", last)
 		}
@@ -262,7 +266,7 @@ func TestLives(t *testing.T) {
 	if twin.kept.Current() != nil || listed(twin)() {
 		t.Error("another process took the place of web-1, which may still run")
 	}
-	patience := r.client(func(o *ClientOptions) { o.Wait = 500 * time.Millisecond })
+	patience := r.client(func(o *ClientOptions) { o.Wait = 3 * time.Second })
 	var w *migrate.Waiting
 	if _, err := patience.Ramp(t.Context(), "mirror", 6_000, nil); !errors.As(err, &w) || len(w.Agents) != 1 || w.Agents[0].Name != "web-1" {
 		t.Errorf("a ramp beside another process of that name: %v, want that it waits for web-1", err)
@@ -323,7 +327,7 @@ func TestTakeover(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the ramp does not end")
 	}
 	o, err := r.client().Overview(ctx)
@@ -433,7 +437,7 @@ func TestToken(t *testing.T) {
 	if _, err := r.client(func(o *ClientOptions) { o.Token = func() (string, error) { return "s3cret", nil } }).Overview(t.Context()); err != nil {
 		t.Error(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if _, err := r.client().Ramp(ctx, "mirror", 1, nil); err == nil || !strings.Contains(err.Error(), "token") {
 		t.Errorf("a ramp without a token: %v", err)

@@ -66,7 +66,7 @@ func readStream(t *testing.T, q *http.Request) *stream {
 // next is the next event of that name for which ok; it skips others.
 func (x *stream) next(name string, ok func(data []byte) bool) []byte {
 	x.t.Helper()
-	for end := time.After(20 * time.Second); ; {
+	for end := time.After(time.Minute); ; {
 		select {
 		case e, more := <-x.events:
 			if !more {
@@ -83,7 +83,7 @@ func (x *stream) next(name string, ok func(data []byte) bool) []byte {
 
 func (x *stream) ended() {
 	x.t.Helper()
-	for end := time.After(20 * time.Second); ; {
+	for end := time.After(time.Minute); ; {
 		select {
 		case _, more := <-x.events:
 			if !more {

@@ -94,7 +94,8 @@ func (r *rig) options() darklaunch.Options {
 			Old: darklaunch.Store{Store: r.real[0], Timeout: time.Second}, New: darklaunch.Store{Store: r.real[1], Timeout: time.Second}}
 	}
 	return darklaunch.Options{Migration: name, Kinds: phpKinds, Hasher: r.hasher, CopyTimeout: 500 * time.Millisecond,
-		Old: darklaunch.Store{Store: r.old, Timeout: 200 * time.Millisecond}, New: darklaunch.Store{Store: r.new, Timeout: 50 * time.Millisecond},
+		// A store in memory answers at once or refuses: what is late is this machine.
+		Old: darklaunch.Store{Store: r.old, Timeout: 5 * time.Second}, New: darklaunch.Store{Store: r.new, Timeout: 5 * time.Second},
 		BreakerPeriod: 50 * time.Millisecond, CompareRatio: 0.5, CompareRecheck: 20 * time.Millisecond}
 }
 
@@ -143,7 +144,7 @@ func (r *rig) server(n string) *testServer {
 func (s *testServer) addr() string { return strings.TrimPrefix(s.http.URL, "http://") }
 
 func (r *rig) client(change ...func(*ClientOptions)) *Client {
-	o := ClientOptions{Who: "me", Wait: 10 * time.Second}
+	o := ClientOptions{Who: "me", Wait: time.Minute}
 	for _, s := range r.servers {
 		o.Servers = append(o.Servers, s.addr())
 	}
@@ -236,7 +237,7 @@ func (a *testAgent) signOff() (said string) {
 
 func (r *rig) until(what string, ok func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			r.t.Fatalf("still waiting: %s", what)
 		}

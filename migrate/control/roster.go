@@ -45,7 +45,7 @@ type members struct {
 type roster struct {
 	b book.Book
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards what follows; nothing is asked, sent or closed under it
 	tunnels map[string]*tunnel.Tunnel
 	clients map[string]*agentapi.Client
 	closed  bool
@@ -184,14 +184,16 @@ func (r *roster) client(name string) *agentapi.Client {
 // connected puts a connection in the place of an older one of that agent.
 func (r *roster) connected(name string, t *tunnel.Tunnel) (ok bool) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.closed {
+		r.mu.Unlock()
 		return false
 	}
-	if was := r.tunnels[name]; was != nil {
-		was.Close()
-	}
+	was := r.tunnels[name]
 	r.tunnels[name] = t
+	r.mu.Unlock()
+	if was != nil {
+		was.Close() // in TLS it may wait for an agent that is gone
+	}
 	return true
 }
 
@@ -200,15 +202,17 @@ func (r *roster) disconnected(name string, t *tunnel.Tunnel) {
 	defer r.mu.Unlock()
 	if r.tunnels[name] == t {
 		delete(r.tunnels, name)
+		delete(r.clients, name)
 	}
 }
 
 // close ends all connections, and takes no more.
 func (r *roster) close() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.closed = true
-	for _, t := range r.tunnels {
+	all := maps.Clone(r.tunnels)
+	r.mu.Unlock()
+	for _, t := range all {
 		t.Close()
 	}
 }

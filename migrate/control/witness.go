@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,9 @@ const (
 	// silentAfter is how old the last evidence of an agent may be: an answer that
 	// was late, and the next one.
 	silentAfter = 3 * time.Second
+	// goneAfter is how long after its last word nothing is kept of an agent: hosts
+	// with a name of their own come and go for as long as a server leads.
+	goneAfter = time.Hour
 	// slots of the window: it slides by one at a time.
 	slots = 12
 )
@@ -54,6 +58,10 @@ func (w *witness) note(name string, e agentapi.Evidence, now time.Time) {
 	defer w.mu.Unlock()
 	was := w.by[name]
 	w.by[name] = &heard{at: now, said: e}
+	if was == nil {
+		maps.DeleteFunc(w.by, func(_ string, h *heard) bool { return now.Sub(h.at) > goneAfter })
+		maps.DeleteFunc(w.trips, func(_ string, t tripped) bool { return now.Sub(t.at) > goneAfter })
+	}
 	if was == nil || e.Seen == nil {
 		return
 	}

@@ -36,7 +36,7 @@ func start(t *testing.T, n int) servers {
 
 func (s servers) open(t testing.TB, distribution string) *ring.Store {
 	t.Helper()
-	o := ring.Options{Migration: "test", Distribution: distribution}
+	o := ring.Options{Migration: "test", Distribution: distribution, DialTimeout: 15 * time.Second}
 	for _, one := range s {
 		o.Servers = append(o.Servers, ring.Server{Addr: one.Addr()})
 	}

@@ -35,7 +35,7 @@ func say(t *testing.T, addr, lines string) string {
 	defer c.Close()
 	io.WriteString(c, lines)
 	c.(*net.TCPConn).CloseWrite()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(30 * time.Second))
 	b, _ := io.ReadAll(c)
 	return string(b)
 }

@@ -38,18 +38,30 @@ func (s *stepFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.reason, "reason", "", "why, kept with each step in the record")
 }
 
+// looker is who tells of the migration, and changes nothing.
+type looker interface {
+	PlanRamp(ctx context.Context, stage string, buckets int) (migrate.Plan, error)
+	PlanRollback(ctx context.Context, to string) (migrate.Plan, error)
+	PlanPin(ctx context.Context, h flags.Hash, to position.Position) (migrate.Plan, error)
+	PlanUnpin(ctx context.Context, h flags.Hash) (migrate.Plan, error)
+	PlanComplete(ctx context.Context) (migrate.Completion, error)
+	JobState(name string) (migrate.JobState, bool, error)
+	Bypass(ctx context.Context) (migrate.Bypass, error)
+	Status(ctx context.Context) (migrate.Overview, error)
+	Divergences(ctx context.Context) (map[string][]agentapi.Divergence, error)
+	Explain(ctx context.Context, q agentapi.Question) ([]agentapi.Explained, string, error)
+	Close()
+}
+
 // mover is whoever moves the migration: this process over the flag file, or a
-// server that is asked.
+// server that is asked. Both write down what they are asked for.
 type mover interface {
+	looker
 	Ramp(ctx context.Context, stage string, buckets int, progress func(migrate.Progress)) (migrate.Result, error)
 	RampOn(ctx context.Context, agents []string, buckets int, progress func(migrate.Progress)) (migrate.Result, error)
 	Rollback(ctx context.Context, to string, progress func(migrate.Progress)) (migrate.Result, error)
-	PlanRamp(ctx context.Context, stage string, buckets int) (migrate.Plan, error)
-	PlanRollback(ctx context.Context, to string) (migrate.Plan, error)
 	Pin(ctx context.Context, h flags.Hash, to position.Position, progress func(migrate.Progress)) (migrate.Result, error)
 	Unpin(ctx context.Context, h flags.Hash, progress func(migrate.Progress)) (migrate.Result, error)
-	PlanPin(ctx context.Context, h flags.Hash, to position.Position) (migrate.Plan, error)
-	PlanUnpin(ctx context.Context, h flags.Hash) (migrate.Plan, error)
 	Backfill(ctx context.Context, progress func(migrate.Progress)) (migrate.Report, error)
 	Verify(ctx context.Context, progress func(migrate.Progress)) (migrate.Report, error)
 	Repair(ctx context.Context, o migrate.RepairOptions, progress func(migrate.Progress)) (migrate.RepairReport, error)
@@ -57,15 +69,8 @@ type mover interface {
 	DeclareDown(ctx context.Context, store string, progress func(migrate.Progress)) (migrate.Result, error)
 	Recover(ctx context.Context, store string, progress func(migrate.Progress)) (migrate.Result, error)
 	Observe(ctx context.Context, long time.Duration, progress func(migrate.Progress)) (migrate.Observation, error)
-	JobState(name string) (migrate.JobState, bool, error)
 	Wish(name, what string) error
-	Bypass(ctx context.Context) (migrate.Bypass, error)
-	PlanComplete(ctx context.Context) (migrate.Completion, error)
 	Complete(ctx context.Context, progress func(migrate.Progress)) (migrate.Completion, error)
-	Status(ctx context.Context) (migrate.Overview, error)
-	Divergences(ctx context.Context) (map[string][]agentapi.Divergence, error)
-	Explain(ctx context.Context, q agentapi.Question) ([]agentapi.Explained, string, error)
-	Close()
 }
 
 var (
@@ -129,7 +134,7 @@ func (a *app) moves(c *config.Config, b book.Book, s stepFlags) (*migrate.Migrat
 	if err != nil {
 		return nil, nil, err
 	}
-	o.mover = audited{m}
+	o.mover = audited{m, m}
 	return m, o, nil
 }
 
@@ -179,7 +184,7 @@ func (a *app) servers(s stepFlags) (*control.Client, error) {
 		return nil, usage(err)
 	}
 	if len(c.Flags.Server) == 0 {
-		return nil, usage(errors.New("flags.server is empty: this verb asks a crossfade server"))
+		return nil, usage(errors.New("flags.server is empty, and this verb asks a crossfade server: run one, and name its address there (docs/server.md)"))
 	}
 	return client(c, s)
 }

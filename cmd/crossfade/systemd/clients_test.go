@@ -18,7 +18,6 @@ import (
 // crowd are clients of two protocols, and what they met with.
 type crowd struct {
 	memcached, redis string
-	inflight         atomic.Int64
 	requests         atomic.Int64
 	reconnects       atomic.Int64
 
@@ -67,11 +66,11 @@ type wire struct {
 }
 
 func connect(addr string) (*wire, error) {
-	c, err := net.DialTimeout("tcp", addr, 15*time.Second)
+	c, err := net.DialTimeout("tcp", addr, 60*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	c.SetDeadline(time.Now().Add(15 * time.Second))
+	c.SetDeadline(time.Now().Add(60 * time.Second))
 	return &wire{c, bufio.NewReader(c)}, nil
 }
 
@@ -142,16 +141,26 @@ var redisSpeech = speech{
 
 func newID() string { return strconv.FormatUint(rand.Uint64(), 36) + "x" }
 
+// young is how long a server that stops waits for the first command of a client
+// that has just connected (frontends.Options.Young).
+const young = time.Second
+
+// errLate is a first command that was not answered, and came later than that: the
+// machine was too busy to show anything.
+var errLate = errors.New("the client was late")
+
 // request is one page of PHP's: connect, lock, read, work, write, unlock.
 func (c *crowd) request(addr string, s speech, id, was, now string) error {
+	began := time.Now()
 	w, err := connect(addr)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	c.inflight.Add(1)
-	defer c.inflight.Add(-1)
 	if err := w.ask(s.lock(id, "")); err != nil {
+		if time.Since(began) >= young {
+			return errLate
+		}
 		return err
 	}
 	if err := w.ask(s.read(id, was)); err != nil {
@@ -175,7 +184,9 @@ func (c *crowd) visitor(quit <-chan struct{}, addr string, s speech) {
 	for n := 1; pause(quit, 100+rand.IntN(200)); n++ {
 		now, began := strconv.Itoa(n), time.Now()
 		err := c.request(addr, s, id, was, now)
-		c.note(began, err)
+		if err != errLate {
+			c.note(began, err)
+		}
 		if was = now; err != nil { // what became of its write and its lock is not known
 			id, was = newID(), ""
 		}
@@ -195,13 +206,15 @@ func (c *crowd) keeper(quit <-chan struct{}, addr string, s speech) {
 	for n := 1; pause(quit, 50+rand.IntN(100)); n++ {
 		now, began := strconv.Itoa(n), time.Now()
 		err := errors.New("no connection yet")
+		dialled := began
 		for try := 0; try < 2 && err != nil; try++ {
 			if w == nil {
+				dialled = time.Now()
 				if w, err = connect(addr); err != nil {
 					break
 				}
 			}
-			w.SetDeadline(time.Now().Add(15 * time.Second))
+			w.SetDeadline(time.Now().Add(60 * time.Second))
 			if err = w.ask(s.write(id, now)); err == nil {
 				err = w.ask(s.read(id, now))
 			}
@@ -211,7 +224,9 @@ func (c *crowd) keeper(quit <-chan struct{}, addr string, s speech) {
 				w = nil
 			}
 		}
-		c.note(began, err)
+		if err == nil || w != nil || time.Since(dialled) < young || errors.Is(err, syscall.ECONNREFUSED) {
+			c.note(began, err)
+		}
 	}
 }
 

@@ -142,19 +142,18 @@ func TestActivate(t *testing.T) {
 		b, _ := cmd.CombinedOutput()
 		out <- string(b)
 	}()
-	for range 200 {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("unix", path); err == nil {
 			defer c.Close()
 			break
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	select {
 	case got := <-out:
 		if !strings.Contains(got, "--- PASS: TestActivated") {
 			t.Error(got)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		cmd.Process.Kill()
 		t.Fatal("systemd-socket-activate does not end")
 	}

@@ -119,7 +119,7 @@ func (s *supervisor) wait() {
 	s.t.Helper()
 	select {
 	case <-s.ready:
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.t.Fatalf("no agent says that it is ready: %s", s.proc.Output())

@@ -209,7 +209,7 @@ func (a *member) start(version string) {
 	case <-listening:
 	case err := <-done:
 		a.f.t.Fatal(err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		a.f.t.Fatal("the agent does not listen")
 	}
 }
@@ -226,7 +226,7 @@ func (a *member) end() {
 		if err != nil {
 			a.f.t.Error(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		a.f.t.Error("the agent does not end")
 	}
 }

@@ -44,7 +44,7 @@ var expectations = []expectation{
 	{"migration", "Marks", "A", "", below(3), newStalled, to(above(5))},
 	{"migration", "Marks", "B", "", is(0), oldRestarts, to(above(0))},
 	{"migration", "Dirty sessions", "", "store=new", below(3), newStalled, to(above(5))},
-	{"migration", "Comparisons", "", "result=match", above(5), newStalled, falls(.3)},
+	{"migration", "Comparisons", "", "result=match", above(.5), newStalled, falls(.3)},
 	{"agents", "Store errors", "", "store=new,reason=timeout", is(0), newStalled, to(above(1))},
 	{"agents", "Breaker open", "", "store=new", is(0), newStalled, to(above(0))},
 	{"agents", "Connections", "", "store=old", above(0), oldCut, falls(.7)},
@@ -87,7 +87,7 @@ var expectations = []expectation{
 	{"migration", "Fallbacks", "", "reason=miss", is(0), fallbackHides, to(above(.3))},
 	{"migration", "Copies by agents", "", "copy=refill", is(0), fallbackHides, to(above(.3))},
 
-	{"agents", "Requests", "", "", above(50), agentEnds, falls(.8)},
+	{"agents", "Requests", "", "", above(5), agentEnds, falls(.8)},
 	{"agents", "Scraped", "", "", is(2), agentEnds, to(is(1))},
 	{"agents", "Agents by version", "", "version=2", is(0), versionSkew, to(is(1))},
 

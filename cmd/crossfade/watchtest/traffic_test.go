@@ -31,7 +31,7 @@ func (c *conn) say(command string) (string, error) {
 		}
 		c.r = bufio.NewReader(c.c)
 	}
-	c.c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.c.SetDeadline(time.Now().Add(30 * time.Second))
 	line := ""
 	if _, err = io.WriteString(c.c, command+"\r\n"); err == nil {
 		line, err = c.r.ReadString('\n')
