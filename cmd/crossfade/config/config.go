@@ -38,12 +38,15 @@ type Agent struct {
 
 // Listen is where clients and operators reach it: host:port or unix:path.
 type Listen struct {
-	Memcached      []string   `yaml:"memcached"`
-	Redis          []string   `yaml:"redis"`
-	HTTP           []string   `yaml:"http"`
-	TLS            ServerTLS  `yaml:"tls"` // of the addresses that begin with tls:
-	Admin          string     `yaml:"admin"`
-	AdminTokenFile SecretFile `yaml:"admin_token_file"`
+	Memcached []string `yaml:"memcached"`
+	Redis     []string `yaml:"redis"`
+	HTTP      []string `yaml:"http"`
+	// What clients of Redis say, so that their configuration can stay as it is.
+	RedisUser         string     `yaml:"redis_user"`
+	RedisPasswordFile SecretFile `yaml:"redis_password_file"`
+	TLS               ServerTLS  `yaml:"tls"` // of the addresses that begin with tls:
+	Admin             string     `yaml:"admin"`
+	AdminTokenFile    SecretFile `yaml:"admin_token_file"`
 }
 
 // Session is one kind of sessions: see package kinds.
