@@ -160,6 +160,7 @@ type Reap struct {
 type Redis struct {
 	Addrs        []string      `yaml:"addrs"`
 	Cluster      bool          `yaml:"cluster" json:",omitempty"`
+	Proxied      bool          `yaml:"proxied" json:",omitempty"` // addrs is a twemproxy
 	Sentinel     RedisSentinel `yaml:"sentinel" json:",omitzero"`
 	User         string        `yaml:"user"`
 	PasswordFile SecretFile    `yaml:"password_file"`

@@ -140,6 +140,7 @@ func TestRefuses(t *testing.T) {
 		{"sentinel without master", `{addrs: ["10.0.0.1:6379"]}`, `{sentinel: {addrs: ["b:2"]}}`, "new.redis.sentinel.master: is empty"},
 		{"sentinel without address", `{addrs: ["10.0.0.1:6379"]}`, `{sentinel: {master: m}}`, "new.redis.sentinel.addrs: is empty"},
 		{"unknown key of sentinel", `{addrs: ["10.0.0.1:6379"]}`, `{sentinel: {name: m}}`, "new.redis.sentinel.name: unknown key: accepted are addrs, master, user, password_file"},
+		{"a proxy with databases", `{addrs:`, `{proxied: true, database: 1, addrs:`, "new.redis.proxied: stands beside sentinel, cluster, a database or a user"},
 		{"half a certificate", `{addrs:`, `{tls: {cert_file: x}, addrs:`, "new.redis.tls: cert_file without key_file"},
 		{"no flags", "{file: flags.json}", "{}", "c.yaml:6: flags.file: is missing"},
 		{"flag server outside", "{file: flags.json}", `{server: ["a:1"]}`, "flags.server: \"a:1\" is another host: name a server.token_file"},
