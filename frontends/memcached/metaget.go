@@ -99,12 +99,20 @@ func (h *handler) metaValue(b []byte, letter byte, s *backends.Session) []byte {
 	return b
 }
 
+// lifeSlack is what a store may add to a deadline: 100 s and a part of a
+// millisecond are 100 to a client.
+const lifeSlack = 10 * time.Millisecond
+
 // life is how long until a deadline in whole seconds, rounded up; -1: for ever.
 func life(deadline, now time.Time) int64 {
-	if deadline.IsZero() {
+	left := deadline.Sub(now)
+	switch {
+	case deadline.IsZero():
 		return -1
+	case left <= 0:
+		return 0
 	}
-	return max(0, int64((deadline.Sub(now)+time.Second-1)/time.Second))
+	return max(1, int64((left-lifeSlack+time.Second-1)/time.Second))
 }
 
 // metaDelete is `md <key> <flags>*`.

@@ -86,7 +86,7 @@ var exceptions = []struct{ command, answer, why string }{
 	{"gat 30 l.b\r\n", "CLIENT_ERROR key is a session's lock", "locks are not data"},
 	{"get other\r\n", "CLIENT_ERROR key is no session", "which store would it be in?"},
 	{"mg s.a h\r\n", "CLIENT_ERROR flag h of mg", "no store tells when a session was read"},
-	{"me s.zz\r\n", "CLIENT_ERROR me is not supported", "what memcached tells is of its own memory"},
+	{"ms s.me 3 T100\r\nabc\r\nme s.me\r\n", "HD\r\nME s.me ", "memcached tells of its own memory too"},
 	{"get s.a\tb\r\n", "CLIENT_ERROR bad command line format", "protocol.txt forbids control bytes in keys"},
 	{"stats settings\r\n", "END\r\n", "they are memcached's own"},
 }
@@ -204,5 +204,23 @@ func TestUnsaidLife(t *testing.T) {
 	const unsaid = "SERVER_ERROR the store cannot say how long the session lives: ask without the flag t\r\n"
 	if want := "HD\r\n" + unsaid + unsaid + "VA 1\r\n6\r\nHD t100\r\nVA 1 t50\r\n7\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestDebug: me tells what any store knows, and leaves out what none does.
+func TestDebug(t *testing.T) {
+	const in = "ms s.a 3 T100 F7\r\nabc\r\nme s.a\r\nme cy5h b\r\nmg s.a c\r\nms s.b 0\r\n\r\nme s.b\r\n"
+	for name, open := range stores(t) {
+		exp, never := "exp=100 ", "exp=-1 "
+		if name == oldServer {
+			exp, never = "", ""
+		}
+		lines := strings.Split(inOff(t, open(), in), "\r\n")
+		got := strings.Join(lines, "\n")
+		me := regexp.MustCompile(`^ME s.a ` + exp + `cas=(\d+) size=3$`).FindStringSubmatch(strings.Replace(lines[1], "exp=99 ", "exp=100 ", 1))
+		if len(lines) != 7 || me == nil || lines[2] != lines[1] && name == "memory" || lines[3] != "HD c"+me[1] ||
+			!regexp.MustCompile(`^ME s.b `+never+`cas=\d+ size=0$`).MatchString(lines[5]) {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
