@@ -229,7 +229,7 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 	if err != nil {
 		return nil, err
 	}
-	so := frontends.Options{Log: a.o.Log.With("component", "frontend"), Observer: unsupported{a.o.Metrics}}
+	so := frontends.Options{Connections: a.c.Listen.Connections, Log: a.o.Log.With("component", "frontend"), Observer: unsupported{a.o.Metrics}}
 	for _, f := range []struct {
 		addrs []string
 		make  func() server

@@ -3,10 +3,13 @@ package agent
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
@@ -35,7 +38,7 @@ func TestRedisAsItIs(t *testing.T) {
 	c, err := config.Parse("crossfade.yaml", fmt.Appendf(nil, `
 migration: sessions
 agent: {name: web-1, state_dir: %[1]s/state, key_file: %[1]s/hash.key}
-listen: {redis: [%[2]q], redis_password_file: %[1]s/secret, admin: %[3]q}
+listen: {connections: 2, redis: [%[2]q], redis_password_file: %[1]s/secret, admin: %[3]q}
 sessions: [{name: php, keys: ["s.{id: [a-z0-9]+}"]}]
 old: {redis: {addrs: [%[4]q], password_file: %[1]s/secret, database: 2}}
 new: {memory: {}}
@@ -69,6 +72,28 @@ flags: {file: %[1]s/flags.json}
 	if got := frontendtest.Ask(t, at, "AUTH default hidden\r\nSELECT 3\r\nPING\r\n"); !strings.HasPrefix(got, "+OK\r\n-ERR DB index is out of range: ") || !strings.HasSuffix(got, "+PONG\r\n") {
 		t.Errorf("another database: %q", got)
 	}
+	var open []net.Conn
+	defer func() {
+		for _, nc := range open {
+			nc.Close()
+		}
+	}()
+	patiently(t, "one connection too many", func() bool {
+		nc, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if open = append(open, nc); len(open) <= 2 {
+			return false
+		}
+		nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+		got, _ := io.ReadAll(nc)
+		return string(got) == "-ERR max number of clients reached\r\n"
+	})
+	for _, nc := range open {
+		nc.Close()
+	}
+	patiently(t, "room again", func() bool { return frontendtest.Ask(t, at, "QUIT\r\n") == "+OK\r\n" })
 	for _, say := range []string{"GET s.abc\r\n", "AUTH wrong\r\nGET s.abc\r\n"} {
 		if got := frontendtest.Ask(t, at, say); !strings.Contains(got, "-NOAUTH ") || strings.Contains(got, "hi") {
 			t.Errorf("a stranger: %q", got)

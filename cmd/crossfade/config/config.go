@@ -44,7 +44,8 @@ type Listen struct {
 	// What clients of Redis say, so that their configuration can stay as it is.
 	RedisUser         string     `yaml:"redis_user"`
 	RedisPasswordFile SecretFile `yaml:"redis_password_file"`
-	TLS               ServerTLS  `yaml:"tls"` // of the addresses that begin with tls:
+	Connections       int        `yaml:"connections"` // of clients, for each of the three
+	TLS               ServerTLS  `yaml:"tls"`         // of the addresses that begin with tls:
 	Admin             string     `yaml:"admin"`
 	AdminTokenFile    SecretFile `yaml:"admin_token_file"`
 }

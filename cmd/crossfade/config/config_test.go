@@ -164,6 +164,7 @@ func TestRefuses(t *testing.T) {
 		{"no kinds", "sessions:\n  - {name: php, keys: [\"memc.sess.key.{id: [a-z0-9]+}\"]}", "sessions: []", "c.yaml:2: sessions: no kinds"},
 		{"admin outside", "migration", "listen: {admin: \"0.0.0.0:9311\"}\nmigration", "c.yaml:1: listen.admin: \"0.0.0.0:9311\" can be reached from outside: name a listen.admin_token_file"},
 		{"clients' password of nobody", "migration", "listen: {redis_password_file: x}\nmigration", "listen.redis_password_file: no address uses it"},
+		{"no clients", "migration", "listen: {connections: 0}\nmigration", "listen.connections: 0: accepted is 1 or more"},
 		{"clients' user without a password", "migration", "listen: {redis: [\"127.0.0.1:1\"], redis_user: web}\nmigration", "listen.redis_user: stands without a password"},
 		{"clients' user", "migration", "listen: {redis: [\"127.0.0.1:1\"], redis_user: \"a b\", redis_password_file: x}\nmigration", "listen.redis_user: \"a b\": accepted are"},
 		{"admin everywhere", "migration", "listen: {admin: \":9311\"}\nmigration", "admin_token_file"},

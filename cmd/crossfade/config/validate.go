@@ -124,6 +124,7 @@ func (k *checker) listen() {
 		}
 		k.addrs(path, plain, true)
 	}
+	k.atLeastOne("listen.connections", int64(l.Connections))
 	switch {
 	case !userName.MatchString(l.RedisUser):
 		k.bad("listen.redis_user", "%q: accepted are up to 64 of A-Z, a-z, 0-9, dot, _ and -; empty for default", l.RedisUser)
