@@ -27,9 +27,10 @@ import (
 // and client flags lie there too, and not where the proxy would look for their
 // names. What is lost with the proxy, Lost says.
 //
-// It promises what Store does, but for that: the token of a Guard is data,
-// flags and deadlines, to the millisecond. Two writes of the same bytes with the
-// same deadline are one to it.
+// It promises what Store does, but for that: the token of a Guard is data, flags,
+// deadline (to the millisecond), and a count of what was changed through a
+// Proxied. Of what native clients change, the same bytes with the same deadline
+// are the same to it.
 type Proxied struct {
 	s *Store
 }
@@ -37,7 +38,7 @@ type Proxied struct {
 // Lost is what no store behind a proxy can do.
 const Lost = "behind a proxy: no listing (no backfill: sessions move as they are used), a call in doubt stays so until its late answer, " +
 	"a server that stands still delays what others are asked until the proxy gives it up, " +
-	"and to a copy two writes of the same bytes with the same deadline are one"
+	"and a copy takes what a native client has written again, with the same bytes and deadline, for what was there"
 
 var (
 	_ backends.Store       = (*Proxied)(nil)
@@ -71,17 +72,71 @@ func loose(text string) *script {
 	return &script{text: text, sha: goredis.NewScript(text).Hash()}
 }
 
+// bump counts a change of a session (the last of ARGV: where), so that guards see
+// it that leaves what was there before. It is kept for longer than any guard is
+// good for.
+const bump = `
+redis.call('INCR', ARGV[#ARGV])
+redis.call('PEXPIRE', ARGV[#ARGV], 60000)
+`
+
+var (
+	scriptMove    = loose(bump + scriptTouch.text)
+	scriptPutBack = loose(bump + scriptRevive.text)
+	scriptPutNew  = loose(bump + scriptAdd.text)
+)
+
+// change runs a script that begins with bump.
+func (p *Proxied) change(ctx context.Context, op string, sc *script, k backends.Key, keys []string, args int, add func(*node, *call)) (int64, error) {
+	return p.s.script(ctx, op, sc, keys, args+1, func(n *node, c *call) {
+		add(n, c)
+		c.str(p.s.version(k))
+	})
+}
+
+func (s *Store) version(k backends.Key) string { return backends.VersionKey(s.opts.Migration, k).Name }
+
+// write runs one that writes a session.
+func (p *Proxied) write(ctx context.Context, op string, sc *script, sess backends.Session) (int64, error) {
+	args := 2
+	if p.s.opts.KeepFlags {
+		args++
+	}
+	return p.change(ctx, op, sc, sess.Key, p.s.kin(sess.Key), args, func(n *node, c *call) { p.s.session(n, c, sess) })
+}
+
+// session adds what scripts take of a session.
+func (s *Store) session(n *node, c *call, sess backends.Session) {
+	c.bytes(sess.Data).num(n.end(sess.Deadline))
+	if s.opts.KeepFlags {
+		c.str(formatFlags(sess))
+	}
+}
+
+// move moves a deadline, or removes.
+func (p *Proxied) move(ctx context.Context, op string, k backends.Key, end func(*node) int64) (bool, error) {
+	if err := p.s.enterSession(ctx, k); err != nil {
+		return false, err
+	}
+	beside := k.Name
+	if p.s.opts.KeepFlags {
+		beside = p.s.flagsKey(k)
+	}
+	n, err := p.change(ctx, op, scriptMove, k, []string{k.Name, beside}, 1, func(n *node, c *call) { c.num(end(n)) })
+	return n > 0, err
+}
+
 var (
 	scriptTime = loose(`return redis.call('TIME')`)
 	// scriptInfo is what a server says of itself, to a key that it has.
 	scriptInfo = loose(`return {redis.call('INFO', 'server'), redis.call('INFO', 'stats'), redis.call('INFO', 'memory')}`)
 	// scriptPut writes a session and its flags (KEYS: kin), and leaves a tombstone.
-	scriptPut = loose(put + `
+	scriptPut = loose(bump + put + `
 put(KEYS[1], KEYS[3], ARGV[1], ARGV[2], ARGV[3])
 return 1`)
 	// scriptStone is scriptBury with a tombstone of its own (ARGV 2), so that
 	// one is told from the next.
-	scriptStone = loose(`
+	scriptStone = loose(bump + `
 local n = redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[1])
 if KEYS[3] then redis.call('DEL', KEYS[3]) end
@@ -185,13 +240,31 @@ func (p *Proxied) Get(ctx context.Context, k backends.Key) (backends.Session, bo
 
 // Set implements backends.Store.
 func (p *Proxied) Set(ctx context.Context, sess backends.Session) error {
-	if !p.s.opts.KeepFlags && sess.Deadline.IsZero() {
-		return p.s.Set(ctx, sess) // without a script, which sets the end by its server's clock
-	}
 	if err := p.s.enterData(ctx, sess); err != nil {
 		return err
 	}
-	_, err := p.s.write(ctx, "set", scriptPut, p.s.kin(sess.Key), sess)
+	_, err := p.write(ctx, "set", scriptPut, sess)
+	return err
+}
+
+// Add implements backends.Adder.
+func (p *Proxied) Add(ctx context.Context, sess backends.Session) (bool, error) {
+	if err := p.s.enterData(ctx, sess); err != nil {
+		return false, err
+	}
+	if past(sess.Deadline) {
+		return p.s.absent(ctx, sess.Key)
+	}
+	n, err := p.write(ctx, "add", scriptPutNew, sess)
+	return n > 0, err
+}
+
+// Revive implements backends.Tombstoner.
+func (p *Proxied) Revive(ctx context.Context, sess backends.Session) error {
+	if err := p.s.enterData(ctx, sess); err != nil {
+		return err
+	}
+	_, err := p.write(ctx, "revive", scriptPutBack, sess)
 	return err
 }
 
@@ -200,20 +273,18 @@ func (p *Proxied) Bury(ctx context.Context, k backends.Key, ttl time.Duration) (
 	if err := p.s.enterSession(ctx, k); err != nil {
 		return false, err
 	}
-	n, err := p.s.script(ctx, "bury", scriptStone, p.s.kin(k), 2, func(_ *node, c *call) { c.num(ttlMillis(ttl)).str(rand.Text()) })
+	n, err := p.change(ctx, "bury", scriptStone, k, p.s.kin(k), 2, func(_ *node, c *call) { c.num(ttlMillis(ttl)).str(rand.Text()) })
 	return n > 0, err
+}
+
+// Delete implements backends.Store.
+func (p *Proxied) Delete(ctx context.Context, k backends.Key) (bool, error) {
+	return p.move(ctx, "delete", k, func(*node) int64 { return endPast })
 }
 
 // Touch implements backends.Toucher.
 func (p *Proxied) Touch(ctx context.Context, k backends.Key, deadline time.Time) (bool, error) {
-	if p.s.opts.KeepFlags || !deadline.IsZero() {
-		return p.s.Touch(ctx, k, deadline)
-	}
-	if err := p.s.enterSession(ctx, k); err != nil {
-		return false, err
-	}
-	n, err := p.s.script(ctx, "touch", scriptTouch, []string{k.Name, k.Name}, 1, func(_ *node, c *call) { c.num(endNever) })
-	return n > 0, err
+	return p.move(ctx, "touch", k, func(n *node) int64 { return n.end(deadline) })
 }
 
 // Health asks INFO of the servers that one of the probes' keys is on, by a
@@ -277,15 +348,6 @@ func (p *Proxied) Preflight(ctx context.Context, _ []string) ([]Finding, error) 
 
 // What follows is the Store's.
 
-func (p *Proxied) Delete(ctx context.Context, k backends.Key) (bool, error) {
-	return p.s.Delete(ctx, k)
-}
-func (p *Proxied) Add(ctx context.Context, sess backends.Session) (bool, error) {
-	return p.s.Add(ctx, sess)
-}
-func (p *Proxied) Revive(ctx context.Context, sess backends.Session) error {
-	return p.s.Revive(ctx, sess)
-}
 func (p *Proxied) Marks(ctx context.Context, k backends.Key) ([]backends.Mark, error) {
 	return p.s.Marks(ctx, k)
 }

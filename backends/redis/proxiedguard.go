@@ -12,15 +12,16 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 )
 
-// scriptWhole reads all that stands for a key (KEYS: kin), and when.
+// scriptWhole reads all that stands for a key (KEYS: kin, ARGV 1: where its changes
+// are counted), and when.
 var scriptWhole = loose(`
 local t = redis.call('TIME')
-return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]), redis.call('GET', KEYS[2]), KEYS[3] and redis.call('GET', KEYS[3]) or false, t[1], t[2]}`)
+return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]), redis.call('GET', KEYS[2]), KEYS[3] and redis.call('GET', KEYS[3]) or false, t[1], t[2], redis.call('GET', ARGV[1])}`)
 
 // same refuses after the not-after time (ARGV 1, ms of the server's clock), and
 // where what stands is not what was seen: ARGV 2 is the data's hash and the
 // flags, 3 the session's end (-1: never, -2: it is not there), 4 the tombstone's
-// value. Before Redis 7 time goes on in a script, so ends are the same that lie
+// value, 5 the count of changes. Before Redis 7 time goes on in a script, so ends are the same that lie
 // within 2 ms.
 const same = `
 local t = redis.call('TIME')
@@ -28,23 +29,23 @@ local ms = t[1] * 1000 + math.floor(t[2] / 1000)
 if ms > tonumber(ARGV[1]) then return 0 end
 local data, sum = redis.call('GET', KEYS[1]), ''
 if data then sum = redis.sha1hex(data) .. (KEYS[3] and redis.call('GET', KEYS[3]) or '') end
-if sum ~= ARGV[2] or (redis.call('GET', KEYS[2]) or '') ~= ARGV[4] then return 0 end
+if sum ~= ARGV[2] or (redis.call('GET', KEYS[2]) or '') ~= ARGV[4] or (redis.call('GET', ARGV[#ARGV]) or '') ~= ARGV[5] then return 0 end
 local was, is = tonumber(ARGV[3]), redis.call('PTTL', KEYS[1])
 if is >= 0 then is = is + ms end
 if was ~= is and (was < 0 or is < 0 or math.abs(was - is) > 2) then return 0 end
 `
 
 var (
-	scriptSameSwap = loose(put + same + `
-put(KEYS[1], KEYS[3], ARGV[5], ARGV[6], ARGV[7])
+	scriptSameSwap = loose(put + same + bump + `
+put(KEYS[1], KEYS[3], ARGV[6], ARGV[7], ARGV[8])
 redis.call('DEL', KEYS[2])
 return 1`)
-	scriptSameBury = loose(same + `
+	scriptSameBury = loose(same + bump + `
 redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[2], ARGV[6], 'PX', ARGV[5])
+redis.call('SET', KEYS[2], ARGV[7], 'PX', ARGV[6])
 if KEYS[3] then redis.call('DEL', KEYS[3]) end
 return 1`)
-	scriptSameDrop = loose(same + `
+	scriptSameDrop = loose(same + bump + `
 redis.call('DEL', KEYS[1])
 if KEYS[3] then redis.call('DEL', KEYS[3]) end
 return 1`)
@@ -56,18 +57,19 @@ type seen struct {
 	sum    string
 	end    int64
 	stone  string // the tombstone's value; empty: there is none
+	count  string // of changes; empty: none lately
 	server time.Time
 }
 
 // askWhole adds the question of scriptWhole.
 func (s *Store) askWhole(c *call, k backends.Key) {
 	kin := s.kin(k)
-	c.cmd(3+len(kin), "eval").str(scriptWhole.text).num(int64(len(kin))).strs(kin...)
+	c.cmd(4+len(kin), "eval").str(scriptWhole.text).num(int64(len(kin))).strs(kin...).str(s.version(k))
 }
 
 // whole reads its answer.
 func (n *node) whole(r *reply, k backends.Key) (v seen, err error) {
-	all, err := r.items(6)
+	all, err := r.items(7)
 	if err != nil {
 		return v, err
 	}
@@ -87,7 +89,7 @@ func (n *node) whole(r *reply, k backends.Key) (v seen, err error) {
 	if v.server, err = clock.time(); err != nil {
 		return v, err
 	}
-	v.rec, v.stone, v.end = n.record(k, found, data, ttl, grave, v.server), string(stone), ttl
+	v.rec, v.stone, v.end, v.count = n.record(k, found, data, ttl, grave, v.server), string(stone), ttl, string(all[6].text)
 	if ttl >= 0 {
 		v.end += v.server.UnixMilli()
 	}
@@ -225,8 +227,8 @@ func (g *sameGuard) run(ctx context.Context, op string, sc *script, args int, ad
 		return backends.ErrConflict
 	}
 	g.used = true
-	n, err := g.s.script(ctx, op, sc, g.s.kin(g.seen.rec.Key), 4+args, func(n *node, c *call) {
-		c.num(g.notAfter).str(g.seen.sum).num(g.seen.end).str(g.seen.stone)
+	n, err := (&Proxied{g.s}).change(ctx, op, sc, g.seen.rec.Key, g.s.kin(g.seen.rec.Key), 5+args, func(n *node, c *call) {
+		c.num(g.notAfter).str(g.seen.sum).num(g.seen.end).str(g.seen.stone).str(g.seen.count)
 		add(n, c)
 	})
 	if err == nil && n == 0 {
@@ -250,15 +252,14 @@ func (p *Proxied) AddUndo(ctx context.Context, sess backends.Session) (bool, bac
 		}
 		return true, &undo{nothing: true}, nil
 	}
-	kin, args := s.kin(sess.Key), 2
+	kin, args := s.kin(sess.Key), 3
 	if s.opts.KeepFlags {
 		args++
 	}
 	c, err := s.send(ctx, "add", sess.Key.Name, true, func(n *node, c *call) {
-		c.cmd(3+len(kin)+args, "eval").str(scriptAdd.text).num(int64(len(kin))).strs(kin...).bytes(sess.Data).num(n.end(sess.Deadline))
-		if s.opts.KeepFlags {
-			c.str(formatFlags(sess))
-		}
+		c.cmd(3+len(kin)+args, "eval").str(scriptPutNew.text).num(int64(len(kin))).strs(kin...)
+		s.session(n, c, sess)
+		c.str(s.version(sess.Key))
 		s.askWhole(c, sess.Key)
 	})
 	if err != nil {
