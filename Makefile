@@ -7,7 +7,7 @@ NEEDED  := redis-server:redis-server memcached:memcached php:php-cli node:nodejs
 PY_MODULES := pymemcache:python3-pymemcache redis:python3-redis
 PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql
 
-.PHONY: static deb build demo test test-all test-walk test-php test-story test-planted test-pair test-clients screenshots lint bench bench-proxy deps deps-clients clean
+.PHONY: static deb build demo test test-all test-walk test-proxied test-php test-story test-planted test-pair test-clients screenshots lint bench bench-proxy deps deps-clients clean
 
 build: $(BIN)
 
@@ -45,7 +45,7 @@ test: deps
 	$(GO) test -race -p 3 -timeout 600s $$($(GO) list ./... | grep -Ev '/darklaunch/(walk|prove)$$')
 
 # The long runs, by area.
-test-all: test test-walk test-php test-story test-planted test-pair test-clients test-faults
+test-all: test test-walk test-php test-story test-planted test-pair test-proxied test-clients test-faults
 
 test-walk:
 	CROSSFADE_DEEP=1 $(GO) test -timeout 80m -run Deep -v ./darklaunch/walk
@@ -71,6 +71,10 @@ test-planted:
 # A replicated memcached pair: each fault on each member, twenty times over.
 test-pair: deps
 	CROSSFADE_LONG=1 $(GO) test -race -count=1 -timeout 20m -v ./cmd/crossfade/pairtest
+
+# Redis behind a real twemproxy, while its server is broken.
+test-proxied: deps
+	CROSSFADE_LONG=1 $(GO) test -race -count=1 -timeout 10m -run Proxied -v ./backends/redis
 
 test-faults: $(BIN)
 	./$(BIN) demo --break new

@@ -32,6 +32,10 @@ func SyncKey(migration string, k Key) Key { return sibling(migration, "sync", k)
 // RowKey: see SyncKey.
 func RowKey(migration string, k Key) Key { return sibling(migration, "row", k) }
 
+// VersionKey names the count of changes of a session that a store keeps for a
+// while where its server cannot tell that one was made.
+func VersionKey(migration string, k Key) Key { return sibling(migration, "version", k) }
+
 // FlagsKey names what a store without room for client flags keeps of a session's
 // flags, as GoneKey does its tombstone.
 func FlagsKey(migration string, k Key) Key { return sibling(migration, "flags", k) }

@@ -41,6 +41,7 @@ type Server struct {
 	stopping bool
 	runs     map[*run]struct{}
 	conns    map[*Conn]*run
+	refused  time.Time // when it was last said that there is no room
 }
 
 // run is one Serve or ServeConn.
@@ -162,6 +163,9 @@ func (s *Server) add(r *run, nc net.Conn) *Conn {
 		return c
 	}
 	s.mu.Unlock()
+	if full {
+		s.sayFull()
+	}
 	if _, secret := nc.(wrapper); full && !secret {
 		// It fits into the socket's empty buffer: no wait. Through TLS it would
 		// take a handshake, for which a client may let everybody wait.
@@ -182,6 +186,23 @@ func cut(nc net.Conn) {
 		nc = w.NetConn()
 	}
 	nc.Close()
+}
+
+// fullEvery is how often it is said that clients are refused: they come again at
+// once.
+const fullEvery = time.Minute
+
+func (s *Server) sayFull() {
+	s.mu.Lock()
+	now := time.Now()
+	say := now.Sub(s.refused) >= fullEvery
+	if say {
+		s.refused = now
+	}
+	s.mu.Unlock()
+	if say {
+		s.o.Log.Warn("clients are refused: there are as many as listen.connections allows", "connections", s.o.Connections)
+	}
 }
 
 func (s *Server) remove(c *Conn) {

@@ -131,12 +131,18 @@ func TestPipeline(t *testing.T) {
 }
 
 func TestConnectionLimit(t *testing.T) {
-	o := &counter{}
-	_, addr := serve(t, frontendtest.New(t, web), frontends.Options{Connections: 2, Observer: o})
+	o, said := &counter{}, make(chan string, 8)
+	log := slog.New(slog.NewTextHandler(writer(func(b []byte) { said <- string(b) }), nil))
+	_, addr := serve(t, frontendtest.New(t, web), frontends.Options{Connections: 2, Observer: o, Log: log})
 	a, b := dial(t, "tcp", addr), dial(t, "tcp", addr)
 	a.ask("version\r\n", version)
 	b.ask("version\r\n", version)
-	dial(t, "tcp", addr).ended("ERROR Too many open connections\r\n")
+	for range 3 {
+		dial(t, "tcp", addr).ended("ERROR Too many open connections\r\n")
+	}
+	if text := <-said; !strings.Contains(text, "clients are refused") || len(said) > 0 {
+		t.Errorf("said %q and %d more, want it once", text, len(said))
+	}
 	a.ask("quit\r\n", "")
 	a.ended("")
 	for end := time.Now().Add(30 * time.Second); o.connections() != 1; time.Sleep(time.Millisecond) {
@@ -146,6 +152,10 @@ func TestConnectionLimit(t *testing.T) {
 	}
 	dial(t, "tcp", addr).ask("version\r\n", version)
 }
+
+type writer func([]byte)
+
+func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }
 
 // counter is an Observer.
 type counter struct {

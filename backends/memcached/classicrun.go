@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/seed-41165957/crossfade/backends"
@@ -136,7 +138,7 @@ func (r *run) commands() error {
 		case errors.As(err, &refused):
 		case cmd.changes():
 			u := r.sl.s.unknown(broken(err), r.x.addr(), r.sl.s.runID())
-			if answered(err) {
+			if final(err) {
 				u.Resolve()
 			}
 			return u
@@ -149,8 +151,23 @@ func (r *run) commands() error {
 	return nil
 }
 
-// answered tells whether the server gave an answer, which gomemcache has only
-// as a text (SERVER_ERROR): then nothing can arrive later.
+// refusals are what stands after SERVER_ERROR where nothing can arrive later: a
+// server's own words, and twemproxy's for a command that it could not send.
+var refusals = []string{"object too large for cache", "out of memory", "Connection refused", "No route to host", "Network is unreachable"}
+
+// final tells whether nothing can arrive later. A proxy answers in the place of
+// a server that is late (twemproxy: SERVER_ERROR Connection timed out), or that
+// it has lost: what it has sent there may still be carried out.
+func final(err error) bool {
+	if !answered(err) {
+		return false
+	}
+	_, text, found := strings.Cut(err.Error(), "SERVER_ERROR ")
+	return !found || slices.ContainsFunc(refusals, func(r string) bool { return strings.HasPrefix(text, r) })
+}
+
+// answered tells whether there was an answer, which gomemcache has only as a
+// text.
 func answered(err error) bool {
 	var ne net.Error
 	return !errors.As(err, &ne) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, net.ErrClosed)

@@ -45,7 +45,11 @@ func (n *node) connect(ctx context.Context) (*stream.Conn, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	br := bufio.NewReaderSize(nc, readBuffer)
-	name, runID, err := n.greet(nc, br)
+	greet := n.greet
+	if n.store.proxied {
+		greet = n.greetProxied
+	}
+	name, runID, err := greet(nc, br)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}

@@ -30,8 +30,12 @@ func (n *node) ask(ctx context.Context, op string, changes, ask bool, build func
 		return nil, err
 	}
 	if err := c.err(); err != nil {
+		err = n.store.reply(op, err)
 		c.Free()
-		return nil, n.store.reply(op, err)
+		if changes {
+			err = n.store.doubtful(err)
+		}
+		return nil, err
 	}
 	return c, nil
 }

@@ -73,7 +73,7 @@ func (n *node) settle(ctx context.Context, id, runID string) error {
 func (n *node) kill(ctx context.Context, id string) error {
 	const stays = "the call stays unknown until its late answer, or until the server restarts"
 	if id == "" {
-		return errors.New("backends/redis: settle: the server does not allow CLIENT ID: " + stays)
+		return errors.New("backends/redis: settle: the server does not allow CLIENT ID, or a proxy stands before it: " + stays)
 	}
 	// No new call goes onto it: its answer may come in this moment.
 	n.streams.RetireOne(connPrefix + id)

@@ -44,7 +44,9 @@ type Store struct {
 	opts   Options
 	layout layout
 	only   *node // set where there is one server and always the same
-	closed atomic.Bool
+	// proxied: only is a twemproxy (Proxied); set before anything is dialled.
+	proxied bool
+	closed  atomic.Bool
 	// background is every goroutine but the lines' own.
 	background sync.WaitGroup
 	life       context.Context // ends with Close

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/frontends/frontendtest"
@@ -158,22 +159,20 @@ func TestBinary(t *testing.T) {
 	}
 }
 
-// TestBinaryRandom plays random packets to both.
+// TestBinaryRandom is TestRandom in packets.
 func TestBinaryRandom(t *testing.T) {
-	s, err := localserver.Memcached(t.Context(), localserver.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Stop()
-	for range 40 {
-		seed := rand.Uint64()
-		in := binaryHistory(rand.New(rand.NewPCG(seed, 0)))
-		frontendtest.Ask(t, s.Addr(), "flush_all\r\n")
-		want := strings.Split(masked(t, frontendtest.Ask(t, s.Addr(), in)), "\n")
-		got := strings.Split(masked(t, frontendtest.Play(t, memcached.New(frontendtest.New(t, web), memcached.Options{}), in)), "\n")
-		for i := range max(len(got), len(want)) {
-			if i >= len(got) || i >= len(want) || got[i] != want[i] {
-				t.Fatalf("seed %d, answer %d: got %.200s, memcached %.200s", seed, i, got[min(i, len(got)-1)], want[min(i, len(want)-1)])
+	real := backendtest.Memcached(t)
+	for name, open := range stores(t) {
+		for range 10 {
+			seed := rand.Uint64()
+			in := binaryHistory(rand.New(rand.NewPCG(seed, 0)))
+			frontendtest.Ask(t, real.Addr(), "flush_all\r\n")
+			want := strings.Split(masked(t, frontendtest.Ask(t, real.Addr(), in)), "\n")
+			got := strings.Split(masked(t, inOff(t, open(), in)), "\n")
+			for i := range max(len(got), len(want)) {
+				if i >= len(got) || i >= len(want) || got[i] != want[i] {
+					t.Fatalf("%s, seed %d, answer %d: got %.200s, memcached %.200s", name, seed, i, got[min(i, len(got)-1)], want[min(i, len(want)-1)])
+				}
 			}
 		}
 	}

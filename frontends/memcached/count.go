@@ -19,6 +19,7 @@ type counting struct {
 	compare bool // count only what cas is the token of; what is made is not compared
 	cas     uint64
 	touch   bool // the session gets deadline
+	exact   bool // the client asks how long it lives
 	create  bool // where there is none, one of initial and until
 	initial uint64
 
@@ -47,6 +48,9 @@ func (h *handler) count(ctx context.Context, c counting) (v verdict, n uint64, s
 			return edit.Leave(), nil
 		case c.compare && h.s.Token(was.Flags, was.Data) != c.cas:
 			v = differs
+			return edit.Leave(), nil
+		case c.exact && !c.touch && was.DeadlineUnknown:
+			v = noLife
 			return edit.Leave(), nil
 		}
 		var ok bool

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
@@ -181,6 +182,9 @@ func (h *handler) reject(problem string) error {
 		return h.unsupported(frontends.ClassKey, problem)
 	case isLock:
 		return h.unsupported(frontends.ClassLock, problem)
+	}
+	if strings.HasPrefix(problem, flagRefused) {
+		return h.unsupported(frontends.ClassMeta, problem)
 	}
 	return h.answer(problem)
 }

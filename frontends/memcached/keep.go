@@ -40,6 +40,7 @@ const (
 	none              // there is none
 	noNumber          // the session is no number
 	tooLong           // of append and prepend
+	noLife            // nobody knows how long the session lives, and the client asks
 )
 
 // keep carries out a storing command. st.s is what was stored, afterwards.

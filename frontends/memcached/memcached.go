@@ -25,8 +25,9 @@
 // does.
 //
 // Refused with an error that says what to do, on a connection that lives on:
-// flush_all, me, and the flags h, l, N, R of mg and I of ms and md. SASL is
-// answered as by a memcached without it.
+// flush_all, and the flags h, l, N, R of mg and I of ms and md. me tells what a
+// session has in any store: exp, cas and size. SASL is answered as by a memcached
+// without it.
 //
 // Where the end of a data block cannot be known (its length is not readable,
 // or no CRLF follows it), the connection ends after the error: memcached takes

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
-	"github.com/seed-41165957/crossfade/frontends"
 )
 
 // Meta commands: protocol.txt, "Meta Commands", as memcached 1.6.18 has them. A
@@ -54,7 +53,7 @@ func (h *handler) meta(ctx context.Context, name word, rest []byte) error {
 		h.c.WriteString("MN\r\n")
 		return nil
 	case "me":
-		return h.unsupported(frontends.ClassMeta, "CLIENT_ERROR "+noDebug+crlf)
+		return h.metaDebug(ctx, rest)
 	}
 	var q request
 	if q.given, rest = next(rest); len(q.given) == 0 {
@@ -181,6 +180,9 @@ func (q *request) take(f metaFlag) (problem string) {
 // session was read last.
 var noFlags = map[byte]string{'g': "hlNR", 's': "I", 'd': "I"}
 
+// flagRefused begins the answer to a flag that is refused.
+const flagRefused = "CLIENT_ERROR flag "
+
 // unsupportedFlag names a flag that is refused.
 func (h *handler) unsupportedFlag(q *request, command byte) (problem string) {
 	for _, f := range q.flags {
@@ -191,7 +193,7 @@ func (h *handler) unsupportedFlag(q *request, command byte) (problem string) {
 		if f.letter == 'h' || f.letter == 'l' {
 			why = "the stores do not tell when a session was read"
 		}
-		return "CLIENT_ERROR flag " + string(rune(f.letter)) + " of m" + string(rune(command)) + " is not supported by crossfade: " + why + crlf
+		return flagRefused + string(rune(f.letter)) + " of m" + string(rune(command)) + " is not supported by crossfade: " + why + crlf
 	}
 	return ""
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 )
 
+const unsaidLife = "SERVER_ERROR the store cannot say how long the session lives: ask without the flag t\r\n"
+
 // metaGet is `mg <key> <flags>*`.
 func (h *handler) metaGet(ctx context.Context, q *request) error {
 	token, touch := q.has('T')
@@ -29,7 +31,7 @@ func (h *handler) metaGet(ctx context.Context, q *request) error {
 	case !found:
 		return h.metaMiss(q)
 	case exact && s.DeadlineUnknown:
-		return h.answer("SERVER_ERROR the store cannot say how long the session lives: ask without the flag t\r\n")
+		return h.answer(unsaidLife)
 	}
 	code := "HD"
 	_, value := q.has('v')
@@ -97,12 +99,20 @@ func (h *handler) metaValue(b []byte, letter byte, s *backends.Session) []byte {
 	return b
 }
 
+// lifeSlack is what a store may add to a deadline: 100 s and a part of a
+// millisecond are 100 to a client.
+const lifeSlack = 10 * time.Millisecond
+
 // life is how long until a deadline in whole seconds, rounded up; -1: for ever.
 func life(deadline, now time.Time) int64 {
-	if deadline.IsZero() {
+	left := deadline.Sub(now)
+	switch {
+	case deadline.IsZero():
 		return -1
+	case left <= 0:
+		return 0
 	}
-	return max(0, int64((deadline.Sub(now)+time.Second-1)/time.Second))
+	return max(1, int64((left-lifeSlack+time.Second-1)/time.Second))
 }
 
 // metaDelete is `md <key> <flags>*`.
@@ -144,6 +154,7 @@ func (h *handler) metaCount(ctx context.Context, q *request) error {
 		c.touch = true
 		c.deadline, _ = exptime(w, now)
 	}
+	_, c.exact = q.has('t')
 	if q.r.Lock {
 		if c.create {
 			return h.reject(isLock)
@@ -156,6 +167,8 @@ func (h *handler) metaCount(ctx context.Context, q *request) error {
 		return h.fail(err, q.r)
 	case v == noNumber:
 		return h.answer(nonNumeric)
+	case v == noLife:
+		return h.answer(unsaidLife)
 	case v != done:
 		return h.status(q, metaCodes[v], nil)
 	case q.quiet && !made:
@@ -168,7 +181,7 @@ func (h *handler) metaCount(ctx context.Context, q *request) error {
 		code = "VA " + strconv.Itoa(len(number))
 	}
 	h.status(q, code, func(b []byte, letter byte) []byte {
-		if letter == 'c' || letter == 't' && !s.DeadlineUnknown {
+		if letter == 'c' || letter == 't' {
 			return h.metaValue(b, letter, &s)
 		}
 		return b

@@ -2,11 +2,8 @@ package memcached
 
 import "github.com/seed-41165957/crossfade/frontends"
 
-// What is refused, and what to do instead.
-const (
-	noFlush = "flush_all is not supported by crossfade: it would log everybody out; delete the sessions that shall end"
-	noDebug = "me is not supported by crossfade: crossfade explain says what the stores hold of a session"
-)
+// noFlush is what is refused, and what to do instead.
+const noFlush = "flush_all is not supported by crossfade: it would log everybody out; delete the sessions that shall end"
 
 // refuse answers commands that are not served.
 func (h *handler) refuse(name word, words []word) error {

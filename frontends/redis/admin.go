@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/seed-41165957/crossfade/frontends"
@@ -36,8 +37,8 @@ func (h *handler) selectDB(context.Context) error {
 	switch {
 	case !ok:
 		return h.fault(errInteger)
-	case n != 0:
-		return h.unsupported(frontends.ClassDatabase, "ERR DB index is out of range: crossfade serves database 0; take the database out of the client's configuration")
+	case n != 0 && !slices.Contains(h.p.dbs, int(n)):
+		return h.unsupported(frontends.ClassDatabase, errDatabase)
 	}
 	return h.ok()
 }

@@ -103,7 +103,7 @@ var plain = []answer{
 		arity("expire") + number + invalid("expire", "pexpire", "expire") + "-ERR Unsupported option BOGUS\r\n" + number + arity("pexpireat"), "", ""},
 	{"ttl", lines("TTL s.a", "PTTL s.a", "SET s.a v", "TTL s.a", "PTTL s.a", "TTL", "TTL a b"), ":-2\r\n:-2\r\n" + ok + ":-1\r\n:-1\r\n" + arity("ttl", "ttl"), "", ""},
 	{"select", lines("SELECT 0", "SELECT", "SELECT a"), ok + arity("select") + number, "", ""},
-	{"select another", lines("SELECT 99", "SELECT 1", "PING"), strings.Repeat("-ERR DB index is out of range: crossfade serves database 0; take the database out of the client's configuration\r\n", 2) + "+PONG\r\n", "-ERR DB index is out of range\r\n" + ok + "+PONG\r\n", "which kind would that be?"},
+	{"select another", lines("SELECT 99", "SELECT 1", "PING"), strings.Repeat("-ERR DB index is out of range: crossfade serves database 0 and that of old.redis or new.redis in its configuration; name it there, or take it out of the client's\r\n", 2) + "+PONG\r\n", "-ERR DB index is out of range\r\n" + ok + "+PONG\r\n", "which kind would that be?"},
 	{"auth, none wanted", lines("AUTH", "AUTH x", "AUTH default x", "AUTH foo x", "AUTH a b c"), arity("auth") + "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?\r\n" + ok + "-WRONGPASS invalid username-password pair or user is disabled.\r\n" + syntax, "", ""},
 	{"hello", lines("HELLO", "HELLO 2", "HELLO 2 AUTH default b", "HELLO 2 SETNAME x", "CLIENT GETNAME"), hello2 + hello2 + hello2 + hello2 + "$1\r\nx\r\n", "", ""},
 	{"hello, refused", lines("HELLO 4", "HELLO 1", "HELLO a", "HELLO 2 BOGUS", "HELLO 2 AUTH a", "HELLO 2 AUTH a b", "HELLO 2 SETNAME 'a b'"),

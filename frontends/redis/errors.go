@@ -19,6 +19,7 @@ const (
 	errProto    = "NOPROTO unsupported protocol version"
 	errArgs     = "ERR too many arguments for crossfade: send fewer keys in one command"
 	errSize     = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errDatabase = "ERR DB index is out of range: crossfade serves database 0 and that of old.redis or new.redis in its configuration; name it there, or take it out of the client's"
 	errKey      = "ERR key cannot be a session's: crossfade takes 1 to 250 bytes without spaces or control characters"
 	errKind     = "ERR key is no session of crossfade's configuration: add its pattern to a kind's keys, or send this key to another server"
 	errLock     = "ERR key is a session's lock: crossfade takes SET with NX and a time that lies ahead, SETNX, DEL and the scripts that unlock for it"

@@ -1,9 +1,6 @@
 package redis_test
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -13,11 +10,6 @@ import (
 	"github.com/seed-41165957/crossfade/backends/localserver"
 	"github.com/seed-41165957/crossfade/backends/memory"
 	redisstore "github.com/seed-41165957/crossfade/backends/redis"
-	"github.com/seed-41165957/crossfade/darklaunch"
-	"github.com/seed-41165957/crossfade/darklaunch/flags"
-	"github.com/seed-41165957/crossfade/darklaunch/kinds"
-	"github.com/seed-41165957/crossfade/darklaunch/position"
-	"github.com/seed-41165957/crossfade/frontends"
 	"github.com/seed-41165957/crossfade/frontends/frontendtest"
 	"github.com/seed-41165957/crossfade/frontends/redis"
 )
@@ -222,36 +214,7 @@ func excepted(args []string, answer string, used map[string]bool) bool {
 // inOff answers a stream from a layer in off over one store.
 func inOff(t *testing.T, old backends.Store, in string) string {
 	t.Helper()
-	set, err := kinds.Compile([]kinds.Kind{web})
-	if err != nil {
-		t.Fatal(err)
-	}
-	hasher, err := flags.NewHasher(bytes.Repeat([]byte{7}, flags.KeySize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := flags.Definition{Migration: "m", Epoch: 1, Default: position.Off}
-	d.Weights[position.Off] = flags.Buckets
-	snapshot, err := d.Compile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := darklaunch.New(darklaunch.Options{Migration: "m", Kinds: set, Hasher: hasher, Flags: flags.NewStatic(snapshot),
-		Old: darklaunch.Store{Store: old}, New: darklaunch.Store{Store: memory.New(memory.Options{Migration: "m"})}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ran := make(chan error, 1)
-	go func() { ran <- l.Run(ctx) }()
-	var door frontends.Sessions = l.Door("redis")
-	out := frontendtest.Play(t, redis.New(door, redis.Options{}), in)
-	cancel()
-	if err := <-ran; err != nil && !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-	if err := errors.Join(l.Close(), old.Close()); err != nil {
-		t.Error(err)
-	}
-	return out
+	door, end := frontendtest.Off(t, old, web)
+	defer end()
+	return frontendtest.Play(t, redis.New(door, redis.Options{}), in)
 }

@@ -51,6 +51,10 @@ type Options struct {
 	// User that goes with the password: "default", whom AUTH with one argument
 	// means.
 	User string
+	// Databases that clients may select beside 0: each means the same sessions. (A
+	// client that has a number in its configuration keeps it, and one that names
+	// none is served too.)
+	Databases []int
 	// Version that clients are told: "7.0.15", the version whose answers these
 	// are.
 	Version string
@@ -63,6 +67,7 @@ func New(s frontends.Sessions, o Options) *frontends.Server {
 		password: o.Password,
 		user:     cmp.Or(o.User, defaultUser),
 		version:  cmp.Or(o.Version, "7.0.15"),
+		dbs:      o.Databases,
 		scripts:  newScripts(),
 	}, o.Server)
 }
@@ -70,6 +75,7 @@ func New(s frontends.Sessions, o Options) *frontends.Server {
 type protocol struct {
 	sessions                frontends.Sessions
 	password, user, version string
+	dbs                     []int
 	scripts                 *scripts
 }
 

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
 	"github.com/seed-41165957/crossfade/frontends"
@@ -51,6 +52,8 @@ func (h *handler) run(ctx context.Context, does action, unknown string) error {
 		return h.unsupported(frontends.ClassLock, errNoLock)
 	case does == extends:
 		return h.unsupported(frontends.ClassLock, errExtend)
+	case does == locks:
+		return h.acquire(ctx, r)
 	}
 	released, err := h.s.Unlock(ctx, r, h.owner(string(h.args[4])))
 	h.c.Unlocked()
@@ -58,6 +61,29 @@ func (h *handler) run(ctx context.Context, does action, unknown string) error {
 		return h.fail(err, r)
 	}
 	return h.truth(released)
+}
+
+// longestLock is a life that any lock_ttl is shorter than.
+const longestLock = 24 * time.Hour
+
+// acquire is `EVAL script 1 lock token milliseconds`.
+func (h *handler) acquire(ctx context.Context, r kinds.Ref) error {
+	if len(h.args) < 6 {
+		return h.fault("ERR this script takes one key, the token and the milliseconds")
+	}
+	ms, ok := integer(h.args[5])
+	if !ok || ms <= 0 {
+		return h.fault("ERR invalid expire time in 'set' command")
+	}
+	ttl := time.Duration(min(ms, longestLock.Milliseconds())) * time.Millisecond
+	granted, err := h.s.Lock(ctx, r, h.owner(string(h.args[4])), ttl)
+	if err != nil {
+		return h.fail(err, r)
+	}
+	if granted {
+		h.c.Locked(ttl)
+	}
+	return h.truth(granted)
 }
 
 func (h *handler) scriptLoad(context.Context) error {

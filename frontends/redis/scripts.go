@@ -14,12 +14,13 @@ type action uint8
 const (
 	nothing action = iota // the script is not known
 	unlocks
+	locks
 	extends // which is refused: the stores' decider granted the lock for a time
 )
 
 // known are scripts of locks. Their digests are known from the start, so that
-// EVALSHA works at once; the same scripts with other white space and quotes are
-// when they were sent.
+// EVALSHA works at once; the same scripts with other white space, quotes and
+// comments are when they were sent.
 var known = []struct {
 	text string
 	does action
@@ -64,6 +65,52 @@ var known = []struct {
         redis.call('pexpire', KEYS[1], ARGV[2])
         return 1
     `, extends},
+	// redlock of Node (4.2 and 5): acquire, extend, release; here of one key.
+	{`
+  for i, key in ipairs(KEYS) do
+    if redis.call("exists", key) == 1 then
+      return 0
+    end
+  end
+  for i, key in ipairs(KEYS) do
+    redis.call("set", key, ARGV[1], "PX", ARGV[2])
+  end
+  return #KEYS
+`, locks},
+	{`
+  for i, key in ipairs(KEYS) do
+    if redis.call("get", key) ~= ARGV[1] then
+      return 0
+    end
+  end
+  for i, key in ipairs(KEYS) do
+    redis.call("set", key, ARGV[1], "PX", ARGV[2])
+  end
+  return #KEYS
+`, extends},
+	{`
+  local count = 0
+  for i, key in ipairs(KEYS) do
+    if redis.call("get", key) == ARGV[1] then
+      redis.pcall("del", key)
+      count = count + 1
+    end
+  end
+  return count
+`, unlocks},
+	// redsync of Go (4.13, mutex.go): release, and what extends.
+	{`
+	local val = redis.call("GET", KEYS[1])
+	if val == ARGV[1] then
+		return redis.call("DEL", KEYS[1])
+	elseif val == false then
+		return -1
+	else
+		return 0
+	end
+`, unlocks},
+	{`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("PEXPIRE", KEYS[1], ARGV[2]) else return 0 end`, extends},
+	{`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("PEXPIRE", KEYS[1], ARGV[2]) elseif redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2], "NX") then return 1 else return 0 end`, extends},
 }
 
 // scripts remembers which digests stand for what. It is safe for concurrent use.
@@ -117,13 +164,21 @@ func digest(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// bare is a Lua text without the white space that means nothing, and with one
-// kind of quotes. White space in strings stays.
+// bare is a Lua text without comments and the white space that means nothing, and
+// with one kind of quotes. White space in strings stays; a comment of several
+// lines does too, so that its text is none that is known.
 func bare(text []byte) []byte {
 	out := make([]byte, 0, len(text))
-	quote, gap := byte(0), false
-	for _, b := range text {
+	quote, gap, comment := byte(0), false, false
+	for i, b := range text {
+		if quote == 0 && !comment && bytes.HasPrefix(text[i:], []byte("--")) && !bytes.HasPrefix(text[i:], []byte("--[")) {
+			comment = true
+		}
 		switch {
+		case comment:
+			comment = b != '\n'
+			gap = true
+			continue
 		case quote != 0:
 			if b == quote {
 				quote, b = 0, '"'

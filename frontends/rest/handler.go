@@ -90,10 +90,14 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request) *problem {
 }
 
 // stranger refuses what a page in a browser could send: it is let in by no
-// header of its own, and reaches this host under a name of its own.
+// header of its own, and reaches this host under a name of its own. (Not in TLS:
+// there a name is one of the certificate's, or the client looks at none.)
 func stranger(r *http.Request) *problem {
 	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
 		return &fromAPage
+	}
+	if r.TLS != nil {
+		return nil
 	}
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -269,7 +273,8 @@ type deleted struct {
 }
 
 // deleteMany removes sessions one after the other. What could not be removed is
-// said for each: the rest was.
+// said for each: the rest was. With a store that stands still it ends in time to
+// say so: what was not tried is unavailable too.
 func (h *handler) deleteMany(w http.ResponseWriter, r *http.Request) *problem {
 	refuse := func(detail string) *problem { p := badRequest(detail); return &p }
 	var q names
@@ -285,7 +290,12 @@ func (h *handler) deleteMany(w http.ResponseWriter, r *http.Request) *problem {
 		return refuse("at most " + strconv.Itoa(h.o.Names) + " names in one request")
 	}
 	a := deleted{Results: make([]string, len(q.IDs))}
+	end := h.o.Server.Now().Add(h.o.Server.Command)
 	for i, name := range q.IDs {
+		if h.o.Server.Now().After(end) {
+			a.Results[i] = unavailable.Type
+			continue
+		}
 		ref, p := h.resolve(name)
 		if p != nil {
 			a.Results[i] = p.Type

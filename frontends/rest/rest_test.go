@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -296,6 +297,21 @@ func TestNames(t *testing.T) {
 		if calls := strings.Join(r.f.Calls(), "\n"); !strings.Contains(calls, "set "+name+" ") {
 			t.Errorf("%s: %q", path, calls)
 		}
+	}
+}
+
+// TestManyEnds: a store that takes its time does not cost the answer of what was
+// deleted.
+func TestManyEnds(t *testing.T) {
+	var clock atomic.Int64
+	r := newRig(t, rest.Options{Server: frontends.Options{Now: func() time.Time { return time.Unix(clock.Load(), 0) }}})
+	r.f.Fault = func(string, kinds.Ref) error {
+		clock.Add(11)
+		return nil
+	}
+	body, _ := r.want(200, "DELETE", "/v1/sessions", `{"ids": ["s.a", "s.b", "s.c", "s.d", "s.e"]}`)
+	if want := `{"results":["missing","missing","missing","unavailable","unavailable"],"deleted":0}`; strings.TrimSpace(body) != want {
+		t.Errorf("got %s, want %s", body, want)
 	}
 }
 

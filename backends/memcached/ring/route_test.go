@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -124,12 +122,6 @@ foreach ($in as $c) {
 // TestTwemproxy sends keys through a real twemproxy and looks on which server
 // they are.
 func TestTwemproxy(t *testing.T) {
-	bin := "nutcracker"
-	if _, err := exec.LookPath(bin); err != nil {
-		if bin = "/usr/sbin/nutcracker"; !exists(bin) {
-			t.Fatal("nutcracker is missing: run make deps")
-		}
-	}
 	all := start(t, 3)
 	// As twemproxy has them.
 	slices.SortFunc(all, func(a, b *localserver.Server) int {
@@ -146,27 +138,15 @@ func TestTwemproxy(t *testing.T) {
 		"modulo":        {ring.Modulo, "modula", "one_at_a_time", []int{1, 3, 1}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			at, stats := backendtest.FreeAddr(t), backendtest.FreeAddr(t)
 			var list []string
-			conf := fmt.Sprintf("p:\n  listen: %s\n  hash: %s\n  distribution: %s\n  timeout: 5000\n  servers:\n", at, set.hash, set.as)
 			for i, one := range all {
 				text := fmt.Sprintf("%s:%d", one.Addr(), set.weights[i])
 				if set.names != nil {
 					text += " " + set.names[i]
 				}
 				list = append(list, text)
-				conf += "   - " + text + "\n"
 			}
-			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "n.yml"), []byte(conf), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, port, _ := net.SplitHostPort(stats)
-			p, err := localserver.Start(exec.Command(bin, "-c", filepath.Join(dir, "n.yml"), "-a", "127.0.0.1", "-s", port, "-o", filepath.Join(dir, "log")))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.Stop(10 * time.Second)
+			at := backendtest.Twemproxy(t, "hash: "+set.hash+"\ndistribution: "+set.as+"\ntimeout: 5000", list...)
 			r, err := ring.NewRouter(parse(t, list), set.distribution, set.hash)
 			if err != nil {
 				t.Fatal(err)
@@ -230,8 +210,6 @@ func connect(t testing.TB, addr string) client {
 		}
 	}
 }
-
-func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
 // TestVectors are routes that libmemcached 1.1.4 has given: they hold where PHP is
 // missing, and in years.

@@ -225,7 +225,11 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 		}
 		return nil, err
 	}
-	so := frontends.Options{Log: a.o.Log.With("component", "frontend"), Observer: unsupported{a.o.Metrics}}
+	ro, err := redisOptions(a.c)
+	if err != nil {
+		return nil, err
+	}
+	so := frontends.Options{Connections: a.c.Listen.Connections, Log: a.o.Log.With("component", "frontend"), Observer: unsupported{a.o.Metrics}}
 	for _, f := range []struct {
 		addrs []string
 		make  func() server
@@ -233,7 +237,10 @@ func (a *agent) listen(ctx context.Context, serving *sync.WaitGroup, failed func
 		{a.c.Listen.Memcached, func() server {
 			return memcached.New(a.layer.Door("memcached"), memcached.Options{Server: so})
 		}},
-		{a.c.Listen.Redis, func() server { return redis.New(a.layer.Door("redis"), redis.Options{Server: so}) }},
+		{a.c.Listen.Redis, func() server {
+			ro.Server = so
+			return redis.New(a.layer.Door("redis"), ro)
+		}},
 		{a.c.Listen.HTTP, func() server { return rest.New(a.layer.Door("http"), rest.Options{Server: so}) }},
 	} {
 		if len(f.addrs) == 0 {

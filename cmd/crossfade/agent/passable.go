@@ -33,6 +33,9 @@ func passable(c *config.Config) (string, error) {
 			return no("clients of kind %s use names that are not those in old (%s)", k.Name, strings.Join(append(k.Keys, k.Locks...), ", "))
 		}
 	}
+	if c.Listen.RedisPasswordFile.Set() {
+		return no("clients give the agent a password (listen.redis_password_file), which the layer takes in old's place")
+	}
 	if c.Listen.TLS.On() {
 		return no("clients speak TLS with the agent, which the layer ends in old's place")
 	}

@@ -98,6 +98,7 @@ func TestPassthroughRefused(t *testing.T) {
 		{"memory", mc, phpKind, `memory: {}`, off, "not a server"},
 		{"a cluster", rd, phpKind, `redis: {addrs: ["127.0.0.1:2"], cluster: true}`, off, "cluster"},
 		{"a database", rd, phpKind, `redis: {addrs: ["127.0.0.1:2"], database: 2}`, off, "a password, TLS or a database"},
+		{"a password of the clients", rd + ", redis_password_file: x", phpKind, oldRD, off, "clients give the agent a password"},
 		{"a name that is not old's", mc, `{name: php, keys: ["memc.sess.key.{id: [a-z0-9]+}", "PHPREDIS_SESSION:{id}"]}`, oldMC, off, "kind php"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -28,7 +28,7 @@ func TestClientTLS(t *testing.T) {
 	dir := t.TempDir()
 	ca := certstest.NewCA(t)
 	cert, key := ca.Sign(t, dir, "127.0.0.1")
-	mc, rd, admin := backendtest.FreeAddr(t), backendtest.FreeAddr(t), backendtest.FreeAddr(t)
+	mc, rd, web, admin := backendtest.FreeAddr(t), backendtest.FreeAddr(t), backendtest.FreeAddr(t), backendtest.FreeAddr(t)
 	d := flags.Definition{Migration: "sessions", Epoch: 1, Default: position.Mirror}
 	d.Weights[position.Mirror] = flags.Buckets
 	data, err := d.MarshalFlagd()
@@ -41,13 +41,13 @@ func TestClientTLS(t *testing.T) {
 	c, err := config.Parse("crossfade.yaml", []byte(fmt.Sprintf(`
 migration: sessions
 agent: {name: web-1, state_dir: %[1]s/state, key_file: %[1]s/hash.key}
-listen: {memcached: ["tls:%[2]s"], redis: ["tls:%[3]s"], admin: %[4]s, tls: {cert_file: %[5]s, key_file: %[6]s, client_ca_file: %[7]s}}
+listen: {memcached: ["tls:%[2]s"], redis: ["tls:%[3]s"], http: ["tls:%[8]s"], admin: %[4]s, tls: {cert_file: %[5]s, key_file: %[6]s, client_ca_file: %[7]s}}
 sessions:
   - {name: php, keys: ["s.{id: [a-z0-9]+}"]}
 old: {memory: {}}
 new: {memory: {}}
 flags: {file: %[1]s/flags.json}
-`, dir, mc, rd, admin, cert, key, ca.File)))
+`, dir, mc, rd, admin, cert, key, ca.File, web)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +97,9 @@ flags: {file: %[1]s/flags.json}
 	}
 	if got, _, err := speak(rd, "GET s.abc\r\n", own); got != "$2\r\n" || err != nil {
 		t.Errorf("redis: %q, %v", got, err)
+	}
+	if got, _, err := speak(web, "GET /v1/sessions/s.abc HTTP/1.1\r\nHost: web-17.example.net\r\n\r\n", own); got != "HTTP/1.1 200 OK\r\n" || err != nil {
+		t.Errorf("http, by a name: %q, %v", got, err)
 	}
 	if got, _, err := speak(rd, "GET s.abc\r\n"); err == nil {
 		t.Errorf("without a certificate: %q", got)

@@ -42,7 +42,9 @@ func abilities(ctx context.Context, side string, st backends.Store, c *config.Co
 		rows = append(rows, row{Name: side + " " + name, OK: ok, Found: found, Want: want(name), Mend: mend})
 	}
 	switch st := st.(type) {
-	case *redis.Store:
+	case interface {
+		Preflight(context.Context, []string) ([]redis.Finding, error)
+	}: // the servers themselves, or behind a proxy
 		fs, err := st.Preflight(ctx, prefixes(side, c))
 		for _, f := range fs {
 			if f.What == "maxmemory-policy" && side == "old" && !f.OK {

@@ -57,3 +57,34 @@ flags: {file: %s/flags.json}
 		}
 	}
 }
+
+// TestCheckProxy: what a store behind a twemproxy cannot do is said.
+func TestCheckProxy(t *testing.T) {
+	at := backendtest.Twemproxy(t, "redis: true\ntimeout: 5000", backendtest.Redis(t).Addr())
+	c, err := config.Parse("c.yaml", fmt.Appendf(nil, `
+migration: m
+sessions: [{name: web, keys: ["s.{id: [a-z]+}"]}]
+old: {redis: {addrs: [%q], proxied: true}}
+new: {memory: {}}
+timeouts: {dial: 5s}
+flags: {file: flags.json}
+`, at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]row{}
+	for _, r := range append(checkStore(t.Context(), "old", c.Old, c), checkAbilities(t.Context(), "old", c.Old, c)...) {
+		rows[r.Name] = r
+	}
+	for name, want := range map[string]row{
+		"old answers":       {OK: true, Found: "redis 7"},
+		"old is able":       {OK: true, Found: "all"},
+		"old evicts":        {OK: true, Found: "no listing"},
+		"old proxy " + at:   {OK: true, Found: "in doubt stays so until its late answer"},
+		"old listing " + at: {OK: false, Found: "none", Mend: "max_age"},
+	} {
+		if got := rows[name]; got.OK != want.OK || !strings.Contains(got.Found, want.Found) || !strings.Contains(got.Mend, want.Mend) {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+}

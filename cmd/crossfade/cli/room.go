@@ -84,7 +84,11 @@ func checkRoom(ctx context.Context, c *config.Config) []row {
 	defer store.Close()
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	m, err := store.(*redis.Store).Memory(ctx)
+	server, ok := store.(*redis.Store)
+	if !ok { // a proxy does not say
+		return rows
+	}
+	m, err := server.Memory(ctx)
 	if err != nil {
 		return rows // the rows of new say it
 	}

@@ -38,7 +38,7 @@ var clients = []client{
 	{name: "redis-py", speaks: "redis", protocol: "RESP2", kind: "own", keeps: locked, cut: true, start: python, note: "sessions of the test's own, behind its Lock"},
 	{name: "Django cache, memcached", speaks: "memcached", protocol: "ASCII", kind: "django", start: python},
 	{name: "Django cached_db, memcached", speaks: "memcached", protocol: "ASCII", kind: "django-db", start: python, note: "the database holds each session too"},
-	{name: "Django cache, redis", speaks: "redis", protocol: "RESP2", kind: "django", start: python, note: "database 0 in LOCATION"},
+	{name: "Django cache, redis", speaks: "redis", protocol: "RESP2", kind: "django", start: python, note: "database 1 in LOCATION"},
 	{name: "Django cached_db, redis", speaks: "redis", protocol: "RESP2", kind: "django-db", start: python, note: "the same"},
 
 	{name: "dalli", speaks: "memcached", protocol: "binary", kind: "dalli", start: ruby},

@@ -48,7 +48,7 @@ func newSite(t testing.TB, m move, at position.Position) *site {
 			stores[i] = fmt.Sprintf("{memcached: {servers: [%q]}}", s.stores[i].Addr())
 		} else {
 			s.stores[i] = running(t)(localserver.Redis(t.Context(), localserver.Options{}))
-			stores[i] = fmt.Sprintf("{redis: {addrs: [%q]}}", s.stores[i].Addr())
+			stores[i] = fmt.Sprintf("{redis: {addrs: [%q], database: 1}}", s.stores[i].Addr())
 		}
 	}
 	var kinds strings.Builder

@@ -38,12 +38,16 @@ type Agent struct {
 
 // Listen is where clients and operators reach it: host:port or unix:path.
 type Listen struct {
-	Memcached      []string   `yaml:"memcached"`
-	Redis          []string   `yaml:"redis"`
-	HTTP           []string   `yaml:"http"`
-	TLS            ServerTLS  `yaml:"tls"` // of the addresses that begin with tls:
-	Admin          string     `yaml:"admin"`
-	AdminTokenFile SecretFile `yaml:"admin_token_file"`
+	Memcached []string `yaml:"memcached"`
+	Redis     []string `yaml:"redis"`
+	HTTP      []string `yaml:"http"`
+	// What clients of Redis say, so that their configuration can stay as it is.
+	RedisUser         string     `yaml:"redis_user"`
+	RedisPasswordFile SecretFile `yaml:"redis_password_file"`
+	Connections       int        `yaml:"connections"` // of clients, for each of the three
+	TLS               ServerTLS  `yaml:"tls"`         // of the addresses that begin with tls:
+	Admin             string     `yaml:"admin"`
+	AdminTokenFile    SecretFile `yaml:"admin_token_file"`
 }
 
 // Session is one kind of sessions: see package kinds.
@@ -157,6 +161,7 @@ type Reap struct {
 type Redis struct {
 	Addrs        []string      `yaml:"addrs"`
 	Cluster      bool          `yaml:"cluster" json:",omitempty"`
+	Proxied      bool          `yaml:"proxied" json:",omitempty"` // addrs is a twemproxy
 	Sentinel     RedisSentinel `yaml:"sentinel" json:",omitzero"`
 	User         string        `yaml:"user"`
 	PasswordFile SecretFile    `yaml:"password_file"`

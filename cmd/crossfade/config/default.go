@@ -12,7 +12,10 @@ func Default() Config {
 			KeyFile:  "hash.key", // made at the first start, 0600
 		},
 		// Loopback: who can reach it sees everything but ids.
-		Listen: Listen{Admin: "127.0.0.1:9311"},
+		Listen: Listen{
+			Admin:       "127.0.0.1:9311",
+			Connections: 10_000, // at rest 80 MB; the unit allows 65,536 files
+		},
 		Timeouts: Timeouts{
 			Old: Duration(time.Second), // the application's own, nearly always 1 s or more; shorter would make errors that it did not have
 			// In mirror, fenced, a write waits for new once a breaker period:

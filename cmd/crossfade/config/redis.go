@@ -19,6 +19,9 @@ func (k *checker) redis(at string, r *Redis) {
 	if r.Database < 0 || r.Database > 0 && r.Clustered() {
 		k.bad(at+".database", "%d: accepted is 0 or more, and 0 in a cluster", r.Database)
 	}
+	if r.Proxied && (r.Sentinel.set() || r.Clustered() || r.Database != 0 || r.User != "") {
+		k.bad(at+".proxied", "stands beside sentinel, cluster, a database or a user, which twemproxy has not: accepted is one address, with or without a password")
+	}
 	if (r.TLS.CertFile == "") != (r.TLS.KeyFile == "") {
 		k.bad(at+".tls", "cert_file without key_file, or the reverse: accepted are both or none")
 	}

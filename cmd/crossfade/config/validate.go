@@ -124,6 +124,15 @@ func (k *checker) listen() {
 		}
 		k.addrs(path, plain, true)
 	}
+	k.atLeastOne("listen.connections", int64(l.Connections))
+	switch {
+	case !userName.MatchString(l.RedisUser):
+		k.bad("listen.redis_user", "%q: accepted are up to 64 of A-Z, a-z, 0-9, dot, _ and -; empty for default", l.RedisUser)
+	case l.RedisUser != "" && !l.RedisPasswordFile.Set():
+		k.bad("listen.redis_user", "stands without a password: accepted is redis_password_file with it")
+	case l.RedisPasswordFile.Set() && len(l.Redis) == 0:
+		k.bad("listen.redis_password_file", "no address uses it: accepted is one in listen.redis")
+	}
 	switch t := l.TLS; {
 	case t.On() && (t.CertFile == "" || !t.KeyFile.Set()):
 		k.bad("listen.tls", "accepted are cert_file and key_file together, with or without client_ca_file")

@@ -55,6 +55,9 @@ func OpenStore(name string, c config.Store, of *config.Config) (backends.Store, 
 			return nil, fmt.Errorf("%s.redis: %w", name, err)
 		}
 		o.Migration, o.DialTimeout, o.KeepFlags = migration, t.Dial.Std(), len(of.Listen.Memcached) > 0
+		if c.Redis.Proxied {
+			return redis.NewProxied(o), nil
+		}
 		return redis.New(o), nil
 	case c.MySQL != nil:
 		s, err := openMySQL(*c.MySQL, migration, t)

@@ -56,6 +56,9 @@ func Render(a Answers) ([]byte, error) {
 	}
 	if c.Speaks != "memcached" || c.PHP && isRedis(a.New) { // where they go one by one later
 		p("  redis: [\"127.0.0.1:16379\"]")
+		if c.Speaks == "redis" && isRedis(a.Old) && a.OldPasswordFile != "" {
+			p("  redis_password_file: %s # what clients say today, to the agent too", strconv.Quote(a.OldPasswordFile))
+		}
 	}
 	p("  admin: %s", strconv.Quote(a.admin()))
 	p("sessions:")

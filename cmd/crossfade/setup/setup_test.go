@@ -62,6 +62,19 @@ func TestClients(t *testing.T) {
 	}
 }
 
+// TestClientsPassword: whose clients give their Redis a password give it to the
+// agent.
+func TestClientsPassword(t *testing.T) {
+	text, err := Render(Answers{Migration: "s", Client: "phpredis", Old: "redis:127.0.0.1:1", OldPasswordFile: "/etc/crossfade/old.secret", New: "redis:127.0.0.1:2",
+		MaxAge: "1h", Agents: []string{"127.0.0.1:3"}, StateDir: "state"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := config.Parse("c.yaml", text); err != nil || c.Listen.RedisPasswordFile.Path() != "/etc/crossfade/old.secret" {
+		t.Errorf("%v in %s", err, text)
+	}
+}
+
 func TestRenderRefuses(t *testing.T) {
 	good := Answers{Migration: "s", Client: "php-memcached", Old: "memcached:127.0.0.1:1", New: "redis:127.0.0.1:2", MaxAge: "1h", Agents: []string{"127.0.0.1:3"}, StateDir: "state"}
 	if _, err := Render(good); err != nil {

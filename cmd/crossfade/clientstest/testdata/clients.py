@@ -111,7 +111,7 @@ def django_site():
     if "redis" in name:
         import django_redis
         version = "%s, django-redis %s" % (django.get_version(), ".".join(map(str, django_redis.VERSION)))
-        cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://%s/0" % addr}
+        cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://%s/1" % addr}
     else:
         import pymemcache
         version = "%s, pymemcache %s" % (django.get_version(), pymemcache.__version__)

@@ -22,7 +22,7 @@ if ($op === 'version') {
 if (getenv('CLIENT') === 'Laravel, redis') {
     $manager = new RedisManager(null, 'phpredis', [
         'options' => ['prefix' => 'laravel_database_'],
-        'default' => ['host' => $host, 'port' => (int) $port, 'database' => 0],
+        'default' => ['host' => $host, 'port' => (int) $port, 'database' => 1],
     ]);
     $cache = new RedisStore($manager, 'laravel_cache');
 } else {
