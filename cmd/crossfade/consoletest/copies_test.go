@@ -160,6 +160,9 @@ func TestNow(t *testing.T) {
 	if said := b.text("#agents-sum"); said[:2] != "2:" {
 		t.Errorf("the agents are %q, want those that were told before", said)
 	}
+	if said := b.text("#next"); !strings.Contains(said, "ramp read-new 25 (step 9 of 15") {
+		t.Errorf("the next step is %q, want that of the plan that was told before", said)
+	}
 }
 
 // kill ends a process as a crash does.

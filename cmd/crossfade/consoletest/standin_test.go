@@ -121,6 +121,9 @@ func (s *standin) events(w http.ResponseWriter, r *http.Request) {
 			delete(told, "agents")
 			delete(told, "members")
 			delete(told, "pins")
+			plan := maps.Clone(told["plan"].(m))
+			delete(plan, "steps")
+			told["plan"] = plan
 		}
 		data, _ := json.Marshal(told)
 		news, starting := s.news, s.starting

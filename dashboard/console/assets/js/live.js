@@ -37,8 +37,9 @@ function open() {
   });
   // The status without what is long: that stands as it was told last.
   s.addEventListener("now", (e) => {
-    const { agents, members, pins } = state.status;
+    const { agents, members, pins, plan } = state.status;
     state.status = { ...JSON.parse(e.data), agents, members, pins };
+    if (state.status.plan) state.status.plan.steps = plan?.steps || [];
     linked(true);
     tell("status");
   });
