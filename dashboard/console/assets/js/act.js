@@ -91,7 +91,7 @@ async function dryRun() {
   const epoch = state.status?.epoch || 0, asked = args();
   let shown;
   try {
-    const plan = it.v.wish ? says.wish(it.v.wish, it.given.job) : await ask("plan", { verb: it.verb, args: asked });
+    const plan = await ask("plan", { verb: it.v.wish ? "job" : it.verb, args: asked });
     if (mine !== it || turn !== it.asked) return;
     it.revision = plan.revisions?.length ? plan.revisions[0].epoch - 1 : epoch;
     shown = says.plan(plan, it.revision);

@@ -22,15 +22,6 @@ export function plan(p, revision) {
   return out;
 }
 
-// wish is what is said of a job, for which the server has no dry run.
-export function wish(what, job) {
-  return {
-    hold: { text: `The ${job} stands still within a second, and keeps everybody else from copying.`, taking_it_back: ["nothing: it goes on where it was"] },
-    release: { text: `The ${job} goes on where it was.`, taking_it_back: ["nothing: it can be paused again"] },
-    cancel: { text: `The ${job} ends; what it has copied stays.`, taking_it_back: ["the next run begins anew"] },
-  }[what];
-}
-
 // failure is a refusal with gate, what was found and what to do; or another end.
 export function failure(err) {
   const no = err.refusal;
