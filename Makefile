@@ -2,7 +2,7 @@
 GO      ?= go
 BIN     := bin/crossfade
 # What the tests start. Debian's names; other systems: see README.
-NEEDED  := redis-server:redis-server memcached:memcached php:php-cli node:nodejs nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus chromium:chromium
+NEEDED  := redis-server:redis-server memcached:memcached php:php-cli node:nodejs nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus chromium:chromium zsh:zsh fish:fish
 # Python's own session clients: as modules of Debian's Python.
 PY_MODULES := pymemcache:python3-pymemcache redis:python3-redis
 PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql

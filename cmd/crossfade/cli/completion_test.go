@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,7 +21,7 @@ func rosterConfig(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/agents" {
-			io.WriteString(w, `[{"name":"web-1"},{"name":"web-17"}]`)
+			io.WriteString(w, `[{"name":"web-1"},{"name":"cron-17"}]`)
 		}
 	}))
 	t.Cleanup(server.Close)
@@ -41,7 +42,7 @@ func TestComplete(t *testing.T) {
 		"ramp mirror 5 ":                  "",
 		"rollback --to ":                  "read-new mirror off",
 		"agents ":                         "list forget",
-		"agents forget ":                  "web-1 web-17",
+		"agents forget ":                  "web-1 cron-17",
 		"agents forget web-1 ":            "",
 		"explain ":                        "-",
 		"declare-down ":                   "old",
@@ -68,8 +69,42 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// TestCompletionInShells: the scripts run in the shells that are installed, bash
-// at least.
+// shells are programs that complete three lines, each in its own way, and print
+// the last word that came of it. $1 is the script, $2 a configuration.
+var shells = map[string]string{
+	"bash": `
+# Without the package bash-completion: what of it the script needs.
+declare -F _get_comp_words_by_ref >/dev/null || _get_comp_words_by_ref() { words=("${COMP_WORDS[@]}"); cword=$COMP_CWORD; cur=${words[cword]}; prev=${words[cword-1]}; }
+source "$1"
+complete -p crossfade >&2 || exit 1
+offer() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; COMPREPLY=(); __start_crossfade; echo "${COMPREPLY[@]}" | tr -s ' '; }
+offer crossfade ramp r
+offer crossfade --config "$2" agents forget c
+offer crossfade back
+`,
+	// Its completions exist at a prompt alone: one on a terminal, where a tab and a
+	// return are typed. What is run then says what it was given.
+	"zsh": `
+zmodload zsh/zpty && zpty sh "PS1='next> ' TERM=dumb zsh -f -i" || exit 1
+answered() { zpty -r sh said "*$1*next> *" || exit 1; } # what is typed before the prompt is echoed into what runs
+answered
+zpty -w sh "autoload -U compinit; compinit -u -d /dev/null; source '$1'; echo LOADED"
+answered $'\nLOADED'
+typed() { zpty -w sh "$1"$'\t'; answered $'\nRAN *\n'; said=${${said##*RAN}%%[[:cntrl:]]*}; print -r -- ${said##* }; }
+typed 'crossfade ramp r'
+typed "crossfade --config '$2' agents forget c"
+typed 'crossfade back'
+zpty -d sh
+`,
+	"fish": `
+source $argv[1]
+complete -C 'crossfade ramp r' | cut -f1
+complete -C "crossfade --config $argv[2] agents forget c" | cut -f1
+complete -C 'crossfade back' | cut -f1
+`,
+}
+
+// TestCompletionInShells: the scripts complete in each shell.
 func TestCompletionInShells(t *testing.T) {
 	dir, config := t.TempDir(), rosterConfig(t)
 	// The command that the scripts call, by a name that they know: this test.
@@ -77,34 +112,19 @@ func TestCompletionInShells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "crossfade"), []byte("#!/bin/sh\nCROSSFADE_TEST_CLI=1 exec '"+self+"' \"$@\"\n"), 0o755); err != nil {
+	stub := "#!/bin/sh\ncase $1 in __complete*) CROSSFADE_TEST_CLI=1 exec '" + self + "' \"$@\";; esac\necho \"RAN $*\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "crossfade"), []byte(stub), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for shell, program := range map[string]string{
-		"bash": `
-# Without the package bash-completion: what of it the script needs.
-declare -F _get_comp_words_by_ref >/dev/null || _get_comp_words_by_ref() { words=("${COMP_WORDS[@]}"); cword=$COMP_CWORD; cur=${words[cword]}; prev=${words[cword-1]}; }
-source "$1"
-complete -p crossfade >&2 || exit 1
-offer() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; COMPREPLY=(); __start_crossfade; echo "${COMPREPLY[@]}" | tr -s ' '; }
-offer crossfade ramp r
-offer crossfade --config "$2" agents forget web-17
-offer crossfade back
-`,
-		"zsh":  `autoload -U compinit; compinit -u -d /dev/null; source "$1"; whence _crossfade >/dev/null && printf 'read-new\nweb-17\nbackfill\n'`,
-		"fish": `source $argv[1]; complete -C 'crossfade ramp r'; complete -C "crossfade --config $argv[2] agents forget web-17"; complete -C 'crossfade back' | cut -f1`,
-	} {
+	for shell, program := range shells {
 		t.Run(shell, func(t *testing.T) {
 			path, err := exec.LookPath(shell)
-			if err != nil && shell == "bash" {
-				t.Fatal(err)
+			if err != nil {
+				t.Fatalf("%v: completions are tried in it: apt-get install %s, or make deps", err, shell)
 			}
 			var script, errs bytes.Buffer
 			if code := Run(t.Context(), []string{"completion", shell}, strings.NewReader(""), &script, &errs); code != Done || script.Len() < 1000 {
 				t.Fatalf("exit code %d, %d bytes: %s", code, script.Len(), errs.String())
-			}
-			if err != nil { // nobody here uses it
-				return
 			}
 			file := filepath.Join(dir, "completion."+shell)
 			if err := os.WriteFile(file, script.Bytes(), 0o600); err != nil {
@@ -114,12 +134,14 @@ offer crossfade back
 			if shell == "fish" {
 				args = []string{"-c", program, file, config}
 			}
-			cmd := exec.CommandContext(t.Context(), path, args...)
-			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a terminal on which nothing comes would wait for ever
+			defer cancel()
+			cmd := exec.CommandContext(ctx, path, args...)
+			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CACHE_HOME="+dir)
 			cmd.Stderr = &errs
 			cmd.WaitDelay = 10 * time.Second
 			out, err := cmd.Output()
-			if err != nil || strings.TrimSpace(string(out)) != "read-new\nweb-17\nbackfill" {
+			if err != nil || strings.TrimSpace(string(out)) != "read-new\ncron-17\nbackfill" {
 				t.Errorf("%v: offered %q\n%s", err, out, errs.String())
 			}
 		})
