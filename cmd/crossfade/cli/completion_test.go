@@ -88,7 +88,7 @@ offer crossfade back
 zmodload zsh/zpty && zpty sh "PS1='next> ' TERM=dumb zsh -f -i" || exit 1
 answered() { zpty -r sh said "*$1*next> *" || exit 1; } # what is typed before the prompt is echoed into what runs
 answered
-zpty -w sh "autoload -U compinit; compinit -u -d /dev/null; source '$1'; echo LOADED"
+zpty -w sh "autoload -U compinit; compinit -u -D; source '$1'; echo LOADED"
 answered $'\nLOADED'
 typed() { zpty -w sh "$1"$'\t'; answered $'\nRAN *\n'; said=${${said##*RAN}%%[[:cntrl:]]*}; print -r -- ${said##* }; }
 typed 'crossfade ramp r'
