@@ -67,7 +67,7 @@ func (d *Desk) In(w http.ResponseWriter, r *http.Request, name, password string)
 	if err := d.o.Note(r.Context(), Event{Verb: "sign-in", Name: p.Name, From: r.RemoteAddr, Unsaid: d.refused.unsaid()}); err != nil {
 		return Who{}, err
 	}
-	d.throttle.passed(name)
+	d.throttle.passed(name, r.RemoteAddr)
 	had := ""
 	if c, err := r.Cookie(cookieName(r)); err == nil {
 		had = c.Value
