@@ -14,7 +14,8 @@ func declareDownVerb(a *app) *cobra.Command {
 		Short: "Say that old is dead: new takes every write, and grants the locks",
 		Long: `Say that old is dead. In settled read-new every write goes to new alone, and
 once every agent has acknowledged and the locks that old granted have run out,
-new grants the locks. Undo it with crossfade recover old.`,
+new grants the locks. Undo it with crossfade recover old. It is refused while a
+session is pinned at read-new, where it is never settled: unpin it first.`,
 		Example: `  crossfade declare-down old --reason "disk lost"`,
 	}, func(ctx context.Context, m *opened, store string, p func(migrate.Progress)) (migrate.Result, error) {
 		return m.DeclareDown(ctx, store, p)
