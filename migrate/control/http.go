@@ -289,13 +289,8 @@ func (s *Server) doing(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	c := http.NewResponseController(w)
-	c.SetReadDeadline(time.Time{}) // the server's would end the request with it
-	enc := json.NewEncoder(w)
-	send := func(l Line) bool {
-		c.SetWriteDeadline(time.Now().Add(10 * time.Second))
-		return enc.Encode(l) == nil && c.Flush() == nil
-	}
+	text := sends(w)
+	send := func(l Line) bool { return text(append(marshal(l), '\n')) }
 	told := 0
 	tick := time.NewTicker(alive)
 	defer tick.Stop()
