@@ -21,7 +21,7 @@ const (
 // every subtest goes on where the one before it left the migration.
 func TestConsole(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newSite(t, false)
 	s.traffic()
 	ada := open(t, s.url(), look{}, signedOut, refused, brokenOff, "status of 503")
 

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import * as f from "./format.js";
 import { progress } from "./doing.js";
-import { counts } from "./copies.js";
+import { told } from "./copies.js";
 
 export { progress };
 
@@ -39,6 +39,6 @@ export function done(end) {
   const r = end?.result ?? end ?? {};
   const out = [h("b", null, "Done. ")];
   if (r.epoch && r.state !== undefined) out.push(`Revision ${r.epoch}, acknowledged by ${f.plural(r.agents || 0, "agent")}: ${r.state}.`);
-  else out.push(counts(r));
+  else out.push(told(r));
   return [h("div", { class: "notice good", role: "status" }, h("p", null, out), r.steps?.length ? list(r.steps) : null, r.undo ? h("p", null, `undo log: ${r.undo}`) : null)].filter(Boolean);
 }
