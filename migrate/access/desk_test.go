@@ -271,6 +271,43 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 }
 
+// TestPorts: two servers of one host do not sign each other's people out.
+func TestPorts(t *testing.T) {
+	one, other := newOffice(t), newOffice(t)
+	jar := map[string]*http.Cookie{} // a browser's: by name, whatever the port
+	ask := func(o *office, host string, fn func(w http.ResponseWriter, r *http.Request)) {
+		r, w := request("GET", "/v1/x", "192.0.2.7:1"), httptest.NewRecorder()
+		r.Host = host
+		for _, c := range jar {
+			r.AddCookie(c)
+		}
+		fn(w, r)
+		for _, c := range w.Result().Cookies() {
+			jar[c.Name] = c
+		}
+	}
+	at := map[string]*office{"ctl.example:9310": one, "ctl.example:9320": other, "ctl.example": newOffice(t)}
+	for host, o := range at {
+		ask(o, host, func(w http.ResponseWriter, r *http.Request) {
+			if _, err := o.desk.In(w, r, "ada", password); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	for host, o := range at {
+		ask(o, host, func(w http.ResponseWriter, r *http.Request) {
+			if who := o.desk.who(r); who.Name != "ada" {
+				t.Errorf("at %s she is signed in no more", host)
+			}
+		})
+	}
+	for name := range jar {
+		if !strings.HasPrefix(name, "__Host-crossfade") {
+			t.Errorf("a cookie named %s", name)
+		}
+	}
+}
+
 // TestThrottle: at one address, whether there is such a person or not, and of one
 // address for all; it grows, and ends.
 func TestThrottle(t *testing.T) {
