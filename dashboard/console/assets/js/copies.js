@@ -41,7 +41,7 @@ function line(name, job) {
   const words = s.ended ? `ended ${f.time(s.saved)}, after ${f.span(Date.parse(s.saved) - Date.parse(s.began))}`
     : !live ? `not running: run it again, it goes on where it was (${f.time(s.saved)})`
       : `${s.held ? "held" : "running"} since ${f.time(s.began)} on ${s.host}${s.phase ? `, ${s.phase}` : ""}`;
-  if (live) buttons.append(button(s.held ? "job-release" : "job-hold", { job: name }, s.held ? "Go on" : "Pause"), button("job-cancel", { job: name }, "Cancel…"));
+  if (live) buttons.append(button(s.held ? "job-release" : "job-hold", { job: name }, s.held ? "Go on…" : "Pause…"), button("job-cancel", { job: name }, "Cancel…"));
   return h("article", null, title, h("p", null, words, s.runs > 1 ? `; run ${s.runs}` : ""), live ? bar(s.progress || {}) : null, h("p", { class: "dim" }, told(s.report)), buttons);
 }
 
