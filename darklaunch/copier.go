@@ -272,6 +272,11 @@ func (b *batch) sessions(which []int) []backends.Session {
 	return ss
 }
 
+// Decision is where a session of that hash is by the newest revision that this
+// layer has taken, which may be behind what its flags say, or ahead: a note in a
+// store counts as well. It knows no kind: Position does.
+func (l *Layer) Decision(h flags.Hash) flags.Decision { return l.eras.now.Load().snap.Decide(h) }
+
 // Position is where a session is by the newest revision, for what copies and
 // for explain.
 func (l *Layer) Position(ref kinds.Ref) (flags.Hash, flags.Decision) {

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -26,16 +25,6 @@ const (
 	JobVerify   = "verify"
 	jobReverse  = "reverse"
 )
-
-// What somebody may wish of a running job.
-const (
-	WishHold    = "hold"    // stand still, and keep everybody else from copying
-	WishRelease = "release" // go on
-	WishCancel  = "cancel"  // end, and begin anew the next time
-)
-
-// ErrCancelled is what a job ends with that was cancelled by a wish.
-var ErrCancelled = errors.New("migrate: cancelled: what was copied stays; the next run begins anew")
 
 // JobState is the page of a job: what it says of itself four times a second, and where
 // it goes on when it is run again. No id is in it.
@@ -67,12 +56,6 @@ type JobState struct {
 // Live tells whether the job is running, as far as its page says.
 func (s *JobState) Live() bool { return s.PID != 0 && !s.Ended && time.Since(s.Saved) < 5*beat }
 
-// wish is a page of its own, since the job writes the other.
-type wish struct {
-	Wish string    `json:"wish"`
-	At   time.Time `json:"at"`
-}
-
 // JobState reads what a job says of itself; found false: it was never run.
 func (m *Migration) JobState(name string) (s JobState, found bool, err error) {
 	if name != JobBackfill && name != JobVerify && name != jobReverse {
@@ -80,22 +63,6 @@ func (m *Migration) JobState(name string) (s JobState, found bool, err error) {
 	}
 	found, err = m.loadPage(name, &s)
 	return s, found, err
-}
-
-// Wish asks something of a running job, which obeys within a second. It is
-// refused where none is running.
-func (m *Migration) Wish(name, what string) error {
-	s, found, err := m.JobState(name)
-	if err != nil {
-		return err
-	}
-	if what != WishHold && what != WishRelease && what != WishCancel {
-		return fmt.Errorf("migrate: no wish %q: accepted are %s, %s and %s", what, WishHold, WishRelease, WishCancel)
-	}
-	if !found || !s.Live() {
-		return refuse(GateCopier, "run crossfade "+name, "no %s is running", name)
-	}
-	return m.saveWish(name, wish{what, time.Now().UTC()})
 }
 
 // job is the running side of a page.

@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -35,9 +36,21 @@ func (r *rig) until(name, what string, fn func(*JobState) bool) JobState {
 	}
 }
 
-// TestWishes: a job stands still, goes on and ends when somebody else wishes.
+// TestWishes: a job stands still, goes on and ends when somebody else wishes; each
+// wish says before what it would do, and does nothing then.
 func TestWishes(t *testing.T) {
 	r := jobRig(t, 4000)
+	says := func(wish, text, refused string) {
+		t.Helper()
+		p, err := r.m.PlanWish(JobBackfill, wish)
+		if err != nil || !strings.Contains(p.Text, text) || !strings.Contains(p.Refused, refused) || (refused == "") != (p.Refused == "") || refused == "" && len(p.Back) == 0 || p.State == "" {
+			t.Errorf("dry run of %s: %+v, %v, want %q and %q", wish, p, err, text, refused)
+		}
+	}
+	says(WishHold, "", "no backfill is running")
+	if _, err := r.m.PlanWish(JobBackfill, "stop"); err == nil {
+		t.Error("a wish that there is not has a dry run")
+	}
 	if err := r.m.Wish(JobBackfill, WishHold); err == nil {
 		t.Error("a wish is taken though nothing runs")
 	}
@@ -45,6 +58,9 @@ func TestWishes(t *testing.T) {
 	go func() { _, err := r.m.Backfill(context.Background(), nil); ended <- err }()
 	r.until(JobBackfill, "running", func(s *JobState) bool { return s.Live() && s.Progress.Done > 0 })
 	other := r.migration()
+	says(WishHold, "stands still within a second, at ", "")
+	says(WishRelease, "nothing: the backfill goes on already", "")
+	says(WishCancel, "; what it has copied stays", "")
 	if err := other.Wish(JobBackfill, WishHold); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +78,8 @@ func TestWishes(t *testing.T) {
 			t.Fatalf("held at %d, and then at %d", at.Progress.Done, s.Progress.Done)
 		}
 	}
+	says(WishHold, "nothing: the backfill stands still already", "")
+	says(WishRelease, "goes on within a second", "")
 	if err := other.Wish(JobBackfill, WishRelease); err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func build(o Options, from fs.FS) (*site, error) {
 		if name == shellName {
 			return nil
 		}
-		if path.Ext(name) == ".js" {
+		if path.Dir(name) == "js" { // what draws the charts comes after the page
 			modules = append(modules, name)
 		}
 		p.assets[name] = newAsset(name, data)

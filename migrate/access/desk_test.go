@@ -271,14 +271,50 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 }
 
-// TestThrottle: by name, whether there is such a person or not, and by address;
-// it grows, and ends.
+// TestPorts: two servers of one host do not sign each other's people out.
+func TestPorts(t *testing.T) {
+	one, other := newOffice(t), newOffice(t)
+	jar := map[string]*http.Cookie{} // a browser's: by name, whatever the port
+	ask := func(o *office, host string, fn func(w http.ResponseWriter, r *http.Request)) {
+		r, w := request("GET", "/v1/x", "192.0.2.7:1"), httptest.NewRecorder()
+		r.Host = host
+		for _, c := range jar {
+			r.AddCookie(c)
+		}
+		fn(w, r)
+		for _, c := range w.Result().Cookies() {
+			jar[c.Name] = c
+		}
+	}
+	at := map[string]*office{"ctl.example:9310": one, "ctl.example:9320": other, "ctl.example": newOffice(t)}
+	for host, o := range at {
+		ask(o, host, func(w http.ResponseWriter, r *http.Request) {
+			if _, err := o.desk.In(w, r, "ada", password); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	for host, o := range at {
+		ask(o, host, func(w http.ResponseWriter, r *http.Request) {
+			if who := o.desk.who(r); who.Name != "ada" {
+				t.Errorf("at %s she is signed in no more", host)
+			}
+		})
+	}
+	for name := range jar {
+		if !strings.HasPrefix(name, "__Host-crossfade") {
+			t.Errorf("a cookie named %s", name)
+		}
+	}
+}
+
+// TestThrottle: at one address, whether there is such a person or not, and of one
+// address for all; it grows, and ends.
 func TestThrottle(t *testing.T) {
 	for _, name := range []string{"ada", "nobody-here", strings.Repeat("x", 10_000)} {
 		o := newOffice(t)
-		for i := range freeByName {
-			addr := fmt.Sprintf("198.51.100.%d:1", i)
-			if _, code, _ := o.in(name, "wrong password", addr, nil); code != 401 {
+		for i := range freeByPair {
+			if _, code, _ := o.in(name, "wrong password", fmt.Sprint("203.0.113.9:", i+1), nil); code != 401 {
 				t.Fatalf("try %d of %.20s: %d, want 401", i, name, code)
 			}
 		}
@@ -299,7 +335,7 @@ func TestThrottle(t *testing.T) {
 		}
 	}
 	o := newOffice(t)
-	for i := range freeByAddress {
+	for i := range freeByPlace {
 		o.in(fmt.Sprint("someone-", i), "wrong password", fmt.Sprintf("[2001:db8:1:2::%x]:1", i+1), nil)
 	}
 	if _, code, _ := o.in("ada", password, "[2001:db8:1:2::ffff]:1", nil); code != 429 {
@@ -311,8 +347,8 @@ func TestThrottle(t *testing.T) {
 	if n := len(o.noted); n > refusalsMost+1 {
 		t.Errorf("%d lines were written in a minute, want at most %d and the sign-in", n, refusalsMost)
 	}
-	if e := o.noted[len(o.noted)-1]; e.Name != "ada" || e.Refused != "" || e.Unsaid != freeByAddress+1-refusalsMost {
-		t.Errorf("the line of the sign-in is %+v, want it to tell of %d that were left out", e, freeByAddress+1-refusalsMost)
+	if e := o.noted[len(o.noted)-1]; e.Name != "ada" || e.Refused != "" || e.Unsaid != freeByPlace+1-refusalsMost {
+		t.Errorf("the line of the sign-in is %+v, want it to tell of %d that were left out", e, freeByPlace+1-refusalsMost)
 	}
 	for _, e := range o.noted[:refusalsMost] {
 		if e.Name != "" { // none of them is known
@@ -321,21 +357,71 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+// TestThrottleSparesWhoseNameItIs: somebody who guesses her password keeps
+// themselves out, not her; from many addresses they keep her out of new ones
+// alone, and no longer than for one.
+func TestThrottleSparesWhoseNameItIs(t *testing.T) {
+	const home, away, theirs = "198.51.100.7:1", "198.51.100.8:1", "203.0.113.9:1"
+	o := newOffice(t)
+	in := func(from string, want int) {
+		t.Helper()
+		if _, code, after := o.in("ada", password, from, nil); code != want {
+			t.Errorf("ada from %s: %d, wait %v, want %d", from, code, after, want)
+		}
+	}
+	for range 21 { // each as soon as it is looked at
+		_, _, after := o.in("ada", "wrong password", theirs, nil)
+		o.pass(after)
+	}
+	in(theirs, 429)
+	in(away, 200)
+	in(home, 200)
+	// One try from each of many places: none of them has waited.
+	for i := range freeByName {
+		o.in("ada", "wrong password", fmt.Sprintf("203.0.%d.1:1", i), nil)
+	}
+	in("192.0.2.250:1", 429)
+	in(home, 200)
+	if _, code, _ := o.in("ada", "wrong password", home, nil); code != 401 {
+		t.Errorf("a wrong password at home: %d, want 401: she may mistype", code)
+	}
+	o.pass(waitMost)
+	in("192.0.2.250:1", 200)
+	o.pass(knownFor)
+	for i := range freeByName {
+		o.in("ada", "wrong password", fmt.Sprintf("203.0.%d.1:1", i), nil)
+	}
+	in(home, 429)
+}
+
 // TestThrottleIsBounded: a flood of names wipes out nobody's count.
 func TestThrottleIsBounded(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	h := newThrottle(func() time.Time { return now })
-	for range freeByName + 3 {
+	for i := range freeByName + 3 {
+		h.failed("ada", fmt.Sprintf("192.0.2.%d:1", i))
+	}
+	for range freeByPair {
 		h.failed("ada", "192.0.2.1:1")
 	}
+	h.passed("ada", "198.51.100.7:1")
 	for i := range tableMost + 100 {
-		h.failed(fmt.Sprint(i), fmt.Sprintf("10.%d.%d.1:1", i/250, i%250))
+		addr := fmt.Sprintf("10.%d.%d.1:1", i/250, i%250)
+		h.failed(fmt.Sprint(i), addr)
+		if now = now.Add(time.Millisecond); i > 0 {
+			h.passed(fmt.Sprint(i), addr)
+		}
 	}
-	if n, m := len(h.names), len(h.places); n > tableMost || m > tableMost {
-		t.Errorf("%d names and %d places, want %d at most", n, m, tableMost)
+	for what, n := range map[string]int{"names": len(h.names), "places": len(h.places), "pairs": len(h.pairs), "known": len(h.known)} {
+		if n > tableMost {
+			t.Errorf("%d %s, want %d at most", n, what, tableMost)
+		}
 	}
-	if h.wait("ada", "192.0.2.2:1") == 0 {
-		t.Error("a flood of other names ends her wait")
+	if _, ok := h.known[pairOf(fmt.Sprint(tableMost+99), fmt.Sprintf("10.%d.%d.1:1", (tableMost+99)/250, (tableMost+99)%250))]; !ok || len(h.known) < tableMost {
+		t.Errorf("of %d who signed in the last is forgotten", len(h.known))
+	}
+	if h.wait("ada", "192.0.2.250:1") == 0 {
+		t.Error("a flood of other names ends what her name has to wait")
 	}
 	now = now.Add(forgetAfter)
 	h.failed("ada", "192.0.2.1:1")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -67,7 +69,7 @@ func (d *Desk) In(w http.ResponseWriter, r *http.Request, name, password string)
 	if err := d.o.Note(r.Context(), Event{Verb: "sign-in", Name: p.Name, From: r.RemoteAddr, Unsaid: d.refused.unsaid()}); err != nil {
 		return Who{}, err
 	}
-	d.throttle.passed(name)
+	d.throttle.passed(name, r.RemoteAddr)
 	had := ""
 	if c, err := r.Cookie(cookieName(r)); err == nil {
 		had = c.Value
@@ -131,12 +133,20 @@ func (d *Desk) Out(w http.ResponseWriter, r *http.Request) error {
 	return d.o.Note(r.Context(), Event{Verb: "sign-out", Name: who.Name, From: r.RemoteAddr})
 }
 
-// cookieName: with TLS no other host, and nobody in between, can set it.
+// cookieName: with TLS no other host, and nobody in between, can set it. A browser
+// keeps cookies by host alone: without the port, two servers of one host would sign
+// each other's people out.
 func cookieName(r *http.Request) string {
-	if r.TLS != nil {
-		return "__Host-crossfade"
+	name := "crossfade"
+	if _, port, err := net.SplitHostPort(r.Host); err == nil {
+		if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+			name += "-" + strconv.FormatUint(n, 10)
+		}
 	}
-	return "crossfade"
+	if r.TLS != nil {
+		return "__Host-" + name
+	}
+	return name
 }
 
 func cookie(r *http.Request, value string, seconds int) *http.Cookie {

@@ -11,21 +11,37 @@ import (
 const (
 	// Tries that cost nothing: people mistype, and many share one address. Past
 	// them each further failure doubles the wait.
-	freeByName, freeByAddress = 5, 20
-	waitMost                  = 5 * time.Minute
-	forgetAfter               = 15 * time.Minute // since the last failure
+	freeByPair, freeByPlace = 5, 20
+	// freeByName is of one name from everywhere: who guesses from many addresses has
+	// so many tries, and each address its own.
+	freeByName  = 50
+	waitMost    = 5 * time.Minute
+	forgetAfter = 15 * time.Minute // since the last failure
+	// knownFor is how long a name is not kept from an address at which it signed in
+	// by what fails elsewhere.
+	knownFor = 30 * 24 * time.Hour
 	// tableMost bounds each table, some 400 KB. Past it the entry with the fewest
 	// failures goes: a flood of names that fail once wipes out nobody's count.
 	tableMost = 4096
 )
 
-// throttle makes wrong passwords cost time.
+// throttle makes wrong passwords cost time: for a name at an address, for the
+// address, and, past many more, for the name, but not at an address where it has
+// signed in before. So whoever guesses somebody's password pays for it, and not
+// the one whose it is.
 type throttle struct {
 	clock func() time.Time
 
 	mu     sync.Mutex // guards the tables
-	names  map[sum]*failures
+	pairs  map[pair]*failures
 	places map[string]*failures
+	names  map[sum]*failures
+	known  map[pair]time.Time // where each has signed in, and when last
+}
+
+type pair struct {
+	name  sum
+	place string
 }
 
 type failures struct {
@@ -35,16 +51,22 @@ type failures struct {
 }
 
 func newThrottle(clock func() time.Time) *throttle {
-	return &throttle{clock: clock, names: map[sum]*failures{}, places: map[string]*failures{}}
+	return &throttle{clock: clock, pairs: map[pair]*failures{}, places: map[string]*failures{}, names: map[sum]*failures{}, known: map[pair]time.Time{}}
 }
+
+func pairOf(name, addr string) pair { return pair{nameKey(name), place(addr)} }
 
 // wait is how long a try has to wait; 0: it may be looked at.
 func (t *throttle) wait(name, addr string) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.clock()
+	now, p := t.clock(), pairOf(name, addr)
+	fs := []*failures{t.pairs[p], t.places[p.place]}
+	if at, ok := t.known[p]; !ok || now.Sub(at) >= knownFor {
+		fs = append(fs, t.names[p.name])
+	}
 	left := time.Duration(0)
-	for _, f := range []*failures{t.names[nameKey(name)], t.places[place(addr)]} {
+	for _, f := range fs {
 		if f != nil {
 			left = max(left, f.until.Sub(now))
 		}
@@ -57,17 +79,30 @@ func (t *throttle) wait(name, addr string) time.Duration {
 func (t *throttle) failed(name, addr string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.clock()
-	note(t.names, nameKey(name), freeByName, now)
-	note(t.places, place(addr), freeByAddress, now)
+	now, p := t.clock(), pairOf(name, addr)
+	note(t.pairs, p, freeByPair, now)
+	note(t.places, p.place, freeByPlace, now)
+	note(t.names, p.name, freeByName, now)
 }
 
-// passed forgets what failed under that name. What failed from the address
-// stays: one who may sign in could try others' passwords between.
-func (t *throttle) passed(name string) {
+// passed forgets what failed under that name at that address, and remembers that
+// it is at home there. What failed from the address stays: one who may sign in
+// could try others' passwords between. So does what failed from elsewhere.
+func (t *throttle) passed(name, addr string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.names, nameKey(name))
+	p := pairOf(name, addr)
+	delete(t.pairs, p)
+	if _, ok := t.known[p]; !ok && len(t.known) >= tableMost {
+		oldest := p
+		for k, at := range t.known {
+			if oldest == p || at.Before(t.known[oldest]) {
+				oldest = k
+			}
+		}
+		delete(t.known, oldest)
+	}
+	t.known[p] = t.clock()
 }
 
 func note[K comparable](by map[K]*failures, k K, free int, now time.Time) {

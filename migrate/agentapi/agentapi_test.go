@@ -232,6 +232,32 @@ func TestWays(t *testing.T) {
 	}
 }
 
+// TestExplainByEra: where a session goes is what the layer does with it, also
+// while it has not taken yet what the flags say.
+func TestExplainByEra(t *testing.T) {
+	a := newAgent(t, position.Mirror, true)
+	d := a.src.Current().Definition()
+	d.Epoch, d.Default, d.Weights = 4, position.Fenced, flags.Weights{}
+	d.Weights[position.Fenced] = flags.Buckets
+	next, err := d.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.src.Set(next); err != nil { // the layer does not run: it takes nothing
+		t.Fatal(err)
+	}
+	c := a.serve(t, ClientOptions{})
+	for _, q := range []Question{{Hash: strings.Repeat("0", 32)}, {Session: "memc.sess.key." + id}} {
+		xs, err := c.Explain(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if xs[0].Epoch != 3 || xs[0].Position != "mirror" {
+			t.Errorf("%+v: %s by revision %d, want mirror by 3, which it obeys", q, xs[0].Position, xs[0].Epoch)
+		}
+	}
+}
+
 // TestErrorsShowNothing: what is asked never comes back in an error.
 func TestErrorsShowNothing(t *testing.T) {
 	a := newAgent(t, position.Fenced, true)

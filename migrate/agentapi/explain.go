@@ -31,7 +31,7 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request) {
 			fail(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		at := h.o.Flags.Decide(hash)
+		at := h.l.Decision(hash)
 		answer(w, []Explained{explained(darklaunch.Explanation{Hash: hash.String(), Decision: at, Ways: h.l.Ways(at)})})
 		return
 	}

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -48,23 +49,23 @@ func (f Files) all() (paths []string) {
 }
 
 // Server is the configuration of who listens. failed, if not nil, is told when
-// files cannot be read again. An error says that they cannot be read now.
-func Server(f Files, failed func(error)) (*tls.Config, error) {
+// files cannot be read again. An error says that they cannot be read now. more are
+// protocols that are offered before HTTP/1.1, as "h2" for browsers.
+func Server(f Files, failed func(error), more ...string) (*tls.Config, error) {
 	if f.CertFile == "" || f.KeyFile == "" {
 		return nil, errors.New("certs: a server needs a certificate and its key")
 	}
-	w, err := watch(f.all(), failed, f.server)
+	w, err := watch(f.all(), failed, func() (*tls.Config, error) { return f.server(more) })
 	if err != nil {
 		return nil, err
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return w.now(), nil }}, nil
 }
 
-func (f Files) server() (*tls.Config, error) {
-	// What an agent upgrades its connection to is not of TLS's choosing, so
-	// HTTP/2 is not offered. Without tickets each connection shows what it has:
-	// a CA that was taken away counts from then on.
-	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true}
+func (f Files) server(more []string) (*tls.Config, error) {
+	// Without tickets each connection shows what it has: a CA that was taken away
+	// counts from then on.
+	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: append(slices.Clone(more), "http/1.1"), SessionTicketsDisabled: true}
 	cert, err := f.pair()
 	if err != nil {
 		return nil, err
@@ -98,6 +99,8 @@ func NewDialer(f Files, failed func(error)) (*Dialer, error) {
 }
 
 func (f Files) client() (c *tls.Config, err error) {
+	// What an agent upgrades its connection to is not of TLS's choosing, so HTTP/2
+	// is not asked for.
 	c = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 	if c.RootCAs, err = pool(f.CAFile); err != nil {
 		return nil, err

@@ -23,6 +23,9 @@ type verbArgs struct {
 	// Hash and Position of a session that is pinned.
 	Hash     string `json:"hash,omitempty"`
 	Position string `json:"position,omitempty"`
+	// Job and Wish are of a dry run alone: what is wished of a job is no verb.
+	Job  string `json:"job,omitempty"`
+	Wish string `json:"wish,omitempty"`
 }
 
 // workersMost keeps a server from dying of a number that somebody mistyped, and

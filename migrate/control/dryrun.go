@@ -85,6 +85,8 @@ func (s *Server) planOf(ctx context.Context, q Ask, a verbArgs) (p migrate.Plan,
 		return s.planForget(ctx, a.Name)
 	case "hold", "release":
 		return s.planHold(ctx, q.Verb)
+	case jobVerb:
+		return s.m.PlanWish(a.Job, a.Wish)
 	}
 	return p, fmt.Errorf("control: %s has no dry run", q.Verb)
 }
@@ -169,7 +171,7 @@ func (s *Server) planHold(ctx context.Context, verb string) (p migrate.Plan, err
 // busy refuses what another thing that is under way stands in the way of.
 func (s *Server) busy(q Ask) error {
 	j := s.current()
-	if j == nil || q.Verb == "hold" || q.Verb == "release" || q.Verb == "advance" || j.goal.ID == firstGoal ||
+	if j == nil || q.Verb == "hold" || q.Verb == "release" || q.Verb == jobVerb || q.Verb == "advance" || j.goal.ID == firstGoal ||
 		q.Verb == "rollback" && j.goal.Verb != "rollback" || j.goal.Verb == q.Verb && sameArgs(j.goal.Args, q.Args) {
 		return nil
 	}

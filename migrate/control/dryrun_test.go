@@ -64,6 +64,7 @@ func TestDryRuns(t *testing.T) {
 		{"release", `{}`, "may go up", "nobody holds"},
 		{"declare-down", `{"store":"old"}`, "new grants the locks", "no session is in read-new"},
 		{"recover", `{"store":"old"}`, "both stores are written", ""},
+		{"job", `{"job":"backfill","wish":"cancel"}`, "", "no backfill is running"},
 		{"complete", `{}`, "going back", "not all sessions are in cutover"},
 	} {
 		seen[tt.verb] = true

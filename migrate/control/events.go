@@ -34,13 +34,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	defer s.screens.leave(x)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy in between shall not collect them
-	c := http.NewResponseController(w)
-	c.SetReadDeadline(time.Time{}) // the server's would end the request with it
-	send := func(text []byte) bool {
-		c.SetWriteDeadline(time.Now().Add(sendMost))
-		_, err := w.Write(text)
-		return err == nil && c.Flush() == nil
-	}
+	send := sends(w)
 	if !send([]byte("retry: 1000\n\n")) {
 		return
 	}
@@ -67,6 +61,20 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		}
+	}
+}
+
+// sends makes an answer one that goes on: what is written goes out at once, and
+// whoever does not take it within sendMost is given up. ok false: nobody reads.
+func sends(w http.ResponseWriter) func(text []byte) (ok bool) {
+	c := http.NewResponseController(w)
+	c.SetReadDeadline(time.Time{}) // the server's would end the request with it
+	return func(text []byte) bool {
+		c.SetWriteDeadline(time.Now().Add(sendMost))
+		// HTTP/2 ends a stream whose deadline passes, also while nothing is written.
+		defer c.SetWriteDeadline(time.Time{})
+		_, err := w.Write(text)
+		return err == nil && c.Flush() == nil
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -162,10 +163,50 @@ func TestEvents(t *testing.T) {
 	if all.EveryMS != 2000 || len(all.Columns) != len(columns)+1 {
 		t.Errorf("every %d ms, %d columns, want 2000 and %d", all.EveryMS, len(all.Columns), len(columns)+1)
 	}
+	b := &browser{s: &staffed{rig: r}}
+	for last, most := range map[string]int{"3": 1, "1": 0} {
+		var some Series
+		var ts []int64
+		if _, said, _ := b.ask("GET", "/v1/series?last="+last, nil); json.Unmarshal(said, &some) != nil || json.Unmarshal(some.Columns["t"], &ts) != nil || len(ts) != most || len(some.Columns) != len(all.Columns) {
+			t.Errorf("the last %s s are %d points of %d columns, want %d of all", last, len(ts), len(some.Columns), most)
+		}
+	}
+	if code, _, _ := b.ask("GET", "/v1/series?last=0", nil); code != 400 {
+		t.Errorf("the last 0 s: %d, want 400", code)
+	}
 	r.servers[0].stop() // run ends, the port does not
 	x.ended()
 	if len(r.servers[0].series.all()) != 0 {
 		t.Error("a server that leads no more keeps its hour")
+	}
+}
+
+// patient is an answer whose deadline somebody looks at.
+type patient struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+	wrote    chan time.Time // the deadline of each write
+}
+
+func (p *patient) SetReadDeadline(time.Time) error    { return nil }
+func (p *patient) SetWriteDeadline(t time.Time) error { p.deadline = t; return nil }
+func (p *patient) Write(b []byte) (int, error) {
+	p.wrote <- p.deadline
+	return len(b), nil
+}
+
+// TestQuietStream: while nothing is written no deadline runs, which would end a
+// stream of HTTP/2; while something is, one does.
+func TestQuietStream(t *testing.T) {
+	w := &patient{ResponseRecorder: httptest.NewRecorder(), wrote: make(chan time.Time, 1)}
+	if !sends(w)([]byte("data: {}\n\n")) {
+		t.Fatal("nothing is sent")
+	}
+	if at := <-w.wrote; time.Until(at) <= 0 || time.Until(at) > sendMost {
+		t.Errorf("a write may take until %v, want %v at most", at, sendMost)
+	}
+	if !w.deadline.IsZero() {
+		t.Errorf("after it the deadline is %v, want none", w.deadline)
 	}
 }
 

@@ -228,6 +228,9 @@ type Job struct {
 	State migrate.JobState `json:"state"`
 }
 
+// jobVerb is what the log, and a dry run, call what is wished of a job.
+const jobVerb = "job"
+
 // Wish is the body of POST /v1/jobs/NAME: hold, release or cancel.
 type Wish struct {
 	Wish     string `json:"wish"`
@@ -264,7 +267,7 @@ func (s *Server) wished(r *http.Request, q Wish) error {
 	if err := s.m.Wish(name, q.Wish); err != nil {
 		return err
 	}
-	return s.m.Noted(migrate.WithActor(r.Context(), acts(r, q.Actor)), "job", map[string]string{"job": name, "wish": q.Wish}, "done")
+	return s.m.Noted(migrate.WithActor(r.Context(), acts(r, q.Actor)), jobVerb, map[string]string{"job": name, "wish": q.Wish}, "done")
 }
 
 // alive is how often a line is sent while nothing is new, so that both sides
@@ -286,13 +289,8 @@ func (s *Server) doing(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	c := http.NewResponseController(w)
-	c.SetReadDeadline(time.Time{}) // the server's would end the request with it
-	enc := json.NewEncoder(w)
-	send := func(l Line) bool {
-		c.SetWriteDeadline(time.Now().Add(10 * time.Second))
-		return enc.Encode(l) == nil && c.Flush() == nil
-	}
+	text := sends(w)
+	send := func(l Line) bool { return text(append(marshal(l), '\n')) }
 	told := 0
 	tick := time.NewTicker(alive)
 	defer tick.Stop()

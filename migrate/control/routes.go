@@ -67,7 +67,7 @@ func (s *Server) routes() http.Handler {
 		mux.HandleFunc(r.pattern, r.answer)
 		roles[r.pattern] = r.role
 	}
-	return s.desk.Guard(mux, func(r *http.Request) access.Role {
+	return s.desk.Guard(zipped(mux), func(r *http.Request) access.Role {
 		_, pattern := mux.Handler(r)
 		switch {
 		case pattern != "":

@@ -181,8 +181,16 @@ type Series struct {
 	Columns map[string]json.RawMessage `json:"columns"`
 }
 
-func (s *Server) seriesNow(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) seriesNow(w http.ResponseWriter, r *http.Request) {
 	ps := s.series.all()
+	if text := r.URL.Query().Get("last"); text != "" {
+		last, err := strconv.Atoi(text)
+		if err != nil || last < 1 {
+			fail(w, http.StatusBadRequest, "last is how many seconds are wanted: accepted is a number from 1")
+			return
+		}
+		ps = ps[len(ps)-min(len(ps), last/int(pointEvery.Seconds())):]
+	}
 	list := func(one func([]byte, point) []byte) json.RawMessage {
 		out := []byte{'['}
 		for i, p := range ps {

@@ -93,18 +93,31 @@ func essence(o Overview) string {
 	if o.Goal != nil {
 		goal = o.Goal.ID + o.Goal.Outcome
 	}
-	return string(marshal([]any{o.Epoch, o.Leads, goal, o.Agents, o.Members, o.Pins}))
+	var steps []StepView
+	if o.Plan != nil {
+		steps = o.Plan.Steps
+	}
+	return string(marshal([]any{o.Epoch, o.Leads, goal, o.Agents, o.Members, o.Pins, steps}))
 }
 
 // brief is a status without what is long, as the event now has it.
 func brief(o Overview) []byte {
 	type none struct{}
+	type plan struct {
+		PlanView
+		Steps *none `json:"steps,omitempty"`
+	}
+	var short *plan
+	if o.Plan != nil {
+		short = &plan{PlanView: *o.Plan}
+	}
 	return marshal(struct {
 		Overview
 		Agents  *none `json:"agents,omitempty"`
 		Members *none `json:"members,omitempty"`
 		Pins    *none `json:"pins,omitempty"`
-	}{Overview: o})
+		Plan    *plan `json:"plan,omitempty"`
+	}{Overview: o, Plan: short})
 }
 
 func marshal(v any) []byte {

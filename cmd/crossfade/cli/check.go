@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -93,6 +92,10 @@ func check(ctx context.Context, c *config.Config) []row {
 	rows := []row{checkKey(c)}
 	rows = append(rows, checkStore(ctx, "old", c.Old, c)...)
 	rows = append(rows, checkStore(ctx, "new", c.New, c)...)
+	rows = append(rows, checkReach(c)...)
+	if len(c.Flags.Server) > 0 {
+		return append(rows, checkServers(ctx, c)...)
+	}
 	rows = append(rows, checkFlags(ctx, c))
 	return append(rows, checkAgents(ctx, c)...)
 }
@@ -224,15 +227,16 @@ func checkAgents(ctx context.Context, c *config.Config) []row {
 		}
 		rows = append(rows, r)
 	}
-	if len(digests) > 1 {
-		var who []string
-		for d, names := range digests {
-			who = append(who, fmt.Sprintf("%.8s: %s", d, strings.Join(names, ", ")))
-		}
-		rows = append(rows, row{Name: "configurations", Found: strings.Join(who, "; "), Want: "one",
-			Mend: "give every host the same stores, kinds, hash key and version"})
+	return append(rows, configurations(digests)...)
+}
+
+// checkReach says who reaches the admin port, and how: it speaks no TLS.
+func checkReach(c *config.Config) []row {
+	if c.Listen.Admin == "" || config.Loopback(c.Listen.Admin) {
+		return nil
 	}
-	return rows
+	return []row{{Name: "listen.admin", OK: true, Want: "loopback, or a network of its own",
+		Found: c.Listen.Admin + " can be reached from outside, without TLS: metrics are for anybody, and who asks for more sends listen.admin_token_file's token in clear; with flags.server nobody has to"}}
 }
 
 func askAgent(ctx context.Context, addr string, o agentapi.ClientOptions) (agentapi.Status, error) {

@@ -23,7 +23,9 @@ is published for all sessions first. One that was stopped goes on from where it
 was, where old can be listed from a place on (MySQL, Redis; not memcached), the
 flags are the same and no agent has died. It goes slower while a store answers
 later than before it began.`,
-		Example: "  crossfade backfill",
+		Example: "  crossfade backfill --dry-run\n  crossfade backfill",
+	}, func(ctx context.Context, m *opened) (migrate.Plan, error) {
+		return m.PlanBackfill(ctx)
 	}, func(ctx context.Context, m *opened, p func(migrate.Progress)) (migrate.Report, error) {
 		return m.Backfill(ctx, p)
 	})
@@ -42,6 +44,12 @@ With --sample it looks at a share of the sessions, the same in each run, and say
 between which bounds the share that differs lies in all of them. That opens no
 gate: read-new needs a verification of all.`,
 		Example: "  crossfade verify --json\n  crossfade verify --sample 5%",
+	}, func(ctx context.Context, m *opened) (migrate.Plan, error) {
+		share, err := shareIn(sample)
+		if err != nil {
+			return migrate.Plan{}, err
+		}
+		return m.PlanVerify(ctx, share)
 	}, func(ctx context.Context, m *opened, p func(migrate.Progress)) (migrate.Report, error) {
 		share, err := shareIn(sample)
 		if err != nil {
@@ -72,10 +80,11 @@ func shareIn(text string) (float64, error) {
 	return v / 100, nil
 }
 
-func (a *app) copyVerb(name string, cmd *cobra.Command, run func(context.Context, *opened, func(migrate.Progress)) (migrate.Report, error)) *cobra.Command {
+func (a *app) copyVerb(name string, cmd *cobra.Command, plan func(context.Context, *opened) (migrate.Plan, error), run func(context.Context, *opened, func(migrate.Progress)) (migrate.Report, error)) *cobra.Command {
 	var s stepFlags
-	var full bool
+	var full, dry bool
 	s.add(cmd)
+	cmd.Flags().BoolVar(&dry, "dry-run", false, dryWords)
 	cmd.Flags().Float64Var(&s.pace.Rate, "rate", 0, "at most so many sessions a second; 0: no bound")
 	cmd.Flags().IntVar(&s.pace.Workers, "workers", 0, "how many copy at the same time; 0: four")
 	cmd.Flags().BoolVar(&full, "full-speed", false, "do not go slower for the sake of live traffic")
@@ -84,6 +93,9 @@ func (a *app) copyVerb(name string, cmd *cobra.Command, run func(context.Context
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if s.pace.Rate < 0 || s.pace.Workers < 0 {
 			return usage(errors.New("--rate and --workers are not negative"))
+		}
+		if dry {
+			return a.dry(cmd.Context(), plan)
 		}
 		s.pace.GiveWay = !full
 		m, err := a.open(s)

@@ -14,8 +14,11 @@ func declareDownVerb(a *app) *cobra.Command {
 		Short: "Say that old is dead: new takes every write, and grants the locks",
 		Long: `Say that old is dead. In settled read-new every write goes to new alone, and
 once every agent has acknowledged and the locks that old granted have run out,
-new grants the locks. Undo it with crossfade recover old.`,
-		Example: `  crossfade declare-down old --reason "disk lost"`,
+new grants the locks. Undo it with crossfade recover old. It is refused while a
+session is pinned at read-new, where it is never settled: unpin it first.`,
+		Example: "  crossfade declare-down old --dry-run\n  crossfade declare-down old --reason \"disk lost\"",
+	}, func(ctx context.Context, m *opened, store string) (migrate.Plan, error) {
+		return m.PlanDeclareDown(ctx, store)
 	}, func(ctx context.Context, m *opened, store string, p func(migrate.Progress)) (migrate.Result, error) {
 		return m.DeclareDown(ctx, store, p)
 	})
@@ -28,18 +31,25 @@ func recoverVerb(a *app) *cobra.Command {
 		Long: `Make old whole again: both stores are written, what new holds is copied to old
 and verified, and read-new begins anew through sealed.`,
 		Example: "  crossfade recover old",
+	}, func(ctx context.Context, m *opened, store string) (migrate.Plan, error) {
+		return m.PlanRecover(ctx, store)
 	}, func(ctx context.Context, m *opened, store string, p func(migrate.Progress)) (migrate.Result, error) {
 		return m.Recover(ctx, store, p)
 	})
 }
 
-func (a *app) storeVerb(cmd *cobra.Command, run func(context.Context, *opened, string, func(migrate.Progress)) (migrate.Result, error)) *cobra.Command {
+func (a *app) storeVerb(cmd *cobra.Command, plan func(context.Context, *opened, string) (migrate.Plan, error), run func(context.Context, *opened, string, func(migrate.Progress)) (migrate.Result, error)) *cobra.Command {
 	var s stepFlags
+	var dry bool
 	s.add(cmd)
+	cmd.Flags().BoolVar(&dry, "dry-run", false, dryWords)
 	cmd.Args = exactly(1, "old")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if args[0] != "old" {
 			return usage(errStore(args[0]))
+		}
+		if dry {
+			return a.dry(cmd.Context(), func(ctx context.Context, m *opened) (migrate.Plan, error) { return plan(ctx, m, args[0]) })
 		}
 		m, err := a.open(s)
 		if err != nil {

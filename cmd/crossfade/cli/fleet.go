@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +32,8 @@ func checkFleet(ctx context.Context, c *config.Config) []row {
 type wanted struct {
 	migration, version string
 	digest             func(bucketing string) string // nil: our hash key is not known
-	flags              *flags.Snapshot               // nil: there is no flag file that can be read
+	flags              *flags.Snapshot               // nil: there are none that can be read
+	served             bool                          // by servers, and no flag file
 }
 
 // seen is what one agent said, and how far its clock is ahead of ours.
@@ -53,7 +55,7 @@ var agentChecks = []struct {
 		return s.State == agentapi.Ready, string(s.State), string(agentapi.Ready), mend
 	}},
 	{"migration", func(s *seen, w *wanted) (bool, string, string, string) {
-		return s.Migration == w.migration || s.Epoch == 0, s.Migration, w.migration, "correct flags.agents, or migration on that host"
+		return s.Migration == w.migration || s.Epoch == 0, s.Migration, w.migration, "correct flags.agents or flags.server, or migration on that host"
 	}},
 	{"version", func(s *seen, w *wanted) (bool, string, string, string) {
 		return s.Version == w.version, s.Version, w.version, "install " + w.version + " there, then: systemctl restart crossfade-agent"
@@ -68,11 +70,14 @@ var agentChecks = []struct {
 	}},
 	{"flags", func(s *seen, w *wanted) (bool, string, string, string) {
 		found := fmt.Sprintf("revision %d", s.Epoch)
-		if s.FlagsError != "" {
-			return false, found + ": " + s.FlagsError, "the flag file, read", "give that host the flag file: flags.file"
+		want, from, mend := w.flags.Epoch(), "in our flag file", "give that host the newest flag file: flags.file"
+		if w.served {
+			from, mend = "at the servers", "see its log: why it does not take it; crossfade status has whom a step waits for"
 		}
-		want := w.flags.Epoch()
-		return s.Epoch == want, found, fmt.Sprintf("revision %d, as in our flag file", want), "give that host the newest flag file: flags.file"
+		if s.FlagsError != "" {
+			return false, found + ": " + s.FlagsError, "flags that can be read", mend
+		}
+		return s.Epoch == want, found, fmt.Sprintf("revision %d, as %s", want, from), mend
 	}},
 	{"clock", func(s *seen, _ *wanted) (bool, string, string, string) {
 		return s.ahead.Abs() <= skewMost+s.margin, fmt.Sprintf("%+v (± %v)", s.ahead.Round(time.Millisecond), s.margin.Round(time.Millisecond)),
@@ -81,18 +86,54 @@ var agentChecks = []struct {
 }
 
 func checkEachAgent(ctx context.Context, c *config.Config) (rows []row) {
-	w := &wanted{migration: c.Migration, version: parts.Version()}
+	w := &wanted{migration: c.Migration, version: parts.Version(), served: len(c.Flags.Server) > 0}
 	if h, err := flags.LoadKey(c.Agent.KeyFile); err == nil {
 		w.digest = func(bucketing string) string { return c.Digest(bucketing, h.Digest(), parts.Version()) }
 	}
-	f := flags.NewFile(c.Flags.File, flags.FileOptions{Migration: c.Migration})
-	f.Load() // check has a row for its error
-	w.flags = f.Current()
+	var all []named
+	if w.served {
+		all, w.flags = seenByServers(ctx, c)
+	} else {
+		f := flags.NewFile(c.Flags.File, flags.FileOptions{Migration: c.Migration})
+		f.Load() // check has a row for its error
+		w.flags = f.Current()
+		all = seenDirectly(ctx, c)
+	}
+	starts := map[string]string{}
+	for _, n := range all {
+		name, s := "agent "+n.name, n.seen
+		if other, twice := starts[s.Start]; twice {
+			rows = append(rows, row{Name: name, Found: "the same agent as at " + other, Want: "each agent once", Mend: "correct flags.agents"})
+		}
+		starts[s.Start] = n.name
+		if n.name != s.Agent {
+			name += " (" + s.Agent + ")"
+		}
+		for _, k := range agentChecks {
+			r := row{Name: name + ": " + k.name}
+			r.OK, r.Found, r.Want, r.Mend = k.look(s, w)
+			if r.OK {
+				r.Mend = ""
+			}
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// named is an agent by what it was asked by: its address, or its name.
+type named struct {
+	name string
+	*seen
+}
+
+// seenDirectly are the agents of flags.agents that answer.
+func seenDirectly(ctx context.Context, c *config.Config) []named {
 	var o agentapi.ClientOptions
 	if c.Listen.AdminTokenFile.Set() {
 		o.Token = c.Listen.AdminTokenFile.Read
 	}
-	all := make([]*seen, len(c.Flags.Agents))
+	all := make([]named, len(c.Flags.Agents))
 	var wg sync.WaitGroup
 	for i, addr := range c.Flags.Agents {
 		wg.Go(func() {
@@ -102,30 +143,11 @@ func checkEachAgent(ctx context.Context, c *config.Config) (rows []row) {
 				return // check has a row for that
 			}
 			half := time.Since(began) / 2
-			all[i] = &seen{Status: st, ahead: st.Now.Sub(began.Add(half)), margin: half}
+			all[i] = named{addr, &seen{Status: st, ahead: st.Now.Sub(began.Add(half)), margin: half}}
 		})
 	}
 	wg.Wait()
-	starts := map[string]string{}
-	for i, s := range all {
-		if s == nil {
-			continue
-		}
-		addr := c.Flags.Agents[i]
-		if other, twice := starts[s.Start]; twice {
-			rows = append(rows, row{Name: "agent " + addr, Found: "the same agent as at " + other, Want: "each agent once", Mend: "correct flags.agents"})
-		}
-		starts[s.Start] = addr
-		for _, k := range agentChecks {
-			r := row{Name: "agent " + addr + " (" + s.Agent + "): " + k.name}
-			r.OK, r.Found, r.Want, r.Mend = k.look(s, w)
-			if r.OK {
-				r.Mend = ""
-			}
-			rows = append(rows, r)
-		}
-	}
-	return rows
+	return slices.DeleteFunc(all, func(n named) bool { return n.seen == nil })
 }
 
 // clientNotes say what clients do when they are answered an error, which is

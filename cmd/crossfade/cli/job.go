@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,7 @@ func (a *app) jobVerbs(parent *cobra.Command, name string) {
 		{migrate.WishRelease, "Let it go on"},
 		{migrate.WishCancel, "End it; the next run begins anew"},
 	} {
-		parent.AddCommand(&cobra.Command{
+		parent.AddCommand(dryRun(&cobra.Command{
 			Use: w.wish, Short: w.short, Args: exactly(0, ""), Example: "  crossfade " + name + " " + w.wish,
 			RunE: func(*cobra.Command, []string) error {
 				m, err := a.open(stepFlags{})
@@ -35,7 +36,9 @@ func (a *app) jobVerbs(parent *cobra.Command, name string) {
 				defer m.Close()
 				return a.done(m.Wish(name, w.wish))
 			},
-		})
+		}, func(cmd *cobra.Command, _ []string) error {
+			return a.dry(cmd.Context(), func(_ context.Context, m *opened) (migrate.Plan, error) { return m.PlanWish(name, w.wish) })
+		}))
 	}
 }
 

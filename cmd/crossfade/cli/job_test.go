@@ -49,6 +49,11 @@ func TestJobVerbs(t *testing.T) {
 	}
 	want(Failed, "no backfill has been run yet", "backfill", "status")
 	want(Refused, "no backfill is running", "backfill", "hold")
+	want(Done, "now it would be refused: migrate: refused by gate copier: no backfill is running", "backfill", "hold", "--dry-run")
+	want(Done, "read every session of old", "backfill", "start", "--dry-run")
+	want(Usage, "accepted is a percentage", "verify", "--sample", "5", "--dry-run")
+	want(Done, "no session is in read-new", "declare-down", "old", "--dry-run")
+	want(Done, "both stores are written", "recover", "old", "--dry-run")
 	want(Usage, "not negative", "backfill", "--rate", "-1")
 	want(Usage, "accepted is a percentage", "verify", "--sample", "5")
 	want(Done, "", "ramp", "mirror", "100")
@@ -90,6 +95,7 @@ func TestJobVerbs(t *testing.T) {
 	}
 	until("copying", func(s migrate.JobState) bool { return s.Live() && s.Progress.Done > 0 })
 	want(Refused, "backfill is running", "verify")
+	want(Done, "then: the backfill stands still within a second", "backfill", "hold", "--dry-run")
 	want(Done, "", "backfill", "hold")
 	until("held", func(s migrate.JobState) bool { return s.Held })
 	want(Done, "held, at", "backfill", "status")

@@ -54,8 +54,11 @@ read-new, old cannot be declared down.`,
 		Example: "  crossfade pin - --at read-new --reason \"my own, first\"   # then type the id\n  crossfade pin --hash 8f3a0c52b1de44079f6f2a0b6a1c9d3e --at fenced --dry-run",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			to, err := position.Parse(at)
-			if err != nil || to > position.ReadNew {
+			if err != nil {
 				return usage(fmt.Errorf("--at %q: accepted are off, mirror, fenced and read-new", at))
+			}
+			if to > position.ReadNew {
+				return usage(fmt.Errorf("--at %v: accepted are off, mirror, fenced and read-new: sealing, cutover and the reverse copy are made for cohorts", to))
 			}
 			return a.pinned(cmd, &f, func(ctx context.Context, m mover, h flags.Hash) (migrate.Plan, error) {
 				return m.PlanPin(ctx, h, to)

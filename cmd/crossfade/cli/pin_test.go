@@ -29,7 +29,7 @@ func TestPin(t *testing.T) {
 		{hash, "explain -", Done, "it is pinned there"},
 		{"", "pin --hash " + hash + " --at fenced", Done, "1 pinned"},
 		{"", "pin --hash " + hash + " --at read-new", Refused, "gate verified"},
-		{"", "pin --hash " + hash + " --at cutover", Usage, "accepted are off, mirror, fenced and read-new"},
+		{"", "pin --hash " + hash + " --at cutover", Usage, "accepted are off, mirror, fenced and read-new: sealing, cutover and the reverse copy are made for cohorts"},
 		{"", "pin --hash " + id + " --at off", Usage, "--hash: accepted are 32"},
 		{id, "pin " + id + " --at off", Usage, "accepted is crossfade pin -"},
 		{id, "pin - --hash " + hash + " --at off", Usage, "accepted is crossfade pin -"},

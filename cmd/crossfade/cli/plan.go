@@ -173,17 +173,17 @@ func advanceVerb(a *app) *cobra.Command {
 }
 
 func holdVerb(a *app) *cobra.Command {
-	return a.ordered("hold", "No further step, until released; a rollback is never held", func(cmd *cobra.Command, c *control.Client) error { return c.Hold(cmd.Context()) })
+	return a.ordered("hold", "No further step, until released; a rollback is never held", (*control.Client).PlanHold, func(cmd *cobra.Command, c *control.Client) error { return c.Hold(cmd.Context()) })
 }
 
 func releaseVerb(a *app) *cobra.Command {
-	return a.ordered("release", "End a hold; where a gate made it, the step soaks anew", func(cmd *cobra.Command, c *control.Client) error { return c.Release(cmd.Context()) })
+	return a.ordered("release", "End a hold; where a gate made it, the step soaks anew", (*control.Client).PlanRelease, func(cmd *cobra.Command, c *control.Client) error { return c.Release(cmd.Context()) })
 }
 
-func (a *app) ordered(verb, short string, do func(*cobra.Command, *control.Client) error) *cobra.Command {
+func (a *app) ordered(verb, short string, plan func(*control.Client, context.Context) (migrate.Plan, error), do func(*cobra.Command, *control.Client) error) *cobra.Command {
 	var s stepFlags
 	cmd := &cobra.Command{
-		Use: verb, Short: short, Example: "  crossfade " + verb + ` --reason "black friday"`, Args: exactly(0, ""),
+		Use: verb, Short: short, Example: "  crossfade " + verb + " --dry-run\n  crossfade " + verb + ` --reason "black friday"`, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.servers(s)
 			if err != nil {
@@ -194,7 +194,9 @@ func (a *app) ordered(verb, short string, do func(*cobra.Command, *control.Clien
 		},
 	}
 	cmd.Flags().StringVar(&s.reason, "reason", "", "why: everybody who looks is told, and the log keeps it")
-	return cmd
+	return dryRun(cmd, func(cmd *cobra.Command, _ []string) error {
+		return a.dryServed(cmd.Context(), func(ctx context.Context, c *control.Client) (migrate.Plan, error) { return plan(c, ctx) })
+	})
 }
 
 // overview is a status, and where the plan stands: nil where nobody goes by one.

@@ -142,7 +142,11 @@ func (a *app) plan(p migrate.Plan, err error) error {
 	}
 	a.printf("now: %s\n", p.State)
 	if p.Text != "" {
-		a.printf("also: %s\n", p.Text)
+		label := "also"
+		if len(p.Revisions) == 0 {
+			label = "then"
+		}
+		a.printf("%s: %s\n", label, p.Text)
 	}
 	if len(p.Revisions) == 0 && p.Text == "" && p.Refused == "" {
 		a.printf("nothing to do\n")

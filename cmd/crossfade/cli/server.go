@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/seed-41165957/crossfade/cmd/crossfade/parts"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/server"
 	"github.com/seed-41165957/crossfade/dashboard/metrics"
+	"github.com/seed-41165957/crossfade/migrate"
+	"github.com/seed-41165957/crossfade/migrate/control"
 )
 
 func serverVerb(a *app) *cobra.Command {
@@ -54,7 +57,7 @@ func agentsVerb(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "agents",
 		Short:   "The agents that a step waits for: list them, or forget one that will never come back",
-		Example: "  crossfade agents list\n  crossfade agents forget web-17",
+		Example: "  crossfade agents list\n  crossfade agents forget web-17 --dry-run\n  crossfade agents forget web-17",
 		Args:    exactly(0, "list, or forget NAME"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -105,6 +108,8 @@ that nothing that was verified counts any more.`,
 		},
 	}
 	f.add(forget)
-	cmd.AddCommand(forget)
+	cmd.AddCommand(dryRun(forget, func(cmd *cobra.Command, args []string) error {
+		return a.dryServed(cmd.Context(), func(ctx context.Context, c *control.Client) (migrate.Plan, error) { return c.PlanForget(ctx, args[0]) })
+	}))
 	return cmd
 }

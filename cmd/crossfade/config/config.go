@@ -218,8 +218,8 @@ type Flags struct {
 	// CertFile and KeyFile are ours, where servers ask for them.
 	CertFile string     `yaml:"cert_file"`
 	KeyFile  SecretFile `yaml:"key_file"`
-	// Insecure lets the token travel in clear to servers off loopback, and flags
-	// from a URL.
+	// Insecure lets the token travel in clear to servers and agents off loopback,
+	// and flags from a URL.
 	Insecure bool `yaml:"insecure"`
 }
 

@@ -151,6 +151,7 @@ func TestRefuses(t *testing.T) {
 		{"flag server and file", "{file: flags.json}", `{file: flags.json, server: ["127.0.0.1:1"]}`, "flags.file: stands beside flags.server"},
 		{"flag server and agents", "{file: flags.json}", `{agents: ["127.0.0.1:2"], server: ["127.0.0.1:1"]}`, "flags.agents: stands beside flags.server"},
 		{"no flags", "{file: flags.json}", "{}", "flags.file: is missing: accepted is the path of a flagd file, or flags.server"},
+		{"agents in clear", "{file: flags.json}", `{file: flags.json, agents: ["127.0.0.1:1", "10.0.0.17:9311"]}`, "flags.agents[1]: \"10.0.0.17:9311\" is another host, and the token would travel in clear: name flags.server"},
 		{"flag url and file", "{file: flags.json}", `{file: flags.json, url: "https://a/f"}`, "flags.url: stands beside file"},
 		{"flag url and agents", "{file: flags.json}", `{url: "https://a/f", agents: ["127.0.0.1:2"]}`, "flags.url: stands beside file, server or agents"},
 		{"flag url in clear", "{file: flags.json}", `{url: "http://flags.example/f"}`, "c.yaml:6: flags.url: it is another host, and anybody on the way could answer"},
@@ -222,8 +223,8 @@ func TestAllAtOnce(t *testing.T) {
 func TestAdmin(t *testing.T) {
 	for addr, ok := range map[string]bool{"127.0.0.1:1": true, "127.9.9.9:1": true, "[::1]:1": true, "localhost:1": true, "unix:x": true,
 		"0.0.0.0:1": false, "[::]:1": false, ":1": false, "10.1.1.1:1": false, "localhost.example:1": false} {
-		if got := loopback(addr); got != ok {
-			t.Errorf("loopback(%q) = %v, want %v", addr, got, ok)
+		if got := Loopback(addr); got != ok {
+			t.Errorf("Loopback(%q) = %v, want %v", addr, got, ok)
 		}
 	}
 	_, err := Parse("c.yaml", []byte(least+"listen: {admin: \"0.0.0.0:1\", admin_token_file: token}\n"))

@@ -97,7 +97,7 @@ func (k *checker) server() {
 	if s.Name != "" && !agentName.MatchString(s.Name) {
 		k.bad("server.name", "%q: accepted are 1 to 64 of A-Z, a-z, 0-9, dot, _ and -", s.Name)
 	}
-	if k.addr("server.listen", s.Listen, false) && !loopback(s.Listen) && !s.TokenFile.Set() {
+	if k.addr("server.listen", s.Listen, false) && !Loopback(s.Listen) && !s.TokenFile.Set() {
 		k.bad("server.listen", "%q can be reached from outside: name a server.token_file, or listen on 127.0.0.1", s.Listen)
 	}
 	if s.UsersFile != "" && !s.TokenFile.Set() {
@@ -106,7 +106,7 @@ func (k *checker) server() {
 	if t := s.TLS; t.On() && (t.CertFile == "" || !t.KeyFile.Set()) {
 		k.bad("server.tls", "accepted are cert_file and key_file together, with or without client_ca_file")
 	}
-	if s.Listen != "" && !loopback(s.Listen) && !s.TLS.On() && !s.Insecure {
+	if s.Listen != "" && !Loopback(s.Listen) && !s.TLS.On() && !s.Insecure {
 		k.bad("server.listen", "%q can be reached from outside, and the token would travel in clear: name server.tls.cert_file and key_file, or say server.insecure: true, for a tunnel or a network of its own", s.Listen)
 	}
 	if l := s.Lease.Std(); l < time.Second || l > time.Minute {
@@ -144,6 +144,11 @@ func (k *checker) flags() {
 		k.bad("flags.token_file", "stands without flags.url: the token for servers is server.token_file")
 	}
 	if len(f.Server) == 0 {
+		for i, a := range f.Agents { // an admin port speaks no TLS
+			if !Loopback(a) && !f.Insecure {
+				k.bad(fmt.Sprintf("flags.agents[%d]", i), "%q is another host, and the token would travel in clear: name flags.server and its flags.ca_file in place of file and agents, or say flags.insecure: true, for a tunnel or a network of its own", a)
+			}
+		}
 		if f.File == "" {
 			k.bad("flags.file", "is missing: accepted is the path of a flagd file, or flags.server, or flags.url")
 		}
@@ -157,10 +162,10 @@ func (k *checker) flags() {
 		k.bad("flags.agents", "stands beside flags.server, which knows its agents: accepted is one of the two")
 	}
 	for _, a := range f.Server {
-		if !loopback(a) && f.CAFile == "" && !f.Insecure {
+		if !Loopback(a) && f.CAFile == "" && !f.Insecure {
 			k.bad("flags.server", "%q is another host, and the token would travel in clear: name flags.ca_file, or say flags.insecure: true, for a tunnel or a network of its own", a)
 		}
-		if !loopback(a) && !k.c.Server.TokenFile.Set() {
+		if !Loopback(a) && !k.c.Server.TokenFile.Set() {
 			k.bad("flags.server", "%q is another host: name a server.token_file, the same on every host", a)
 		}
 	}
@@ -174,7 +179,7 @@ func (k *checker) flagsURL() {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil:
 		k.bad("flags.url", "accepted is an address that begins with http:// or https://, without a password in it: flags.token_file is for that")
-	case u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "0")) && !f.Insecure:
+	case u.Scheme == "http" && !Loopback(net.JoinHostPort(u.Hostname(), "0")) && !f.Insecure:
 		k.bad("flags.url", "it is another host, and anybody on the way could answer: accepted is https://, or flags.insecure: true, for a tunnel or a network of its own")
 	case u.Scheme == "http" && f.CAFile != "":
 		k.bad("flags.ca_file", "stands beside a flags.url without TLS: accepted is https://")

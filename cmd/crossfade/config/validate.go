@@ -144,7 +144,7 @@ func (k *checker) listen() {
 	if !k.addr("listen.admin", l.Admin, true) {
 		return
 	}
-	if !loopback(l.Admin) && !l.AdminTokenFile.Set() {
+	if !Loopback(l.Admin) && !l.AdminTokenFile.Set() {
 		k.bad("listen.admin", "%q can be reached from outside: name a listen.admin_token_file, or listen on 127.0.0.1", l.Admin)
 	}
 }
@@ -152,9 +152,9 @@ func (k *checker) listen() {
 // TLSPrefix begins an address at which clients speak TLS.
 const TLSPrefix = "tls:"
 
-// loopback tells whether only this host reaches the address. A name other than
+// Loopback tells whether only this host reaches the address. A name other than
 // localhost is not trusted to be it.
-func loopback(addr string) bool {
+func Loopback(addr string) bool {
 	if strings.HasPrefix(addr, "unix:") {
 		return true
 	}

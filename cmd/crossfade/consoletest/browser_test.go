@@ -14,7 +14,9 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
 
 	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
@@ -22,7 +24,7 @@ import (
 
 // patience is how long a test waits for what must come: the machine may run
 // everything at once.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // chrome is the one Chromium of all tests: each has a profile of its own in it.
 var chrome struct {
@@ -124,6 +126,7 @@ func open(t testing.TB, url string, l look, expected ...string) *tab {
 	set(tb, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
 	set(tb, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}) // several tabs are the one that somebody looks at
 	set(tb, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "UTC"})
+	set(tb, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true}) // a test's own CA is nobody's
 	tb.run(chromedp.Navigate(url))
 	return tb
 }
@@ -134,6 +137,12 @@ func set[P, R any](b *tab, c cdp.Command[P, R], p P) {
 	if _, err := chromedp.Call(b.ctx, c, p); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// inject runs a script in each page that is loaded from now on, before its own.
+func (b *tab) inject(js string) {
+	b.t.Helper()
+	set(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: js})
 }
 
 func (b *tab) hear(ev any) {

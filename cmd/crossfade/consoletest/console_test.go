@@ -21,7 +21,7 @@ const (
 // every subtest goes on where the one before it left the migration.
 func TestConsole(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newSite(t, false)
 	s.traffic()
 	ada := open(t, s.url(), look{}, signedOut, refused, brokenOff, "status of 503")
 
@@ -139,9 +139,15 @@ func TestConsole(t *testing.T) {
 		vic.says("#may", "needs the role operator: vic is viewer")
 		vic.until("every control disabled", `[...document.querySelectorAll("main [data-verb], #ramp .main")].length > 10 && [...document.querySelectorAll("main [data-verb], #ramp .main")].every(b => b.getAttribute("aria-disabled") === "true")`)
 		vic.until("a reason on each", `[...document.querySelectorAll("main [data-verb]")].every(b => b.title.includes("needs the role"))`)
-		vic.click(`#acts [data-verb="rollback"]`)
-		if eval[bool](vic, `document.querySelector("#act").open`) {
-			t.Error("a control that is disabled has opened a dialog")
+		for _, control := range []string{`#acts [data-verb="rollback"]`, "#ramp .main"} {
+			vic.click(control)
+			vic.says("#act", "not now")
+			vic.says("#act .whynot", "needs the role operator: vic is viewer.")
+			if n := eval[int](vic, `document.querySelectorAll("#act form, #act input").length`); n != 0 {
+				t.Errorf("%s is disabled, and offers a form", control)
+			}
+			vic.click("#act .main")
+			vic.until("the dialog gone", `!document.querySelector("#act").open`)
 		}
 		// The page is no guard: the server is.
 		vic.do(`fetch("v1/do", {method: "POST", body: JSON.stringify({verb: "rollback", args: {to: "off"}})}).then(r => window.answered = r.status)`)

@@ -31,28 +31,48 @@ func (b *tab) done() {
 }
 
 // TestCopies: what copies, holds one session, and lets an agent go, each from the
-// page, by real servers.
+// page, by real servers, over TLS.
 func TestCopies(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newSite(t, true)
 	s.fillOld(1500)
 	ada := open(t, s.url(), look{}, signedOut)
 	ada.signIn("ada", password)
+	ada.until("all of it to come over HTTP/2", `(() => { const all = performance.getEntriesByType("resource").filter(e => e.responseEnd); return all.length > 20 && all.every(e => e.nextHopProtocol === "h2") })()`)
+	if seen := eval[string](ada, "document.cookie"); seen != "" {
+		t.Errorf("a script can read the cookie: %s", seen)
+	}
 	ada.until("both agents", `document.querySelector("#agents-sum").innerText.startsWith("2: 2 acknowledged")`)
 	ada.do(`document.querySelectorAll("details").forEach(d => d.open = true)`)
 	ada.ramp("mirror", "100")
 	ada.done()
 
-	// So slow that somebody sees it: 1,500 in some 4 s.
+	// So slow that it is there to be looked at, however busy the machine is.
 	ada.click(`[data-verb="backfill"]`)
-	ada.fill("#act-rate", "400")
+	ada.fill("#act-rate", "20")
 	ada.do(`document.querySelector("#act-rate").dispatchEvent(new Event("change"))`)
 	ada.confirm("before read-new")
 	ada.until("progress in the dialog", `(() => { const p = document.querySelector("#act .told progress"); return p && p.value > 0 && p.value < p.max })()`)
 	ada.until("progress under Copies, with a rate and what is left", `/\d+ of 1,5\d\d, [\d.]+ %.* \/s.* left/.test(document.querySelector("#copies-body article").innerText)`)
 	ada.says("#doing-body", "backfill asked for by ada")
+	ada.click("#act .buttons button:last-child") // it goes on
+	for _, w := range []struct{ verb, dry, then string }{
+		{"job-hold", "stands still within a second, at ", "held since"},
+		{"job-release", "the backfill goes on within a second", "running since"},
+		{"job-cancel", "ends within a second", "not running"},
+	} {
+		ada.click(`#copies-body [data-verb="` + w.verb + `"]`)
+		ada.says("#act .dry", w.dry)
+		ada.says("#act .dry", "Taking it back")
+		ada.confirm("the site is busy")
+		ada.done()
+		ada.says("#copies-body article", w.then)
+	}
+	ada.until("nothing under way", `!document.querySelector("#doing").checkVisibility()`)
+	ada.click(`[data-verb="backfill"]`)
+	ada.confirm("at night")
 	ada.done()
-	ada.until("what it came to", `/^ended[^]*copied 1,5\d\d/m.test(document.querySelector("#copies-body article").innerText)`)
+	ada.until("what it came to", `/^ended[^]*1,5\d\d sessions: .* the same, .* copied.* 0 unresolved/m.test(document.querySelector("#copies-body article").innerText)`)
 	ada.until("nothing under way", `!document.querySelector("#doing").checkVisibility()`)
 
 	ada.click(`[data-verb="verify"]`)
@@ -62,6 +82,7 @@ func TestCopies(t *testing.T) {
 
 	hash := strings.Repeat("5a", 16)
 	ada.click(`[data-verb="pin"]`)
+	ada.says("#act", "While one is below fenced no verification counts; while one is at read-new old cannot be declared down")
 	ada.fill("#act-hash", hash)
 	ada.do(`const p = document.querySelector("#act-position"); p.value = "read-new"; p.dispatchEvent(new Event("change"))`)
 	ada.says("#act .dry", "from fenced to read-new")
@@ -87,6 +108,7 @@ func TestCopies(t *testing.T) {
 	ada.until("one agent", `document.querySelector("#agents-sum").innerText.startsWith("1: 1 acknowledged, 0 with a problem") && !document.querySelector('[data-agent="web-2"]')`)
 	ada.says("#copies-body", "No verification counts now")
 	ada.says("#log-body", "its host burnt down")
+	ada.says("#log-body", "backfill hold")
 }
 
 // TestWhatOthersSay: what an agent, or a person, says of itself is text to the
@@ -159,6 +181,9 @@ func TestNow(t *testing.T) {
 	b.until("what is no more to go", `!document.querySelector("#doing").checkVisibility()`)
 	if said := b.text("#agents-sum"); said[:2] != "2:" {
 		t.Errorf("the agents are %q, want those that were told before", said)
+	}
+	if said := b.text("#next"); !strings.Contains(said, "ramp read-new 25 (step 9 of 15") {
+		t.Errorf("the next step is %q, want that of the plan that was told before", said)
 	}
 }
 

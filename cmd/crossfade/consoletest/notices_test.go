@@ -3,6 +3,8 @@ package consoletest
 import (
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // TestNobodySignsIn: on loopback without people everything is allowed, and a name
@@ -43,6 +45,20 @@ func TestNotices(t *testing.T) {
 	b.says("#may", "this server does not lead")
 	s.set(func() { s.status["leads"] = true; delete(s.status, "declared_down") })
 	b.until("the others gone", `document.querySelectorAll("#notices .notice").length === 1 && document.querySelector("#may").hidden`)
+}
+
+// TestInClear: whoever is about to type a password where others may read it is
+// told; by TLS, and on this machine, nobody can.
+func TestInClear(t *testing.T) {
+	t.Parallel()
+	s := newStandin(t, 1)
+	s.me["role"], s.me["name"], s.me["signed_in"] = "", "", false
+	b := open(t, s.url, look{})
+	b.until("the sign-in dialog", `document.querySelector("#sign-in").open`)
+	b.until("no word of it", `document.querySelector("#sign-in-clear").hidden`)
+	b.inject(`Object.defineProperty(window, "isSecureContext", { value: false })`) // as at another host's address
+	b.run(chromedp.Reload())
+	b.says("#sign-in", "This connection is not encrypted")
 }
 
 // TestRefused: without people the address protects, since a name can be made to

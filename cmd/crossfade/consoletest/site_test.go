@@ -20,6 +20,7 @@ import (
 	"github.com/seed-41165957/crossfade/cmd/crossfade/binarytest"
 	"github.com/seed-41165957/crossfade/migrate/access"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
+	"github.com/seed-41165957/crossfade/migrate/certs/certstest"
 )
 
 // site is a small site: memcached and redis, two agents, a server with people,
@@ -27,6 +28,7 @@ import (
 type site struct {
 	t      testing.TB
 	dir    string
+	scheme string
 	server string // its port
 	old    string // memcached's
 	people string // the file of them
@@ -46,9 +48,10 @@ steps:
 - {ramp: read-new, to: 100}
 `
 
-func newSite(t testing.TB) *site {
+// newSite makes it; with tls its server speaks that, to agents and browsers.
+func newSite(t testing.TB, tls bool) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), server: backendtest.FreeAddr(t), procs: map[string]*localserver.Process{}, said: map[string]*output{}}
+	s := &site{t: t, scheme: "http://", dir: t.TempDir(), server: backendtest.FreeAddr(t), procs: map[string]*localserver.Process{}, said: map[string]*output{}}
 	old, err := localserver.Memcached(t.Context(), localserver.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +70,13 @@ func newSite(t testing.TB) *site {
 	for name, role := range map[string]access.Role{"ada": access.Admin, "grace": access.Operator, "vic": access.Viewer} {
 		s.person(name, role, password)
 	}
+	ca, more := "", ""
+	if tls {
+		s.scheme = "https://"
+		by := certstest.NewCA(t)
+		cert, key := by.Sign(t, s.dir, "127.0.0.1")
+		ca, more = fmt.Sprintf(", ca_file: %q", by.File), fmt.Sprintf(", tls: {cert_file: %q, key_file: %q}", cert, key)
+	}
 	config := func(name, memcached, admin, more string) {
 		s.write(name+".yaml", fmt.Sprintf(`migration: sessions
 agent: {name: %s, state_dir: %q, key_file: %q}
@@ -82,11 +92,11 @@ sessions:
 old: {memcached: {servers: [%q]}}
 new: {redis: {addrs: [%q]}}
 timeouts: {old: 10s, new: 10s, dial: 5s}
-flags: {server: [%q]}
+flags: {server: [%q]%s}
 server: {token_file: %q%s}
-`, name, filepath.Join(s.dir, name), filepath.Join(s.dir, "hash.key"), memcached, admin, old.Addr(), new.Addr(), s.server, filepath.Join(s.dir, "token"), more))
+`, name, filepath.Join(s.dir, name), filepath.Join(s.dir, "hash.key"), memcached, admin, old.Addr(), new.Addr(), s.server, ca, filepath.Join(s.dir, "token"), more))
 	}
-	config("ctl-1", "127.0.0.1:1", "127.0.0.1:1", fmt.Sprintf(", name: ctl-1, listen: %q, state_dir: %q, users_file: %q, plan: %q", s.server, filepath.Join(s.dir, "server"), s.people, filepath.Join(s.dir, "plan.yaml")))
+	config("ctl-1", "127.0.0.1:1", "127.0.0.1:1", more+fmt.Sprintf(", name: ctl-1, listen: %q, state_dir: %q, users_file: %q, plan: %q", s.server, filepath.Join(s.dir, "server"), s.people, filepath.Join(s.dir, "plan.yaml")))
 	var admins []string
 	for i := range 2 {
 		at, admin := backendtest.FreeAddr(t), backendtest.FreeAddr(t)
@@ -131,7 +141,7 @@ func (s *site) person(name string, role access.Role, password string) {
 	}
 }
 
-func (s *site) url() string { return "http://" + s.server + "/" }
+func (s *site) url() string { return s.scheme + s.server + "/" }
 
 func (s *site) write(name, text string) {
 	s.t.Helper()

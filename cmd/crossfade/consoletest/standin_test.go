@@ -1,6 +1,7 @@
 package consoletest
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -41,6 +42,12 @@ type m = map[string]any
 
 func newStandin(t testing.TB, agents int) *standin {
 	t.Helper()
+	return standinOver(t, agents, nil)
+}
+
+// standinOver is one that speaks TLS, where c is not nil.
+func standinOver(t testing.TB, agents int, c *tls.Config) *standin {
+	t.Helper()
 	s := &standin{news: make(chan struct{}), series: idleHour(), jobs: m{}, me: m{"name": "ada", "role": "admin", "signed_in": true, "sign_in": true, "migration": "sessions", "version": "v1", "server": "ctl-1"}}
 	s.status = overview(agents)
 	mux := http.NewServeMux()
@@ -79,12 +86,16 @@ func newStandin(t testing.TB, agents int) *standin {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scheme := "http://"
+	if c != nil {
+		l, scheme = tls.NewListener(l, c), "https://"
+	}
 	h := &http.Server{Handler: mux}
 	done := make(chan struct{})
 	go func() { defer close(done); h.Serve(l) }()
 	s.stop = func() { h.Close(); <-done }
 	t.Cleanup(s.stop)
-	s.url = "http://" + l.Addr().String() + "/"
+	s.url = scheme + l.Addr().String() + "/"
 	return s
 }
 
@@ -121,6 +132,9 @@ func (s *standin) events(w http.ResponseWriter, r *http.Request) {
 			delete(told, "agents")
 			delete(told, "members")
 			delete(told, "pins")
+			plan := maps.Clone(told["plan"].(m))
+			delete(plan, "steps")
+			told["plan"] = plan
 		}
 		data, _ := json.Marshal(told)
 		news, starting := s.news, s.starting

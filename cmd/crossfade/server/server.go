@@ -145,14 +145,17 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	return err
 }
 
-// listen opens the port, with TLS where there is a certificate.
+// listen opens the port, with TLS where there is a certificate. To browsers that
+// is HTTP/2: one connection for all of a page's files, and no end of pages, each
+// with a stream that would take one of six else. Agents and commands ask for
+// HTTP/1.1.
 func listen(c *config.Config, log *slog.Logger) (net.Listener, error) {
 	var tc *tls.Config
 	if t := c.Server.TLS; t.On() {
 		var err error
 		if tc, err = certs.Server(certs.Files{CertFile: t.CertFile, KeyFile: t.KeyFile.Path(), CAFile: t.ClientCAFile}, func(err error) {
 			log.Error("the files of server.tls cannot be read again", "component", "server", "error", err)
-		}); err != nil {
+		}, "h2"); err != nil {
 			return nil, fmt.Errorf("server.tls: %w", err)
 		}
 	}

@@ -15,7 +15,7 @@ const buttons = new Set();
 
 export function button(verb, args, label) {
   const b = h("button", { type: "button", "data-verb": verb }, label);
-  b.addEventListener("click", () => b.getAttribute("aria-disabled") !== "true" && open(verb, args, b));
+  b.addEventListener("click", () => (whyNot(verb) ? refuse(b, whyNot(verb)) : open(verb, args)));
   buttons.add(new WeakRef(b));
   enable(b);
   return b;
@@ -26,6 +26,16 @@ function enable(b) {
   if (b.getAttribute("aria-disabled") === String(!!no) && b.title === no) return;
   b.setAttribute("aria-disabled", String(!!no));
   b.title = no;
+}
+
+// refuse says why a control may not be used now: what a pointer reads when it
+// rests on it, nobody reads by keyboard or on a telephone.
+export function refuse(b, why) {
+  const dialog = $("act");
+  it = null;
+  dialog.replaceChildren(h("h2", { id: "act-h" }, `${b.textContent.replace(/…$/, "")}: not now`), h("p", { class: "whynot" }, `${why}.`),
+    h("div", { class: "buttons" }, h("button", { type: "button", class: "main", autofocus: true, onclick: () => dialog.close() }, "Close")));
+  dialog.showModal();
 }
 
 function enableAll() {
@@ -91,7 +101,7 @@ async function dryRun() {
   const epoch = state.status?.epoch || 0, asked = args();
   let shown;
   try {
-    const plan = it.v.wish ? says.wish(it.v.wish, it.given.job) : await ask("plan", { verb: it.verb, args: asked });
+    const plan = await ask("plan", { verb: it.v.wish ? "job" : it.verb, args: asked });
     if (mine !== it || turn !== it.asked) return;
     it.revision = plan.revisions?.length ? plan.revisions[0].epoch - 1 : epoch;
     shown = says.plan(plan, it.revision);

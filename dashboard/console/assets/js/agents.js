@@ -69,7 +69,7 @@ function matches(a, want) {
 
 function draw() {
   const s = state.status;
-  if (!s) return;
+  if (!s || !state.usable) return; // a hundred rows are below the fold: they come second
   const all = listed(s);
   const bad = all.filter((a) => a.problems.length).length;
   const want = $("agents-filter").value.trim().toLowerCase();
@@ -103,4 +103,5 @@ export function start() {
   $("agents-filter").addEventListener("input", draw);
   $("agents-bad").addEventListener("change", draw);
   on("status", draw);
+  on("usable", draw);
 }

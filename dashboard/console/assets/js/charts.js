@@ -1,11 +1,10 @@
 // The live charts: what they show, and how uPlot draws it. The legend is a list
 // with the numbers of the moment under the pointer, else of the last point.
 
-import uPlot from "../uplot/uPlot.esm.js";
 import { $, h, text, show } from "./dom.js";
 import * as f from "./format.js";
 import { on, now } from "./state.js";
-import { since } from "./series.js";
+import { since, want } from "./series.js";
 
 // A series is [column, name, colour, dashed]. The colours are the style sheet's.
 const charts = [
@@ -25,6 +24,20 @@ const charts = [
   { title: "Mirror lag, the worst agent", unit: f.seconds, none: "none", series: [["mirror_lag", "lag", "mirror"]] },
   { title: "Mirror queue", unit: f.digits, none: "empty", series: [["mirror_queued", "operations queued", "mirror"], ["mirror_dropped", "dropped /s", "bad"]] },
 ];
+
+// uPlot is more than half of the page's bytes, and nothing waits for it but the
+// lines: it is loaded when there are points.
+let uPlot = null, loading = false;
+
+async function load() {
+  loading = true;
+  try {
+    uPlot = (await import("../uplot/uPlot.esm.js")).default;
+    redraw();
+  } finally {
+    loading = false; // else the next points try again
+  }
+}
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 const shown = () => Number($("window").value) * 1000;
@@ -83,7 +96,7 @@ function draw(c) {
   c.besides = c.beside ? c.data.pop() : null;
   c.some = c.data.slice(1).map((values) => values.some((v) => v > 0));
   const width = c.box.clientWidth;
-  if (!c.plot && width > 0) c.plot = new uPlot(options(c, width), c.data, c.box);
+  if (!c.plot && width > 0 && uPlot) c.plot = new uPlot(options(c, width), c.data, c.box);
   else c.plot?.setData(c.data);
   c.some.forEach((any, k) => c.plot && c.plot.series[k + 1].show !== any && c.plot.setSeries(k + 1, { show: any }));
   text(c.empty, c.data[0].length === 0 ? "nothing was heard in this time" : c.none);
@@ -114,7 +127,13 @@ export function start() {
     for (const c of charts) if (c.plot && c.box.clientWidth > 0) c.plot.setSize({ width: c.box.clientWidth, height: 132 });
   }).observe($("figures"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
-  $("window").addEventListener("change", redraw);
-  on("points", redraw);
-  redraw();
+  $("window").addEventListener("change", () => {
+    want(shown());
+    redraw();
+  });
+  want(shown());
+  on("points", () => {
+    if (!uPlot && !loading) load();
+    redraw();
+  });
 }

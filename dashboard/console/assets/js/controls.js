@@ -3,7 +3,7 @@
 
 import { $, text, show } from "./dom.js";
 import { on, state } from "./state.js";
-import { button, open } from "./act.js";
+import { button, open, refuse } from "./act.js";
 import { nextStep, whyNot } from "./verbs.js";
 
 let touched = false; // somebody has set the ramp: it follows what is no more
@@ -51,7 +51,8 @@ export function start() {
   });
   $("ramp").addEventListener("submit", (e) => {
     e.preventDefault();
-    if (whyNot("ramp")) return;
+    const no = whyNot("ramp");
+    if (no) return refuse(e.submitter || $("ramp").querySelector("button"), no);
     open("ramp", { stage: $("ramp-stage").value, buckets: Math.round(Number($("ramp-number").value) * 100) });
   });
   $("act").addEventListener("close", () => {

@@ -21,6 +21,17 @@ export function counts(report) {
   return out.join(", ");
 }
 
+// told is a report as the command line tells it; of what is no copy, its counts.
+export function told(r) {
+  if (r?.sessions === undefined) return counts(r);
+  const parts = [`${f.count(r.same || 0)} the same`, `${f.count(r.copied || 0)} copied`];
+  const some = { races: "written meanwhile", regressed: "older in old", evicted: "evicted by old", skipped: "in another position", locks: "locks left alone" };
+  for (const [k, words] of Object.entries(some)) if (r[k] > 0) parts.push(`${f.count(r[k])} ${words}`);
+  parts.push(`${f.count(r.unresolved || 0)} unresolved`);
+  const differed = Object.entries(r.differences || {}).map(([c, n]) => `${c} ${f.count(n)}`);
+  return `${f.plural(r.sessions, "session")}: ${parts.join(", ")}${differed.length ? `; confirmed differences: ${differed.join(", ")}` : ""}${r.sample ? `; a sample of ${f.digits(100 * r.sample)} %, which opens no gate` : ""}`;
+}
+
 function line(name, job) {
   const buttons = h("span", { class: "buttons" });
   const title = h("h3", null, name === "verify" ? "Verification" : "Backfill");
@@ -30,8 +41,8 @@ function line(name, job) {
   const words = s.ended ? `ended ${f.time(s.saved)}, after ${f.span(Date.parse(s.saved) - Date.parse(s.began))}`
     : !live ? `not running: run it again, it goes on where it was (${f.time(s.saved)})`
       : `${s.held ? "held" : "running"} since ${f.time(s.began)} on ${s.host}${s.phase ? `, ${s.phase}` : ""}`;
-  if (live) buttons.append(button(s.held ? "job-release" : "job-hold", { job: name }, s.held ? "Go on" : "Pause"), button("job-cancel", { job: name }, "Cancel…"));
-  return h("article", null, title, h("p", null, words, s.runs > 1 ? `; run ${s.runs}` : ""), live ? bar(s.progress || {}) : null, h("p", { class: "dim" }, counts(s.report)), buttons);
+  if (live) buttons.append(button(s.held ? "job-release" : "job-hold", { job: name }, s.held ? "Go on…" : "Pause…"), button("job-cancel", { job: name }, "Cancel…"));
+  return h("article", null, title, h("p", null, words, s.runs > 1 ? `; run ${s.runs}` : ""), live ? bar(s.progress || {}) : null, h("p", { class: "dim" }, told(s.report)), buttons);
 }
 
 function draw() {
@@ -60,11 +71,14 @@ async function ask() {
 let busy = null;
 export function start() {
   text($("copies-body"), "");
-  on("status", () => {
+  const look = () => {
     const s = state.status;
     const is = !!s?.copying || ["backfill", "verify"].includes(s?.goal?.verb) && !s.goal.ended;
-    if (state.link.ok && (is && awake() || busy !== is)) ask();
-    else draw();
-    busy = is;
-  });
+    if (state.usable && state.link.ok && (is && awake() || busy !== is)) {
+      busy = is;
+      ask();
+    } else draw();
+  };
+  on("status", look);
+  on("usable", look);
 }

@@ -11,6 +11,7 @@ export function words(verb, args = {}) {
   switch (verb) {
     case "ramp": return !a.stage ? verb : `ramp ${a.stage} ${(a.buckets || 0) / 100}` + (a.agents?.length ? ` on ${a.agents.join(", ")}` : "");
     case "rollback": return a.to ? `rollback --to ${a.to}` : verb;
+    case "job": return `${a.job} ${a.wish}`;
     case "advance": return a.step === undefined ? "advance" : `advance (step ${a.step + 1})`;
   }
   const more = [a.store, a.name, a.position, a.hash && a.hash.slice(0, 12)].filter(Boolean);

@@ -10,6 +10,19 @@ const quiet = 10_000; // ms without an event, while a point comes every two seco
 let source = null;
 let again = 0; // the timer of the next try
 
+// drawn calls fn once what was told is on the screen: what is long, and below the
+// fold, is asked for after what somebody waits for.
+function drawn(fn) {
+  requestAnimationFrame(() => setTimeout(() => {
+    if (!state.usable) {
+      state.usable = true;
+      performance.mark("usable");
+      tell("usable");
+    }
+    fn();
+  }));
+}
+
 function linked(ok) {
   state.link.heard = ok ? Date.now() : state.link.heard;
   if (state.link.ok === ok) return;
@@ -23,22 +36,29 @@ function close() {
   clearTimeout(again);
 }
 
+let known = false; // who this is was asked for the stream that opens next
+
 function open() {
   close();
   const s = (source = new EventSource("v1/events"));
+  let stale = true; // the points are of before this connection
   s.addEventListener("open", () => {
-    series.load();
-    me().catch(() => {}); // the stream says that it is there
+    stale = true;
+    if (!known) me().catch(() => {}); // the stream says that it is there
+    known = false;
   });
   s.addEventListener("status", (e) => {
     state.status = JSON.parse(e.data);
     linked(true);
     tell("status");
+    if (stale) drawn(() => series.load());
+    stale = false;
   });
   // The status without what is long: that stands as it was told last.
   s.addEventListener("now", (e) => {
-    const { agents, members, pins } = state.status;
+    const { agents, members, pins, plan } = state.status;
     state.status = { ...JSON.parse(e.data), agents, members, pins };
+    if (state.status.plan) state.status.plan.steps = plan?.steps || [];
     linked(true);
     tell("status");
   });
@@ -62,6 +82,7 @@ function retry(wait) {
 export async function begin(wait = 1000) {
   try {
     const who = await me();
+    known = true;
     if (!who.role) return tell("signed-out");
   } catch (err) {
     state.link.why = err.status ? err.message : "";

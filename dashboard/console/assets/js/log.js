@@ -74,7 +74,7 @@ export function start() {
   // The log has grown when something was asked for, has ended, or was published.
   const look = () => {
     const s = state.status;
-    if (!s || !state.link.ok) return;
+    if (!s || !state.link.ok || !state.usable) return;
     const is = JSON.stringify([s.epoch, s.goal?.id, s.goal?.ended, s.plan?.held?.at, state.link.since]);
     if (is === seen) return;
     seen = is;
@@ -82,5 +82,6 @@ export function start() {
     timer = setTimeout(ask, 200);
   };
   on("status", look);
+  on("usable", look);
   on("log", ask);
 }

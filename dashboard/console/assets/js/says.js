@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import * as f from "./format.js";
 import { progress } from "./doing.js";
-import { counts } from "./copies.js";
+import { told } from "./copies.js";
 
 export { progress };
 
@@ -20,15 +20,6 @@ export function plan(p, revision) {
   } else if (!p.text) out.push(h("p", null, "Nothing changes: it is so already."));
   if (p.taking_it_back?.length) out.push(h("h3", null, "Taking it back"), list(p.taking_it_back));
   return out;
-}
-
-// wish is what is said of a job, for which the server has no dry run.
-export function wish(what, job) {
-  return {
-    hold: { text: `The ${job} stands still within a second, and keeps everybody else from copying.`, taking_it_back: ["nothing: it goes on where it was"] },
-    release: { text: `The ${job} goes on where it was.`, taking_it_back: ["nothing: it can be paused again"] },
-    cancel: { text: `The ${job} ends; what it has copied stays.`, taking_it_back: ["the next run begins anew"] },
-  }[what];
 }
 
 // failure is a refusal with gate, what was found and what to do; or another end.
@@ -48,6 +39,6 @@ export function done(end) {
   const r = end?.result ?? end ?? {};
   const out = [h("b", null, "Done. ")];
   if (r.epoch && r.state !== undefined) out.push(`Revision ${r.epoch}, acknowledged by ${f.plural(r.agents || 0, "agent")}: ${r.state}.`);
-  else out.push(counts(r));
+  else out.push(told(r));
   return [h("div", { class: "notice good", role: "status" }, h("p", null, out), r.steps?.length ? list(r.steps) : null, r.undo ? h("p", null, `undo log: ${r.undo}`) : null)].filter(Boolean);
 }

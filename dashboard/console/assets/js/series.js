@@ -1,5 +1,5 @@
-// The last hour of points, by column, as GET v1/series gives them and as the
-// stream adds to them.
+// The points of the time that is shown, an hour at most, by column, as GET
+// v1/series gives them and as the stream adds to them.
 
 import { get } from "./api.js";
 import { tell } from "./state.js";
@@ -8,13 +8,23 @@ const most = 3600_000; // ms
 let columns = { t: [] };
 let early = []; // points that came while the hour was on its way
 let loading = false;
+let wanted = 0; // ms that are shown
+
+// want says how much of the time is shown; what is missing of it is asked for.
+export function want(ms) {
+  if (ms <= wanted) return;
+  const before = wanted > 0;
+  wanted = ms;
+  if (before) load();
+}
 
 export async function load() {
   if (loading) return;
+  const asked = wanted;
   loading = true;
   early = [];
   try {
-    columns = (await get("series")).columns;
+    columns = (await get(`series?last=${asked / 1000}`)).columns;
     columns.t ||= [];
   } catch {
     return; // the next connection asks again
@@ -24,6 +34,7 @@ export async function load() {
   early.forEach(add);
   early = [];
   tell("points");
+  if (asked < wanted) load();
 }
 
 function add(point) {

@@ -33,6 +33,7 @@ function ask() {
   const d = $("sign-in");
   if (d.open) return;
   text($("sign-in-error"), "");
+  show($("sign-in-clear"), !isSecureContext); // by TLS, or on this machine
   d.showModal();
   ($("sign-in-name").value ? $("sign-in-password") : $("sign-in-name")).focus();
 }

@@ -1,5 +1,5 @@
 // What the page knows, and who wants to hear that it has changed. Topics: me,
-// status (also when what is connected has changed), points, log.
+// status (also when what is connected has changed), usable (once), points, log.
 
 export const state = {
   me: null, // GET v1/me; null: not known yet
@@ -7,6 +7,7 @@ export const state = {
   // link is whether the stream of events is open, and since when; heard is when
   // anything came last; why is what the server said to who only asked who it is.
   link: { ok: false, since: Date.now(), heard: 0, why: "" },
+  usable: false, // a status has been drawn: before that nothing else is asked for
   skew: 0, // ms that the server's clock is ahead of this one
 };
 

@@ -14,6 +14,9 @@ const pace = [
 const paced = (a) => ({ pace: { ...(a.rate > 0 && { rate: a.rate }), give_way: a.give_way } });
 const inCutover = () => (state.status?.weights?.cutover || 0) + (state.status?.weights?.back || 0) > 0;
 
+// wished is what may be asked of a job that runs, which is no verb of its own.
+const wished = (wish, title) => ({ role: "operator", title: (a) => `${title}: ${a.job}`, wish, args: (a) => ({ job: a.job, wish }) });
+
 // nextStep of the plan; undefined: there is none, or it is not known.
 export const nextStep = (status) => status?.plan?.steps[status.plan.done];
 
@@ -29,7 +32,6 @@ export const verbs = {
     fields: [{ name: "to", label: "Back to", type: "select", options: stages, value: "mirror" }] },
   hold: { role: "operator", title: () => "Hold the plan", path: "hold" },
   release: { role: "operator", title: () => "Release the hold", path: "release" },
-  auto: { role: "operator", title: (a) => (a.on ? "Let steps follow by themselves" : "Let steps wait for somebody"), path: "auto" },
   backfill: { role: "operator", title: () => "Backfill", fields: pace, args: paced },
   verify: { role: "operator", title: () => "Verify", args: (a) => ({ ...paced(a), ...(a.share < 100 && { sample: a.share / 100 }) }),
     fields: [{ name: "share", label: "Look at", unit: "% of the sessions (less than all does not count for read-new)", type: "number", min: 0.01, max: 100, step: 0.01, value: 100 }, ...pace] },
@@ -38,7 +40,8 @@ export const verbs = {
       { name: "max", label: "At most", unit: "sessions", type: "number", min: 1, step: 1, value: 1000 }, ...pace] },
   pin: { role: "operator", title: (a) => `Pin a session at ${a.position || "…"}`,
     fields: [{ name: "hash", label: "Keyed hash", type: "text", pattern: "[0-9a-f]{32}", hint: "32 hexadecimal digits: crossfade explain, or Divergences, has it" },
-      { name: "position", label: "Position", type: "select", options: ["off", "mirror", "fenced", "read-new"], value: "mirror" }] },
+      { name: "position", label: "Position", type: "select", options: ["off", "mirror", "fenced", "read-new"], value: "mirror",
+        hint: "no further: sealing, cutover and the way back are made for cohorts. While one is below fenced no verification counts; while one is at read-new old cannot be declared down" }] },
   unpin: { role: "operator", title: () => "Unpin a session",
     fields: [{ name: "hash", label: "Keyed hash", type: "text", pattern: "[0-9a-f]{32}", hint: "32 hexadecimal digits" }] },
   forget: { role: "admin", title: (a) => `Forget agent ${a.name || "…"}`, dangerous: () => true,
@@ -46,9 +49,9 @@ export const verbs = {
   "declare-down": { role: "admin", title: () => "Declare old down", dangerous: () => true, args: () => ({ store: "old" }) },
   recover: { role: "admin", title: () => "Recover old", args: () => ({ store: "old" }) },
   complete: { role: "admin", title: () => "Complete the migration", dangerous: () => true },
-  "job-hold": { role: "operator", title: (a) => `Pause: ${a.job}`, wish: "hold" },
-  "job-release": { role: "operator", title: (a) => `Go on: ${a.job}`, wish: "release" },
-  "job-cancel": { role: "operator", title: (a) => `Cancel: ${a.job}`, wish: "cancel" },
+  "job-hold": wished("hold", "Pause"),
+  "job-release": wished("release", "Go on"),
+  "job-cancel": wished("cancel", "Cancel"),
 };
 
 const ranks = { viewer: 1, operator: 2, admin: 3 };
