@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -52,6 +53,11 @@ func (m *Migration) shut(ctx context.Context, cur *revision, n flags.Definition,
 		return nil, err
 	}
 	has := func(n rules.Needs) bool { return need&n != 0 }
+	if n.Weights[position.Back] > cur.def.Weights[position.Back] {
+		if no := m.listed(ctx); no != nil {
+			return no, nil
+		}
+	}
 	if has(rules.NeedVerified) {
 		if no := r.verified(replies); no != nil {
 			return no, nil

@@ -65,3 +65,22 @@ func (m *Migration) soakInstead(ctx context.Context) error {
 	}
 	return nil
 }
+
+// listed refuses the way back from cutover where old cannot list what it holds:
+// nobody could find there the sessions that were deleted in new since, and they
+// would come back. Another error is left to those who need more of old.
+func (m *Migration) listed(ctx context.Context) *Refusal {
+	l, err := m.stores()
+	if err != nil {
+		return nil
+	}
+	err = backends.ErrUnlisted
+	if sc, ok := l.Old.Store.(backends.Scanner); ok {
+		err = sc.Scan(ctx, "", func([]string) error { return errEnough })
+	}
+	if !unlisted(err) {
+		return nil
+	}
+	return refuse(GateReversed, "stay in cutover, or make it a migration of its own, under another name, from new to a store that can",
+		"old cannot list its sessions: those that were deleted since the cutover could not be found there, and would come back")
+}

@@ -22,19 +22,24 @@ func (mute) ScanFrom(context.Context, string, func([]string, string) error) (boo
 	return false, backends.ErrUnlisted
 }
 
-// TestSoakInstead: where old cannot list its sessions, all of them fenced for the
-// longest max_age stands in the place of a backfill and a verification; whatever
-// makes a verification worthless begins it anew.
-func TestSoakInstead(t *testing.T) {
-	ctx := context.Background()
-	r := newRig(t, 1)
-	r.m = r.migration(func(o *Options) {
+// muted is the migration over an old that cannot list.
+func (r *rig) muted() *Migration {
+	return r.migration(func(o *Options) {
 		o.Layer = func() (darklaunch.Options, error) {
 			l := r.options("")
 			l.Old.Store = mute{r.old}
 			return l, nil
 		}
 	})
+}
+
+// TestSoakInstead: where old cannot list its sessions, all of them fenced for the
+// longest max_age stands in the place of a backfill and a verification; whatever
+// makes a verification worthless begins it anew.
+func TestSoakInstead(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, 1)
+	r.m = r.muted()
 	r.ramp("mirror", 100)
 	_, err := r.m.Backfill(ctx, nil)
 	refusedBy(t, err, GateVerified)
@@ -65,6 +70,28 @@ func TestSoakInstead(t *testing.T) {
 	}
 	if rec, _ := r.m.recorded(mustRead(t, r)); rec.Soak != nil {
 		t.Error("the soak counts after a session was below fenced")
+	}
+}
+
+// TestNoWayBackUnlisted: what was deleted since the cutover cannot be found in an
+// old that lists nothing, so nobody begins a way back that could not end.
+func TestNoWayBackUnlisted(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, 1)
+	r.ramp("mirror", 100)
+	r.backfill()
+	r.verify()
+	r.ramp("read-new", 100)
+	r.ramp("cutover", 100)
+	r.m = r.muted()
+	epoch := r.def().Epoch
+	_, err := r.m.Rollback(ctx, "read-new", nil)
+	refusedBy(t, err, GateReversed)
+	if plan, err := r.m.PlanRollback(ctx, "read-new"); err != nil || plan.Refused == "" {
+		t.Errorf("the plan of a way back without a list: %+v, %v, want it refused", plan, err)
+	}
+	if r.def().Epoch != epoch {
+		t.Error("a way back that cannot end was begun")
 	}
 }
 

@@ -36,7 +36,7 @@ type Proxied struct {
 }
 
 // Lost is what no store behind a proxy can do.
-const Lost = "behind a proxy: no listing (no backfill: sessions move as they are used), a call in doubt stays so until its late answer, " +
+const Lost = "behind a proxy: no listing (no backfill: sessions move as they are used; as old: no way back from cutover), a call in doubt stays so until its late answer, " +
 	"a server that stands still delays what others are asked until the proxy gives it up, " +
 	"and a copy takes what a native client has written again, with the same bytes and deadline, for what was there"
 
