@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // cost says what taking n back would cost, as far as it can be known now.
-func (m *Migration) cost(cur *revision, n flags.Definition, replies []reply) (back []string) {
+func (m *Migration) cost(ctx context.Context, cur *revision, n flags.Definition, replies []reply) (back []string) {
 	var s sums
 	for i := range replies {
 		s.add(&replies[i], false)
@@ -19,6 +20,10 @@ func (m *Migration) cost(cur *revision, n flags.Definition, replies []reply) (ba
 	w := n.Weights
 	locks := m.lockTTL()
 	switch {
+	case w[position.Cutover]+w[position.Back] > 0 && m.listed(ctx) != nil:
+		say("there is no way back for the %s of the sessions where new alone decides: old cannot list its sessions, and those that are deleted from now on would come back",
+			share(w[position.Cutover]+w[position.Back]))
+		say("if new is lost, these sessions must log in again")
 	case w[position.Cutover]+w[position.Back] > 0:
 		say("%s of the sessions are where new alone decides: taking them back needs a reverse copy and its verification (back, sealed, read-new)",
 			share(w[position.Cutover]+w[position.Back]))

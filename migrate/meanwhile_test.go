@@ -294,7 +294,7 @@ func TestHostsCostOfCutover(t *testing.T) {
 	for _, p := range []position.Position{position.Cutover, position.Back} {
 		var d flags.Definition
 		d.Weights[p] = flags.Buckets
-		if back := strings.Join(ms[0].cost(&revision{}, d, nil), "; "); !strings.Contains(back, "give clients back to their hosts first") {
+		if back := strings.Join(ms[0].cost(t.Context(), &revision{}, d, nil), "; "); !strings.Contains(back, "give clients back to their hosts first") {
 			t.Errorf("%v: %s", p, back)
 		}
 	}

@@ -75,7 +75,7 @@ func (m *Migration) planned(ctx context.Context, cur *revision, p *Plan, next fu
 	for d := cur.def; ; {
 		n, text, more := next(d)
 		if !more {
-			p.Back = m.cost(cur, d, replies)
+			p.Back = m.cost(ctx, cur, d, replies)
 			return nil
 		}
 		need := needs(d, n, m.env())

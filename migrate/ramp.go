@@ -222,7 +222,7 @@ func (m *Migration) walk(ctx context.Context, t *teller, oldDead bool,
 				return res, err
 			}
 		}
-		if err := m.publish(ctx, cur, n, text, m.cost(cur, n, replies), t); err != nil {
+		if err := m.publish(ctx, cur, n, text, m.cost(ctx, cur, n, replies), t); err != nil {
 			return res, err
 		}
 		published = n.Epoch

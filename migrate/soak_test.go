@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,14 @@ func (r *rig) muted() *Migration {
 	})
 }
 
+// soaked has a soak have begun that long ago.
+func (r *rig) soaked(d time.Duration) {
+	r.t.Helper()
+	if _, err := r.m.change(r.t.Context(), func(_ *revision, rec *record) error { rec.Soak.Since = time.Now().Add(-d); return nil }); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // TestSoakInstead: where old cannot list its sessions, all of them fenced for the
 // longest max_age stands in the place of a backfill and a verification; whatever
 // makes a verification worthless begins it anew.
@@ -45,24 +54,18 @@ func TestSoakInstead(t *testing.T) {
 	refusedBy(t, err, GateVerified)
 	_, err = r.m.Ramp(ctx, "read-new", 10_000, nil)
 	refusedBy(t, err, GateVerified)
-	back := func(d time.Duration) {
-		t.Helper()
-		if _, err := r.m.change(ctx, func(_ *revision, rec *record) error { rec.Soak.Since = time.Now().Add(-d); return nil }); err != nil {
-			t.Fatal(err)
-		}
-	}
 	rec, err := r.m.recorded(mustRead(t, r))
 	if err != nil || rec.Soak == nil || rec.Soak.For <= time.Hour {
 		t.Fatalf("the record has %+v, %v, want more than the kind's max_age of 1 h", rec.Soak, err)
 	}
-	back(59 * time.Minute)
+	r.soaked(59 * time.Minute)
 	_, err = r.m.Ramp(ctx, "read-new", 10_000, nil)
 	refusedBy(t, err, GateVerified)
-	back(61 * time.Minute)
+	r.soaked(61 * time.Minute)
 	r.agents[0].restart(false) // it died
 	_, err = r.m.Ramp(ctx, "read-new", 10_000, nil)
 	refusedBy(t, err, GateVerified)
-	back(61 * time.Minute)
+	r.soaked(61 * time.Minute)
 	r.ramp("read-new", 100)
 	r.at("read-new 100 %")
 	if _, err := r.m.Rollback(ctx, "mirror", nil); err != nil {
@@ -78,16 +81,21 @@ func TestSoakInstead(t *testing.T) {
 func TestNoWayBackUnlisted(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, 1)
-	r.ramp("mirror", 100)
-	r.backfill()
-	r.verify()
-	r.ramp("read-new", 100)
-	r.ramp("cutover", 100)
 	r.m = r.muted()
+	r.ramp("mirror", 100)
+	_, err := r.m.Backfill(ctx, nil)
+	refusedBy(t, err, GateVerified)
+	r.soaked(61 * time.Minute)
+	r.ramp("read-new", 100)
+	plan, err := r.m.PlanRamp(ctx, "cutover", 10_000)
+	if err != nil || !strings.Contains(strings.Join(plan.Back, "; "), "there is no way back") {
+		t.Errorf("the plan of the cutover: %+v, %v, want it to say that there is no way back", plan, err)
+	}
+	r.ramp("cutover", 100)
 	epoch := r.def().Epoch
-	_, err := r.m.Rollback(ctx, "read-new", nil)
+	_, err = r.m.Rollback(ctx, "read-new", nil)
 	refusedBy(t, err, GateReversed)
-	if plan, err := r.m.PlanRollback(ctx, "read-new"); err != nil || plan.Refused == "" {
+	if plan, err = r.m.PlanRollback(ctx, "read-new"); err != nil || plan.Refused == "" {
 		t.Errorf("the plan of a way back without a list: %+v, %v, want it refused", plan, err)
 	}
 	if r.def().Epoch != epoch {
