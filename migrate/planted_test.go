@@ -109,8 +109,14 @@ func planted(t *testing.T, from string, n, each int) {
 	r.ramp("mirror", 100)
 	tr := r.traffic(4)
 	r.backfill()
-	if rep := r.verify(); len(rep.Differences) > 0 {
-		t.Fatalf("before anything was planted: %v", rep.Differences)
+	// A mirrored write that was late on a busy machine is left to be repaired: that
+	// is a difference, and true.
+	for try := 1; ; try++ {
+		if rep := r.verify(); len(rep.Differences) == 0 {
+			break
+		} else if try == 5 {
+			t.Fatalf("before anything was planted, for the fifth time: %v", rep.Differences)
+		}
 	}
 
 	next, want := 0, map[string]int64{}
