@@ -80,7 +80,9 @@ func (c *located) validate() []Problem {
 	if u := c.ReadNew.Unconfirmed; u != "accept" && u != "refuse" {
 		k.bad("read_new.unconfirmed", "%q: accepted are accept and refuse", u)
 	}
-	k.atLeastOne("mirror.queue", int64(c.Mirror.Queue))
+	if q := c.Mirror.Queue; q < 1 || q > queueMost {
+		k.bad("mirror.queue", "%d: accepted are 1 to %d", q, queueMost)
+	}
 	k.atLeastOne("mirror.queue_bytes", int64(c.Mirror.QueueBytes))
 	if r := c.Compare.Ratio; !(r >= 0 && r <= 1) { // also NaN
 		k.bad("compare.ratio", "%v: accepted are 0 to 1", r)
@@ -91,6 +93,10 @@ func (c *located) validate() []Problem {
 	}
 	return k.problems
 }
+
+// queueMost keeps the lanes of the mirror, each as long as its queue may be, below
+// 26 MB.
+const queueMost = 100_000
 
 func (k *checker) filled(path, v string) {
 	if v == "" {
@@ -176,9 +182,9 @@ func (k *checker) addrs(path string, list []string, unix bool) {
 }
 
 func (k *checker) addr(path, a string, unix bool) bool {
-	accepted := "host:port"
+	accepted := "host:port, a port from 1 to 65535"
 	if unix {
-		accepted = "host:port or unix:path"
+		accepted += ", or unix:path"
 		if p, ok := strings.CutPrefix(a, "unix:"); ok && p != "" {
 			return true
 		}
