@@ -25,7 +25,7 @@ var long = os.Getenv("CROSSFADE_LONG") != ""
 
 // thinking is the time between two clicks of a user, on average: in the suite the
 // clicks of all users leave room on two processors for the tests beside them.
-var thinking = map[bool]time.Duration{false: 300 * time.Millisecond, true: 150 * time.Millisecond}[long]
+var thinking = map[bool]time.Duration{false: 400 * time.Millisecond, true: 150 * time.Millisecond}[long]
 
 // binary is an agent that was built as this test was.
 func binary(t testing.TB) string { return binarytest.Path(t, raceFlag) }
