@@ -34,7 +34,7 @@ demo: $(BIN)
 	./$(BIN) demo
 
 # Everything that guards the promises, with real servers and the race detector.
-# The walk, the cost of a decision and allocations are measured without it. Four
+# The walk, the cost of a decision and allocations are measured without it. Three
 # packages at a time: they wait, for servers and deadlines, more than they work.
 test: deps
 	$(GO) vet ./...
@@ -42,7 +42,7 @@ test: deps
 	$(GO) test -timeout 300s ./darklaunch/walk ./darklaunch/prove ./darklaunch/flags
 	$(GO) test -timeout 300s -run Allocations ./frontends/memcached ./frontends/redis ./cmd/crossfade/agent
 	$(GO) test -timeout 300s -tags brokenrules -run 'BrokenRules|KeptRules|TwoMove' ./darklaunch/walk
-	$(GO) test -race -p 4 -timeout 600s $$($(GO) list ./... | grep -Ev '/darklaunch/(walk|prove)$$')
+	$(GO) test -race -p 3 -timeout 600s $$($(GO) list ./... | grep -Ev '/darklaunch/(walk|prove)$$')
 
 # The long runs, by area.
 test-all: test test-walk test-php test-story test-planted test-pair test-proxied test-clients test-faults

@@ -75,7 +75,7 @@ func (e *expectation) look(p *prometheus) (float64, string) {
 	p.t.Helper()
 	expr := queries(p.t, e.page, e.panel, "write", "request")[cmp.Or(e.ref, "A")]
 	points := p.ask(expr)
-	return total(points, e.only), text(points)
+	return total(points, strings.ReplaceAll(e.only, "=second", "="+p.second)), text(points)
 }
 
 // stays waits until all panels have shown that nothing is wrong three times in a

@@ -27,6 +27,8 @@ type prometheus struct {
 	addr string
 	proc *localserver.Process
 	http *http.Client
+	// second is what the second agent is called in labels: expectations say second.
+	second string
 }
 
 // scrape is how often it asks the agents; window is what stands for Grafana's
@@ -53,7 +55,7 @@ func startPrometheus(t testing.TB, agents []string) *prometheus {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := &prometheus{t: t, addr: backendtest.FreeAddr(t), http: &http.Client{Timeout: 10 * time.Second}}
+	p := &prometheus{t: t, addr: backendtest.FreeAddr(t), http: &http.Client{Timeout: 10 * time.Second}, second: agents[1]}
 	cmd := exec.Command(path, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+p.addr, "--log.level=warn")
 	if p.proc, err = localserver.Start(cmd); err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ var expectations = []expectation{
 	{"migration", "Fallbacks", "", "reason=miss", is(0), fallbackHides, to(above(.3))},
 	{"migration", "Copies by agents", "", "copy=refill", is(0), fallbackHides, to(above(.3))},
 
-	{"agents", "Requests", "", "", above(5), agentEnds, falls(.8)},
+	{"agents", "Requests", "", "instance=second", above(5), agentEnds, to(is(0))},
 	{"agents", "Scraped", "", "", is(2), agentEnds, to(is(1))},
 	{"agents", "Agents by version", "", "version=2", is(0), versionSkew, to(is(1))},
 
