@@ -50,10 +50,15 @@ func TestFullWithTLS(t *testing.T) {
 	addr := secretly(t, frontends.Options{Connections: 1})
 	first := dialTLS(t, addr)
 	first.ask("version\r\n", version)
-	dial(t, "tcp", addr) // and not a word
+	silent := dial(t, "tcp", addr) // and not a word
+	silent.SetReadDeadline(time.Now().Add(time.Minute))
+	var late net.Error
+	if _, err := silent.Read(make([]byte, 1)); err == nil || errors.As(err, &late) && late.Timeout() {
+		t.Fatalf("the one too many is kept: %v", err)
+	}
 	first.ask("quit\r\n", "")
 	first.Close()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		nc, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", addr, &tls.Config{InsecureSkipVerify: true})
 		if err == nil {
 			nc.SetDeadline(time.Now().Add(5 * time.Second))
