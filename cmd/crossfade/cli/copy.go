@@ -82,21 +82,20 @@ func shareIn(text string) (float64, error) {
 
 func (a *app) copyVerb(name string, cmd *cobra.Command, plan func(context.Context, *opened) (migrate.Plan, error), run func(context.Context, *opened, func(migrate.Progress)) (migrate.Report, error)) *cobra.Command {
 	var s stepFlags
-	var full, dry bool
+	var full bool
 	s.add(cmd)
-	cmd.Flags().BoolVar(&dry, "dry-run", false, dryWords)
 	cmd.Flags().Float64Var(&s.pace.Rate, "rate", 0, "at most so many sessions a second; 0: no bound")
 	cmd.Flags().IntVar(&s.pace.Workers, "workers", 0, "how many copy at the same time; 0: four")
 	cmd.Flags().BoolVar(&full, "full-speed", false, "do not go slower for the sake of live traffic")
 	a.jobVerbs(cmd, name)
 	cmd.Args = exactly(0, "")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if s.pace.Rate < 0 || s.pace.Workers < 0 {
 			return usage(errors.New("--rate and --workers are not negative"))
 		}
-		if dry {
-			return a.dry(cmd.Context(), plan)
-		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s.pace.GiveWay = !full
 		m, err := a.open(s)
 		if err != nil {
@@ -115,7 +114,7 @@ func (a *app) copyVerb(name string, cmd *cobra.Command, plan func(context.Contex
 		}
 		return nil
 	}
-	return cmd
+	return dryRun(cmd, func(cmd *cobra.Command, _ []string) error { return a.dry(cmd.Context(), plan) })
 }
 
 // causes in words, the most frequent first.

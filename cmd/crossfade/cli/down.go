@@ -40,17 +40,15 @@ and verified, and read-new begins anew through sealed.`,
 
 func (a *app) storeVerb(cmd *cobra.Command, plan func(context.Context, *opened, string) (migrate.Plan, error), run func(context.Context, *opened, string, func(migrate.Progress)) (migrate.Result, error)) *cobra.Command {
 	var s stepFlags
-	var dry bool
 	s.add(cmd)
-	cmd.Flags().BoolVar(&dry, "dry-run", false, dryWords)
 	cmd.Args = exactly(1, "old")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	cmd.PreRunE = func(_ *cobra.Command, args []string) error {
 		if args[0] != "old" {
 			return usage(errStore(args[0]))
 		}
-		if dry {
-			return a.dry(cmd.Context(), func(ctx context.Context, m *opened) (migrate.Plan, error) { return plan(ctx, m, args[0]) })
-		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		m, err := a.open(s)
 		if err != nil {
 			return err
@@ -59,5 +57,7 @@ func (a *app) storeVerb(cmd *cobra.Command, plan func(context.Context, *opened, 
 		r, err := run(cmd.Context(), m, args[0], a.progress())
 		return a.moved(r, err)
 	}
-	return cmd
+	return dryRun(cmd, func(cmd *cobra.Command, args []string) error {
+		return a.dry(cmd.Context(), func(ctx context.Context, m *opened) (migrate.Plan, error) { return plan(ctx, m, args[0]) })
+	})
 }
