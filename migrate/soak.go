@@ -66,6 +66,10 @@ func (m *Migration) soakInstead(ctx context.Context) error {
 	return nil
 }
 
+// listMost is how long a store may take to begin a list, or to say that it has
+// none: a step of the ramp waits for that.
+const listMost = 5 * time.Second
+
 // listed refuses the way back from cutover where old cannot list what it holds:
 // nobody could find there the sessions that were deleted in new since, and they
 // would come back. Another error is left to those who need more of old.
@@ -74,6 +78,8 @@ func (m *Migration) listed(ctx context.Context) *Refusal {
 	if err != nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, listMost)
+	defer cancel()
 	err = backends.ErrUnlisted
 	if sc, ok := l.Old.Store.(backends.Scanner); ok {
 		err = sc.Scan(ctx, "", func([]string) error { return errEnough })

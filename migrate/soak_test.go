@@ -23,6 +23,25 @@ func (mute) ScanFrom(context.Context, string, func([]string, string) error) (boo
 	return false, backends.ErrUnlisted
 }
 
+// still is a store that begins a list and does not go on.
+type still struct{ *memory.Store }
+
+func (still) Scan(ctx context.Context, _ string, _ func([]string) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestStillOld: an old that stands still holds up nobody who only wants to know
+// whether it lists.
+func TestStillOld(t *testing.T) {
+	t.Parallel()
+	l := darklaunch.Options{Old: darklaunch.Store{Store: still{memory.New(memory.Options{Migration: migration})}}}
+	m := &Migration{o: Options{Layer: func() (darklaunch.Options, error) { return l, nil }}}
+	if no := m.listed(t.Context()); no != nil {
+		t.Errorf("refused by an old that may well list: %v", no)
+	}
+}
+
 // muted is the migration over an old that cannot list.
 func (r *rig) muted() *Migration {
 	return r.migration(func(o *Options) {
