@@ -45,7 +45,7 @@ func TestHouseRules(t *testing.T) {
 		{"somebody's home", "darklaunch/p.go", "package darklaunch\n\nconst p = \"/home/" + "someone/sessions\"\n", "darklaunch/p.go:3: /home/"},
 		{"the root user's home", "docs/x.md", "run `/root/" + "go/bin/x`\n", "docs/x.md:1: /root/"},
 		{"a Mac", "docs/x.md", "in (/Users/" + "me/x)\n", "docs/x.md:1"},
-		{"a checkout", "docs/x.yaml", "dir: /work/" + "tree\n", "docs/x.yaml:1"},
+		{"a checkout", "docs/x.yaml", "dir: /private/" + "tree\n", "docs/x.yaml:1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
