@@ -46,6 +46,26 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatal("not within 30 s: " + what)
 }
 
+// started runs an agent from when it listens until stop.
+func started(t *testing.T, c *config.Config) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	listening, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- Run(ctx, c, Options{Version: "test", Listening: func() { close(listening) }}) }()
+	select {
+	case <-listening:
+	case err := <-done:
+		cancel()
+		t.Fatal(err)
+	}
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestAgent: from a configuration to served clients and a clean end.
 func TestAgent(t *testing.T) {
 	dir := t.TempDir()

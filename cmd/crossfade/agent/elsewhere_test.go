@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/seed-41165957/crossfade/backends/backendtest"
 	"github.com/seed-41165957/crossfade/cmd/crossfade/config"
@@ -79,22 +77,6 @@ flags: {url: "%[4]s/flags.json", ca_file: %[5]s, token_file: %[1]s/token}
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := func() (stop func()) {
-		ctx, cancel := context.WithCancel(context.Background())
-		listening, done := make(chan struct{}), make(chan error, 1)
-		go func() { done <- Run(ctx, c, Options{Version: "test", Listening: func() { close(listening) }}) }()
-		select {
-		case <-listening:
-		case err := <-done:
-			t.Fatal(err)
-		}
-		return func() {
-			cancel()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
-	}
 	explain := func() string {
 		p, err := http.Post("http://"+admin+"/v1/explain", "application/json", strings.NewReader(`{"hash":"c6baf1b464990c4738cc1003de32daad"}`))
 		if err != nil {
@@ -124,7 +106,7 @@ flags: {url: "%[4]s/flags.json", ca_file: %[5]s, token_file: %[1]s/token}
 	heard := func(n int64) { // so many questions more have been answered
 		t.Helper()
 		from := src.asked.Load()
-		patiently(t, "it asks on", func() bool { return src.asked.Load() >= from+n })
+		eventually(t, "it asks on", func() bool { return src.asked.Load() >= from+n })
 	}
 	ours := func(epoch uint64, p position.Position) string {
 		d := flags.Definition{Migration: "sessions", Epoch: epoch, Default: p}
@@ -139,18 +121,18 @@ flags: {url: "%[4]s/flags.json", ca_file: %[5]s, token_file: %[1]s/token}
 		return `{"flags": {"crossfade-stage": {"state": "ENABLED", "variants": {"a": "` + p + `", "b": "off"}, "defaultVariant": "b", "targeting": {"fractional": [["a", 1], ["b", 0]]}}}}`
 	}
 
-	stop := start()
+	stop := started(t, c)
 	heard(2)
 	if ready() {
 		t.Error("ready, and nothing is known")
 	}
 	src.give(theirs("mirror"))
-	patiently(t, "it is ready, in mirror", func() bool { return ready() && at(position.Mirror)() })
+	eventually(t, "it is ready, in mirror", func() bool { return ready() && at(position.Mirror)() })
 	if !status(`"flags_elsewhere":true`)() || !status(`"epoch":0`)() {
 		t.Error("the status does not say that the flags were made elsewhere")
 	}
 	before := contact()
-	patiently(t, "contact moves on", func() bool { return contact() > before })
+	eventually(t, "contact moves on", func() bool { return contact() > before })
 
 	// It breaks, and lies: nothing changes, and contact stands.
 	for name, page := range map[string]func(http.ResponseWriter){
@@ -173,12 +155,12 @@ flags: {url: "%[4]s/flags.json", ca_file: %[5]s, token_file: %[1]s/token}
 
 	// Ours comes the same way, step by step; what goes back does not.
 	src.give(ours(1, position.Mirror))
-	patiently(t, "revision 1", func() bool { return status(`"epoch":1`)() && !status(`"flags_elsewhere"`)() })
+	eventually(t, "revision 1", func() bool { return status(`"epoch":1`)() && !status(`"flags_elsewhere"`)() })
 	src.say(func(w http.ResponseWriter) {
 		w.Header().Set("ETag", `"always"`)
 		io.WriteString(w, ours(2, position.Fenced))
 	})
-	patiently(t, "revision 2", func() bool { return at(position.Fenced)() && src.known.Load() > 0 })
+	eventually(t, "revision 2", func() bool { return at(position.Fenced)() && src.known.Load() > 0 })
 	src.give(ours(1, position.Mirror))
 	heard(2)
 	if !at(position.Fenced)() || !status("older file")() {
@@ -188,17 +170,7 @@ flags: {url: "%[4]s/flags.json", ca_file: %[5]s, token_file: %[1]s/token}
 
 	// A restart with nobody there.
 	src.say(func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
-	stop = start()
+	stop = started(t, c)
 	defer stop()
-	patiently(t, "it serves what it had", func() bool { return ready() && at(position.Fenced)() })
-}
-
-// patiently waits longer than a busy machine needs.
-func patiently(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not within 30 s: " + what)
-		}
-	}
+	eventually(t, "it serves what it had", func() bool { return ready() && at(position.Fenced)() })
 }

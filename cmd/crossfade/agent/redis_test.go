@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -47,21 +46,8 @@ flags: {file: %[1]s/flags.json}
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	listening, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- Run(ctx, c, Options{Version: "test", Listening: func() { close(listening) }}) }()
-	defer func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
-	select {
-	case <-listening:
-	case err := <-done:
-		t.Fatal(err)
-	}
-	patiently(t, "ready", func() bool { code, _ := ask(t, "http://"+admin+"/readyz"); return code == 200 })
+	defer started(t, c)()
+	eventually(t, "ready", func() bool { code, _ := ask(t, "http://"+admin+"/readyz"); return code == 200 })
 	const hello = "AUTH hidden\r\nSELECT 2\r\n"
 	if got := frontendtest.Ask(t, at, hello+"SETEX s.abc 100 hi\r\nSELECT 0\r\nGET s.abc\r\n"); got != "+OK\r\n+OK\r\n+OK\r\n+OK\r\n$2\r\nhi\r\n" {
 		t.Errorf("the agent: %q", got)
@@ -78,7 +64,7 @@ flags: {file: %[1]s/flags.json}
 			nc.Close()
 		}
 	}()
-	patiently(t, "one connection too many", func() bool {
+	eventually(t, "one connection too many", func() bool {
 		nc, err := net.Dial("tcp", at)
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +79,7 @@ flags: {file: %[1]s/flags.json}
 	for _, nc := range open {
 		nc.Close()
 	}
-	patiently(t, "room again", func() bool { return frontendtest.Ask(t, at, "QUIT\r\n") == "+OK\r\n" })
+	eventually(t, "room again", func() bool { return frontendtest.Ask(t, at, "QUIT\r\n") == "+OK\r\n" })
 	for _, say := range []string{"GET s.abc\r\n", "AUTH wrong\r\nGET s.abc\r\n"} {
 		if got := frontendtest.Ask(t, at, say); !strings.Contains(got, "-NOAUTH ") || strings.Contains(got, "hi") {
 			t.Errorf("a stranger: %q", got)

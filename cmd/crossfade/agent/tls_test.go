@@ -2,7 +2,6 @@ package agent
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -51,20 +50,7 @@ flags: {file: %[1]s/flags.json}
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	listening, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- Run(ctx, c, Options{Version: "test", Listening: func() { close(listening) }}) }()
-	defer func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
-	select {
-	case <-listening:
-	case err := <-done:
-		t.Fatal(err)
-	}
+	defer started(t, c)()
 	eventually(t, "ready", func() bool { code, _ := ask(t, "http://"+admin+"/readyz"); return code == 200 })
 
 	pem, err := os.ReadFile(ca.File)
