@@ -1,7 +1,10 @@
 package redis_test
 
 import (
+	"bufio"
 	"fmt"
+	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +57,48 @@ func TestDeadlineKept(t *testing.T) {
 		}
 		if got, found, err := s.Get(t.Context(), key(tt.name)); err != nil || !found || string(got.Data) != "199" || got.Flags != 7 {
 			t.Errorf("%s: %q, flags %d, %v, %v", tt.name, got.Data, got.Flags, found, err)
+		}
+	}
+}
+
+// TestDeadlineKeptByTheServer: such an edit leaves the end to the server. The time
+// left, read and written again, is another one only where the clock goes on in
+// between, which hardly ever happens in a test.
+func TestDeadlineKeptByTheServer(t *testing.T) {
+	srv := backendtest.Redis(t)
+	s := open(t, redis.Options{Addr: srv.Addr(), KeepFlags: true})
+	first := backends.Session{Key: key("kept"), Data: []byte("0"), Flags: 7, Deadline: time.Now().Add(time.Hour)}
+	if err := s.Set(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	g, err := s.Guard(t.Context(), first.Key, time.Now().Add(30*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := net.Dial("tcp", srv.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	lines := bufio.NewScanner(nc)
+	if _, err := nc.Write([]byte("MONITOR\r\n")); err != nil || !lines.Scan() {
+		t.Fatal(err, lines.Err())
+	}
+	next := g.Record().Session
+	next.Data = []byte("1")
+	if err := g.Swap(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	for sets := 0; sets < 2; { // of the session, and of its flags
+		if !lines.Scan() {
+			t.Fatalf("%d writes were seen: %v", sets, lines.Err())
+		}
+		if line := lines.Text(); strings.Contains(line, ` lua] "SET"`) {
+			sets++
+			if !strings.HasSuffix(line, `"KEEPTTL"`) {
+				t.Errorf("an end is written: %s", line)
+			}
 		}
 	}
 }
