@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -96,7 +97,7 @@ func usage(err error) error {
 func exactly(n int, accepted string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usage(fmt.Errorf("%d arguments: accepted is crossfade %s %s", len(args), cmd.Name(), accepted))
+			return usage(fmt.Errorf("%d arguments: accepted is crossfade %s", len(args), strings.TrimSpace(cmd.Name()+" "+accepted)))
 		}
 		return nil
 	}

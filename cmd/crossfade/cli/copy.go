@@ -88,7 +88,7 @@ func (a *app) copyVerb(name string, cmd *cobra.Command, plan func(context.Contex
 	cmd.Flags().IntVar(&s.pace.Workers, "workers", 0, "how many copy at the same time; 0: four")
 	cmd.Flags().BoolVar(&full, "full-speed", false, "do not go slower for the sake of live traffic")
 	a.jobVerbs(cmd, name)
-	cmd.Args = exactly(0, "")
+	cmd.Args = exactly(0, "hold, release, cancel, or nothing")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if s.pace.Rate < 0 || s.pace.Workers < 0 {
 			return usage(errors.New("--rate and --workers are not negative"))
