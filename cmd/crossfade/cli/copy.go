@@ -87,8 +87,7 @@ func (a *app) copyVerb(name string, cmd *cobra.Command, plan func(context.Contex
 	cmd.Flags().Float64Var(&s.pace.Rate, "rate", 0, "at most so many sessions a second; 0: no bound")
 	cmd.Flags().IntVar(&s.pace.Workers, "workers", 0, "how many copy at the same time; 0: four")
 	cmd.Flags().BoolVar(&full, "full-speed", false, "do not go slower for the sake of live traffic")
-	a.jobVerbs(cmd, name)
-	cmd.Args = exactly(0, "hold, release, cancel, or nothing")
+	cmd.Args = exactly(0, "start, status, hold, release, cancel, or nothing")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if s.pace.Rate < 0 || s.pace.Workers < 0 {
 			return usage(errors.New("--rate and --workers are not negative"))
@@ -114,7 +113,9 @@ func (a *app) copyVerb(name string, cmd *cobra.Command, plan func(context.Contex
 		}
 		return nil
 	}
-	return dryRun(cmd, func(cmd *cobra.Command, _ []string) error { return a.dry(cmd.Context(), plan) })
+	dryRun(cmd, func(cmd *cobra.Command, _ []string) error { return a.dry(cmd.Context(), plan) })
+	a.jobVerbs(cmd, name)
+	return cmd
 }
 
 // causes in words, the most frequent first.

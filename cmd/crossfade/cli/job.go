@@ -10,11 +10,11 @@ import (
 )
 
 // jobVerbs are what can be said to a job that runs in another process, and
-// start, which is the verb alone.
+// start, which is the verb alone. They come after the verb has all its flags.
 func (a *app) jobVerbs(parent *cobra.Command, name string) {
 	start := &cobra.Command{
 		Use: "start", Short: "Start it and wait, as without a word", Args: exactly(0, ""),
-		RunE: func(cmd *cobra.Command, args []string) error { return parent.RunE(cmd, args) },
+		PreRunE: parent.PreRunE, RunE: parent.RunE,
 	}
 	start.Flags().AddFlagSet(parent.Flags())
 	parent.AddCommand(start, &cobra.Command{

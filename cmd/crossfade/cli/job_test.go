@@ -55,6 +55,7 @@ func TestJobVerbs(t *testing.T) {
 	want(Done, "no session is in read-new", "declare-down", "old", "--dry-run")
 	want(Done, "both stores are written", "recover", "old", "--dry-run")
 	want(Usage, "not negative", "backfill", "--rate", "-1")
+	want(Usage, "not negative", "backfill", "start", "--rate", "-1")
 	want(Usage, "accepted is a percentage", "verify", "--sample", "5")
 	want(Done, "", "ramp", "mirror", "100")
 	state := func() (s migrate.JobState) {
