@@ -40,11 +40,15 @@ type cut struct{ from, to time.Time }
 
 // kill has a part of old killed while requests are under way.
 func (c *crowd) kill(fn func()) {
-	from := time.Now()
+	c.mu.Lock()
+	at := len(c.cuts)
+	// Requests fail before fn has seen the end of what it killed.
+	c.cuts = append(c.cuts, cut{time.Now(), time.Now().Add(time.Minute)})
+	c.mu.Unlock()
 	fn()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cuts = append(c.cuts, cut{from, time.Now()})
+	c.cuts[at].to = time.Now()
 }
 
 // wasCut tells whether a request that began then, and has failed, was under way
