@@ -30,10 +30,11 @@ func (op *operation) buryTTL(s rules.Side) time.Duration {
 const longestLife = 365 * 24 * time.Hour
 
 // session is what a write to that side writes: the client's session, or in a
-// copy what the other side held.
+// copy, or an edit that copies, what the other side held.
 func (op *operation) session(s rules.Side) backends.Session {
-	switch op.m.Op() {
-	case rules.Set, rules.Add, rules.Edit, rules.MirrorSet:
+	switch kind := op.m.Op(); {
+	case kind == rules.Edit && op.m.CopiesOld():
+	case kind == rules.Set, kind == rules.Add, kind == rules.Edit, kind == rules.MirrorSet:
 		w := op.write
 		w.Key = op.key(s)
 		return w

@@ -69,6 +69,8 @@ func (op *operation) local(c rules.Call) rules.Answer {
 			return op.same(&op.got[rules.New], &op.edit.base)
 		}
 		return op.same(&op.got[rules.New], &op.got[rules.Old])
+	case rules.OwnCall:
+		return op.isOurs(&op.got[c.Side])
 	case rules.LeaseCall:
 		return op.waitForLeases()
 	}
@@ -81,6 +83,19 @@ func (op *operation) same(a, b *backends.Record) rules.Answer {
 		return rules.Same
 	}
 	return rules.No
+}
+
+// isOurs compares what was read with what the edit wrote. A touch leaves nothing that
+// could be told from another's.
+func (op *operation) isOurs(rec *backends.Record) rules.Answer {
+	wrote := backends.Record{Session: op.write, Found: true}
+	switch op.edit.change.Action {
+	case edit.Touches:
+		return rules.No
+	case edit.Deletes:
+		wrote = backends.Record{}
+	}
+	return op.same(rec, &wrote)
 }
 
 func (op *operation) again() rules.Answer {

@@ -38,7 +38,9 @@ const (
 	EditsSecondByToken      // ... in the other store too, by one that was taken before
 	EditComparesStores      // read-new and sealed edit only what both stores hold alike, or what a mark tells
 	SealedEditNeedsEqual    // sealed edits nothing that the stores hold differently
+	FencedEditGoesOn        // fenced: an edit that a copy overtook in new is written there, not marked
 	EditLooksAtConflicts    // read-new does not take new for behind where somebody else has written it
+	OwnIsNotOthers          // ... nor its own change for somebody's who came after it
 	TokenBeforeSource       // a copy reads the target's token first
 	CopyCorrects            // backfill compares and corrects, not only adds
 	RepairIsGuarded         // a repair swaps by the token

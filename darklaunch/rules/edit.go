@@ -25,7 +25,8 @@ const (
 	editSecond                  // the other store, by its token
 	editMoved                   // new was modified since its token was taken: how?
 	editBase                    // ... was it only touched?
-	editOther                   // ... or written through old, after us?
+	editOther                   // ... or written through old,
+	editOwn                     // ... after us?
 	editEqual                   // ... both hold the same, then
 )
 
@@ -39,10 +40,15 @@ const (
 	removes   // the function wants the session gone
 	oldFailed // back: old could not give a token
 	retried   // new was touched once already
+	fromOld   // new is to get what old holds, not what the function gave
 )
 
 // Removes tells whether an edit's function wanted the session gone.
 func (m *Machine) Removes() bool { return m.edit&removes != 0 }
+
+// CopiesOld tells whether an edit's swap writes to new what old holds, and not what
+// the function gave.
+func (m *Machine) CopiesOld() bool { return m.edit&fromOld != 0 }
 
 // editsOne tells whether one store alone is looked at, and which.
 func (m *Machine) editsOne() (s Side, one bool) {
@@ -124,7 +130,7 @@ func (m *Machine) editAnswer(c Call, a Answer) {
 		m.firstEdited(c.Side, a)
 	case editSecond:
 		m.secondEdited(c.Side, a)
-	case editMoved, editBase, editOther, editEqual:
+	case editMoved, editBase, editOther, editOwn, editEqual:
 		m.moved(c.Side, a)
 	case writeMark, writeList, writeLease:
 		m.writeAnswer(c, a)
@@ -257,6 +263,10 @@ func (m *Machine) asked(a Answer) {
 // editCall is how a store is asked for the change, by its token.
 func (m *Machine) editCall(s Side) Kind {
 	switch {
+	case m.edit&(fromOld|oldHit) == fromOld|oldHit:
+		return SwapCall
+	case m.edit&fromOld != 0:
+		return BuryIfCall
 	case m.edit&removes == 0 && dropped(EditGoesByToken):
 		return m.setKind(s)
 	case m.edit&removes == 0 && s != m.decidesEdit() && dropped(EditsSecondByToken):
@@ -330,7 +340,7 @@ func (m *Machine) secondEdited(s Side, a Answer) {
 	case s == Old: // back
 		m.effect(DirtyOld)
 		m.tell(Done)
-	case m.pos == position.Fenced, m.pos == position.ReadNew && (m.seen&isMarked != 0 || dropped(EditLooksAtConflicts)):
+	case m.pos == position.Fenced && dropped(FencedEditGoesOn), m.pos == position.ReadNew && (m.seen&isMarked != 0 || dropped(EditLooksAtConflicts)):
 		m.markOrFail() // old decides for all who may write here
 	default:
 		m.step = editMoved
@@ -338,10 +348,19 @@ func (m *Machine) secondEdited(s Side, a Answer) {
 	}
 }
 
-// moved: old has our change, and new was modified since its token was taken. If
-// it was only touched, its new token serves. If both stores hold the same in
-// read-new, who wrote it came after us. Else it may be the write of an agent that did not ask
-// old: whether ours or that one stands cannot be said.
+// moved: old has our change, and new was modified since its token was taken.
+//
+// In fenced old decides for all who may write here. What new got is the copy of
+// an older value, or the write of somebody who came after us in old too. Then
+// both hold the same; else what old holds now goes to new by the new token, as in a
+// repair: ours, or of somebody who came after us and is not yet at new. A mark
+// would do for readers who see it; but nothing has failed yet, and one who cannot
+// look at marks would be told the older value.
+//
+// In read-new: if it was only touched, its new token serves. If both stores hold
+// the same, and it is not ours, who wrote it came after us. Else it may be the write
+// of an agent that did not ask old: whether ours or that one stands cannot be said,
+// also where the two look alike (both made 2 of 1, or nothing of something).
 func (m *Machine) moved(s Side, a Answer) {
 	if a.failed() {
 		m.secondFailed(New)
@@ -349,6 +368,14 @@ func (m *Machine) moved(s Side, a Answer) {
 	}
 	switch m.step {
 	case editMoved:
+		if m.pos == position.Fenced {
+			if m.seen &^= newGone; a == Gone {
+				m.seen |= newGone
+			}
+			m.step = editOther
+			m.ask(ReadCall, Old)
+			return
+		}
 		m.step = editBase
 		m.ask(SameCall, New)
 	case editBase:
@@ -368,14 +395,58 @@ func (m *Machine) moved(s Side, a Answer) {
 		m.step = editOther
 		m.ask(ReadCall, Old)
 	case editOther:
-		m.step = editEqual
-		m.ask(SameCall, Old)
+		if m.pos == position.Fenced {
+			m.overtaken(a)
+			return
+		}
+		if dropped(OwnIsNotOthers) {
+			m.step = editEqual
+			m.ask(SameCall, Old)
+			return
+		}
+		m.step = editOwn
+		m.ask(OwnCall, Old)
+	case editOwn:
+		if a == No {
+			m.step = editEqual
+			m.ask(SameCall, Old)
+			return
+		}
+		m.effect(DirtyNew)
+		m.tell(Error)
 	case editEqual:
 		if a == Same {
 			m.tell(Done)
 			return
 		}
+		if m.pos == position.Fenced {
+			m.bringOld()
+			return
+		}
 		m.effect(DirtyNew)
 		m.tell(Error)
 	}
+}
+
+// overtaken: what old holds now, in fenced, where new was modified.
+func (m *Machine) overtaken(a Answer) {
+	switch m.edit &^= oldHit; {
+	case a == Hit:
+		m.edit |= oldHit
+		m.step = editEqual
+		m.ask(SameCall, Old)
+	case a == Lags, m.env()&OldEvicts != 0 && m.edit&removes == 0:
+		m.markOrFail() // old may have lost what it was given
+	case m.seen&newGone != 0:
+		m.tell(Done)
+	default:
+		m.bringOld() // a tombstone, also where there is nothing
+	}
+}
+
+// bringOld has new get what old holds.
+func (m *Machine) bringOld() {
+	m.edit |= fromOld
+	m.step = editSecond
+	m.ask(m.editCall(New), New)
 }

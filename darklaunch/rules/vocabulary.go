@@ -81,6 +81,7 @@ const (
 	// Of edits, without a store.
 	AskCall   // the function, of what the side's register holds -> Leaves, LeavesNone, Writes, Removes, Err
 	SameCall  // old: do both registers hold the same; new: does new hold what the function was asked of -> Same, No
+	OwnCall   // does old hold what the edit wrote -> Same, No
 	AgainCall // may the edit try again -> OK, Err
 	// Of marks, without a store.
 	LeaseCall // until no reader has a clean lease from before -> OK
@@ -88,7 +89,7 @@ const (
 
 var kindNames = [...]string{"-", "read", "look at marks", "set", "set+clear tombstone", "delete", "delete+tombstone", "touch",
 	"add", "add", "undo add", "read token", "swap", "bury by token", "delete by token", "put mark", "be in the record of markers", "drop mark", "put old-behind record", "lock", "unlock", "wait one read deadline",
-	"ask the function", "compare", "try again", "wait one lease"}
+	"ask the function", "compare", "is it ours", "try again", "wait one lease"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -96,7 +97,7 @@ func (k Kind) String() string { return kindNames[k] }
 // without an answer is of unknown outcome.
 func (k Kind) Changes() bool {
 	switch k {
-	case NoCall, ReadCall, MarkCall, GuardCall, WaitCall, AskCall, SameCall, AgainCall, LeaseCall:
+	case NoCall, ReadCall, MarkCall, GuardCall, WaitCall, AskCall, SameCall, OwnCall, AgainCall, LeaseCall:
 		return false
 	}
 	return true

@@ -54,6 +54,16 @@ func (w *walker) asked(n *state, p *proc) *Violation {
 			} else {
 				p.m.Answer(0, rules.No)
 			}
+		case rules.OwnCall:
+			wrote := p.val
+			if p.m.Removes() {
+				wrote = 0
+			}
+			if p.reg[rules.Old] == wrote {
+				p.m.Answer(0, rules.Same)
+			} else {
+				p.m.Answer(0, rules.No)
+			}
 		default:
 			return nil
 		}

@@ -281,10 +281,12 @@ func (w *walker) expiry(s *state) {
 	}
 }
 
+// copying tells whether something is under way that may write to a store what it
+// has read before from the other: what a copier waits for before it begins.
 func (s *state) copying() bool {
 	for i := 0; i < clients+agents+1; i++ {
 		p := s.proc(i)
-		if p.m.Active() && (p.copies() || p.m.Op() == rules.Touch || isMirror(p.m.Op())) {
+		if p.m.Active() && (p.copies() || p.m.Op() == rules.Touch || p.m.Op() == rules.Edit || isMirror(p.m.Op())) {
 			return true
 		}
 	}

@@ -146,8 +146,9 @@ func (w *walker) apply(s *state, p *proc, c rules.Call) rules.Answer {
 // source is what a write to side writes: the client's value, or in a copy what
 // the other side held.
 func (p *proc) source(side rules.Side) uint8 {
-	switch p.m.Op() {
-	case rules.Set, rules.Add, rules.Edit, rules.MirrorSet:
+	switch op := p.m.Op(); {
+	case op == rules.Edit && p.m.CopiesOld():
+	case op == rules.Set, op == rules.Add, op == rules.Edit, op == rules.MirrorSet:
 		return p.val
 	}
 	return p.reg[side.Other()]
