@@ -27,6 +27,7 @@ type copier struct {
 	began  map[string]string // the agents: address and start id
 	names  map[string]string // of the agents, by address
 	dirty  map[string]uint64 // of each, its AllDirtied
+	forgot bool              // one of them did not remember all that is dirty in old
 	// cleanFrom is the life before each agent's, where that ended cleanly.
 	cleanFrom map[string]string
 	job       *job // nil: it cannot go on where it was
@@ -95,6 +96,7 @@ func (c *copier) begin(ctx context.Context) error {
 		c.began[a.addr] = a.status.Start
 		c.names[a.addr], c.dirty[a.addr] = a.name(), a.status.AllDirtied
 		c.cleanFrom[a.addr] = a.status.CleanFrom
+		c.forgot = c.forgot || a.status.AllDirtyOld
 	}
 	if err := c.known(); err != nil {
 		return err

@@ -20,13 +20,18 @@ func (m *Migration) cost(ctx context.Context, cur *revision, n flags.Definition,
 	w := n.Weights
 	locks := m.lockTTL()
 	switch {
-	case w[position.Cutover]+w[position.Back] > 0 && m.listed(ctx) != nil:
-		say("there is no way back for the %s of the sessions where new alone decides: old cannot list its sessions, and those that are deleted from now on would come back",
-			share(w[position.Cutover]+w[position.Back]))
-		say("if new is lost, these sessions must log in again")
 	case w[position.Cutover]+w[position.Back] > 0:
-		say("%s of the sessions are where new alone decides: taking them back needs a reverse copy and its verification (back, sealed, read-new)",
-			share(w[position.Cutover]+w[position.Back]))
+		share := share(w[position.Cutover] + w[position.Back])
+		soaks, err := m.wayBack(ctx)
+		if err != nil {
+			say("there is no way back for the %s of the sessions where new alone decides: %v", share, err)
+			say("if new is lost, these sessions must log in again")
+			break
+		}
+		say("%s of the sessions are where new alone decides: taking them back needs a reverse copy and its verification (back, sealed, read-new)", share)
+		if soaks > 0 {
+			say("old cannot list its sessions: in back they wait %v, until what was deleted in new alone has ended in old", soaks.Round(time.Minute))
+		}
 		if m.hosts() {
 			say("each host has an old of its own: give clients back to their hosts first, so that what is copied back stays whole")
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 )
@@ -85,12 +86,18 @@ func (m *Migration) PlanDeclareDown(ctx context.Context, store string) (p Plan, 
 }
 
 // PlanRecover says what Recover would do, and does nothing.
-func (m *Migration) PlanRecover(_ context.Context, store string) (Plan, error) {
+func (m *Migration) PlanRecover(ctx context.Context, store string) (Plan, error) {
 	p, err := m.standing()
 	if store != "old" {
 		p.Refused = fmt.Errorf("migrate: cannot recover %q: accepted is old", store).Error()
 	}
 	p.Text = "both stores are written and old is not read; what new holds is copied to old and verified; then read-new begins anew through sealed"
+	switch soaks, no := m.wayBack(ctx); {
+	case no != nil:
+		p.Refused = no.Error()
+	case soaks > 0:
+		p.Text += fmt.Sprintf(". Old cannot list its sessions: that waits %v, until those that were deleted in new alone have ended in old", soaks.Round(time.Minute))
+	}
 	p.Back = []string{"it can be stopped, and goes on where it was; before it ends, old may be declared down again"}
 	return p, err
 }

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,8 @@ func (m *Migration) shut(ctx context.Context, cur *revision, n flags.Definition,
 	}
 	has := func(n rules.Needs) bool { return need&n != 0 }
 	if n.Weights[position.Back] > cur.def.Weights[position.Back] {
-		if no := m.listed(ctx); no != nil {
+		var no *Refusal
+		if _, err := m.wayBack(ctx); errors.As(err, &no) {
 			return no, nil
 		}
 	}
@@ -68,7 +70,7 @@ func (m *Migration) shut(ctx context.Context, cur *revision, n flags.Definition,
 			return no, nil
 		}
 	}
-	return m.shutNow(ctx, n, need, replies, r.Soak)
+	return m.shutNow(ctx, n, need, replies, cmp.Or(r.Soak, r.SoakBack))
 }
 
 // shutNow is shut, of the gates that agents and stores tell without a record.
@@ -160,6 +162,7 @@ func (r *record) reversed(replies []reply) *Refusal {
 		if why := r.Reversed.counts(replies, r.joined); why != "" {
 			return refuse(GateReversed, do, "the reverse copy does not count: %s", why)
 		}
+		return r.soaking()
 	}
 	return nil
 }

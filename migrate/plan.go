@@ -80,6 +80,9 @@ func (m *Migration) planned(ctx context.Context, cur *revision, p *Plan, next fu
 		}
 		need := needs(d, n, m.env())
 		p.Revisions = append(p.Revisions, Revision{Epoch: n.Epoch, Text: text, Needs: needTexts(need, copiesBack(d))})
+		if no := r.soaking(); no != nil && len(p.Revisions) == 1 && need&rules.NeedReversed != 0 && p.Refused == "" {
+			p.Refused = no.Error()
+		}
 		if len(p.Revisions) == 1 && p.Refused == "" && !slices.ContainsFunc(replies, func(a reply) bool { return a.err != nil }) &&
 			!(need&rules.NeedReversed != 0 && copiesBack(d)) {
 			if no, err := m.shut(ctx, cur, n, need, replies); err != nil {

@@ -319,6 +319,12 @@ func (m *Migration) before(ctx context.Context, cur *revision, n flags.Definitio
 		if err != nil {
 			return err
 		}
+		if r, err = m.recorded(cur); err != nil {
+			return err
+		}
+		if no := r.soaking(); no != nil {
+			return no
+		}
 		if replies, err = m.acked(ctx, cur, t, false); err != nil {
 			return err
 		}

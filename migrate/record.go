@@ -35,6 +35,8 @@ type record struct {
 	// copy; 0: it has not. Reversed is the copy that did.
 	Owed     uint64 `json:"owed,omitempty"`
 	Reversed *run   `json:"reversed,omitempty"`
+	// SoakBack is what Reversed waits for besides, where old cannot list its sessions.
+	SoakBack *soak `json:"soak_back,omitempty"`
 	// Hosts is what was done on each host, by its agent's name, where each has an
 	// old of its own; Purged that new held nothing before. Roamed is set once
 	// clients may come through any host: a host's old may lack what is theirs.
@@ -123,7 +125,7 @@ func (m *Migration) recorded(cur *revision) (*record, error) {
 	}
 	r.Roamed = r.Roamed || m.hosts() && cur.def.Settled > 0
 	if paid(cur.def) { // read off the file: a crash may have come before it was written
-		r.Owed, r.Reversed = 0, nil
+		r.Owed, r.Reversed, r.SoakBack = 0, nil, nil
 	}
 	return r, nil
 }
@@ -144,7 +146,7 @@ func (r *record) drop(why string) {
 
 // owe notes that old has to be made whole.
 func (r *record) owe(epoch uint64) {
-	r.Owed, r.Reversed = epoch, nil
+	r.Owed, r.Reversed, r.SoakBack = epoch, nil, nil
 	for _, h := range r.Hosts {
 		h.Reversed = nil
 	}

@@ -78,7 +78,8 @@ func refusedByPins(d flags.Definition) *Refusal {
 
 // Recover makes old whole again after it was down, or after agents made writes
 // in new alone: both stores are written, new is copied to old and verified, and
-// read-new begins anew through sealed. The call goes on where it was stopped.
+// read-new begins anew through sealed. The call goes on where it was stopped, and
+// where old cannot list its sessions it is refused until a soak is over.
 func (m *Migration) Recover(ctx context.Context, store string, progress func(Progress)) (res Result, err error) {
 	if store != "old" {
 		return res, fmt.Errorf("migrate: cannot recover %q: accepted is old", store)
@@ -107,8 +108,14 @@ func (m *Migration) Recover(ctx context.Context, store string, progress func(Pro
 			if aheadPinned(cur) > 0 {
 				return n, "", false, refusedByPins(cur)
 			}
+			if _, err := m.wayBack(ctx); err != nil {
+				return n, "", false, err
+			}
 			n.DeclaredDown, text = flags.OldDown, "old lacks writes: it is declared down"
 		case flags.OldDown, flags.OldDownLocks:
+			if _, err := m.wayBack(ctx); err != nil {
+				return n, "", false, err
+			}
 			n.DeclaredDown, n.Settled, text = flags.OldRecovering, 0, "old is back: both are written"
 		case flags.OldRecovering:
 			n.DeclaredDown, text = flags.NoneDown, "old is whole: sealed"

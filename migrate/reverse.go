@@ -10,7 +10,8 @@ import (
 )
 
 // reverse makes old whole again: what new holds is copied to old and verified
-// in both directions, and each agent copies what it knows to be behind. The
+// in both directions, and each agent copies what it knows to be behind. Where old
+// cannot list its sessions, a soak stands in the place of the second direction. The
 // sessions are in back, or old is recovering.
 func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Report, error) {
 	c, err := m.job(ctx, "reverse copy", cur, darklaunch.Backward, t)
@@ -25,8 +26,12 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 	if err == nil {
 		err = c.retry(run)
 	}
+	var soaks time.Duration
 	if err == nil && c.rep.Unresolved == 0 {
-		err = c.verify(run)
+		if err = c.verify(run); unlisted(err) {
+			// All that new holds was compared by then. What old holds besides ends by itself.
+			soaks, err = m.soakFor(GateReversed)
+		}
 	}
 	if err == nil && c.rep.Unresolved == 0 {
 		err = m.dirtyBack(run, t)
@@ -44,6 +49,12 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 		}
 		if r.Reversed = r.ran(m, c, reversedOf); r.Reversed != nil {
 			r.Roamed = false
+		}
+		switch {
+		case soaks == 0:
+			r.SoakBack = nil
+		case r.SoakBack == nil, c.forgot:
+			r.SoakBack = &soak{Since: time.Now().UTC(), For: soaks}
 		}
 		return nil
 	})

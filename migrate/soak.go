@@ -9,15 +9,17 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 )
 
-// A store that cannot list its sessions cannot be copied from. Time does it
-// instead: a session that lives longer than its kind's max_age after the fence was
-// written or touched since, and is in new; what new holds from before, also of
-// sessions that were deleted, has ended.
+// A store that cannot list its sessions cannot be copied from, nor can anybody find
+// what it holds too much. Time does it instead: a session that lives longer than
+// its kind's max_age after a moment was written or touched since, and is in both
+// stores; what one of them held before that, also of sessions that were deleted in
+// the other, has ended.
 
 // soak is that wait, in the record.
 type soak struct {
-	// Since is when every agent had acknowledged that all sessions are fenced,
-	// or when an agent last took something with it.
+	// Since is when every agent had acknowledged that both stores are written (all
+	// sessions fenced; all in back, or old recovering), or when what was written
+	// to one of them alone was last forgotten by an agent.
 	Since time.Time `json:"since"`
 	// For is the longest max_age of all kinds.
 	For time.Duration `json:"for"`
@@ -25,35 +27,55 @@ type soak struct {
 
 func (s *soak) until() time.Time { return s.Since.Add(s.For) }
 
-// refusal says until when; nil: it is over.
+func (s *soak) over() bool { return !time.Now().Before(s.until()) }
+
+// refusal says until when read-new waits; nil: it is over.
 func (s *soak) refusal() *Refusal {
-	if !time.Now().Before(s.until()) {
+	if s.over() {
 		return nil
 	}
 	return refuse(GateVerified, "leave all sessions fenced until then, and run crossfade ramp read-new",
 		"old cannot list its sessions: by %s every session that lives has been written or touched since the fence, or has ended", s.until().Local().Format(time.DateTime))
 }
 
+// soaking says until when the way back waits; nil: for nothing, or it is over.
+func (r *record) soaking() *Refusal {
+	if s := r.SoakBack; s != nil && !s.over() {
+		return refuse(GateReversed, "leave it there until then, and run the same command again: new decides meanwhile, and old is written too",
+			"old cannot list its sessions: those that were deleted in new alone cannot be found there; the last of them has ended by %s", s.until().Local().Format(time.DateTime))
+	}
+	return nil
+}
+
 // unlisted tells whether a scan came to nothing because the store cannot list.
 func unlisted(err error) bool { return errors.Is(err, backends.ErrUnlisted) }
 
-// soakInstead begins the soak in the place of a backfill.
-func (m *Migration) soakInstead(ctx context.Context) error {
+// soakFor is how long a soak lasts. It is refused where a kind has no max_age.
+func (m *Migration) soakFor(gate string) (time.Duration, error) {
 	var most time.Duration
 	for _, k := range m.o.Kinds.Kinds() {
 		if k.MaxAge <= 0 {
-			return refuse(GateVerified, "give it one, or take a store that can list", "old cannot list its sessions, and kind %s has no max_age: nobody can say when all of them were written again", k.Name)
+			return 0, refuse(gate, "give it one, or take a store that can list", "old cannot list its sessions, and kind %s has no max_age: nobody can say when all of them were written again, or have ended", k.Name)
 		}
 		most = max(most, k.MaxAge)
+	}
+	// Copies keep a session's own deadline; what arrives late is over by the time
+	// that a copy may take.
+	return most + m.copyMost(), nil
+}
+
+// soakInstead begins the soak in the place of a backfill.
+func (m *Migration) soakInstead(ctx context.Context) error {
+	most, err := m.soakFor(GateVerified)
+	if err != nil {
+		return err
 	}
 	r, err := m.change(ctx, func(cur *revision, r *record) error {
 		if unfenced(cur.def) {
 			return fmt.Errorf("migrate: revision %d is no longer fenced: run it again", cur.def.Epoch)
 		}
 		if r.Soak == nil {
-			// Copies keep a session's own deadline; what arrives late is over by
-			// the time that a copy may take.
-			r.Soak = &soak{Since: time.Now().UTC(), For: most + m.copyMost()}
+			r.Soak = &soak{Since: time.Now().UTC(), For: most}
 		}
 		return nil
 	})
@@ -70,13 +92,12 @@ func (m *Migration) soakInstead(ctx context.Context) error {
 // none: a step of the ramp waits for that.
 const listMost = 5 * time.Second
 
-// listed refuses the way back from cutover where old cannot list what it holds:
-// nobody could find there the sessions that were deleted in new since, and they
-// would come back. Another error is left to those who need more of old.
-func (m *Migration) listed(ctx context.Context) *Refusal {
+// lists tells whether old can list its sessions. One that does not say so in time
+// is taken for one that can: what needs the list finds out.
+func (m *Migration) lists(ctx context.Context) bool {
 	l, err := m.stores()
 	if err != nil {
-		return nil
+		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, listMost)
 	defer cancel()
@@ -84,9 +105,14 @@ func (m *Migration) listed(ctx context.Context) *Refusal {
 	if sc, ok := l.Old.Store.(backends.Scanner); ok {
 		err = sc.Scan(ctx, "", func([]string) error { return errEnough })
 	}
-	if !unlisted(err) {
-		return nil
+	return !unlisted(err)
+}
+
+// wayBack is how long a soak holds up the way back, where old cannot list its
+// sessions; 0: it can. It is refused where nobody could ever say that old is whole.
+func (m *Migration) wayBack(ctx context.Context) (time.Duration, error) {
+	if m.lists(ctx) {
+		return 0, nil
 	}
-	return refuse(GateReversed, "stay in cutover, or make it a migration of its own, under another name, from new to a store that can",
-		"old cannot list its sessions: those that were deleted since the cutover could not be found there, and would come back")
+	return m.soakFor(GateReversed)
 }

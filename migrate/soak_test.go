@@ -12,6 +12,9 @@ import (
 	"github.com/seed-41165957/crossfade/backends/memcached"
 	"github.com/seed-41165957/crossfade/backends/memory"
 	"github.com/seed-41165957/crossfade/darklaunch"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
 
 // mute is a store that cannot list.
@@ -37,8 +40,8 @@ func TestStillOld(t *testing.T) {
 	t.Parallel()
 	l := darklaunch.Options{Old: darklaunch.Store{Store: still{memory.New(memory.Options{Migration: migration})}}}
 	m := &Migration{o: Options{Layer: func() (darklaunch.Options, error) { return l, nil }}}
-	if no := m.listed(t.Context()); no != nil {
-		t.Errorf("refused by an old that may well list: %v", no)
+	if !m.lists(t.Context()) {
+		t.Error("an old that may well list is taken for one that cannot")
 	}
 }
 
@@ -95,17 +98,143 @@ func TestSoakInstead(t *testing.T) {
 	}
 }
 
-// TestNoWayBackUnlisted: what was deleted since the cutover cannot be found in an
-// old that lists nothing, so nobody begins a way back that could not end.
-func TestNoWayBackUnlisted(t *testing.T) {
-	ctx := context.Background()
-	r := newRig(t, 1)
+// soakedBack is soaked, of the way back.
+func (r *rig) soakedBack(d time.Duration) {
+	r.t.Helper()
+	if _, err := r.m.change(r.t.Context(), func(_ *revision, rec *record) error {
+		if rec.SoakBack == nil {
+			return errors.New("the way back has begun no soak")
+		}
+		rec.SoakBack.Since = time.Now().Add(-d)
+		return nil
+	}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// unlistedReadNew takes all sessions to read-new, over an old that cannot list.
+func (r *rig) unlistedReadNew() {
+	r.t.Helper()
 	r.m = r.muted()
 	r.ramp("mirror", 100)
-	_, err := r.m.Backfill(ctx, nil)
-	refusedBy(t, err, GateVerified)
+	_, err := r.m.Backfill(r.t.Context(), nil)
+	refusedBy(r.t, err, GateVerified)
 	r.soaked(61 * time.Minute)
 	r.ramp("read-new", 100)
+}
+
+// TestWayBackUnlisted: what was deleted since the cutover cannot be found in an old
+// that lists nothing, so that the way back waits until it has ended there.
+func TestWayBackUnlisted(t *testing.T) {
+	ctx := t.Context()
+	r := newRig(t, 1)
+	r.unlistedReadNew()
+	door := r.agents[0].door()
+	if err := door.Set(ctx, ref("out"), session("logs out later")); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := r.m.PlanRamp(ctx, "cutover", 10_000)
+	if err != nil || !strings.Contains(strings.Join(plan.Back, "; "), "in back they wait 1h0m0s") {
+		t.Errorf("the plan of the cutover: %+v, %v, want it to say how long the way back waits", plan, err)
+	}
+	r.ramp("cutover", 100)
+	if err := door.Set(ctx, ref("late"), session("late")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := door.Delete(ctx, ref("out")); err != nil {
+		t.Fatal(err)
+	}
+	back := func() *Refusal {
+		t.Helper()
+		_, err := r.m.Rollback(ctx, "read-new", nil)
+		return refusedBy(t, err, GateReversed)
+	}
+	if no := back(); !strings.Contains(no.Found, "cannot list") {
+		t.Errorf("refused with %v", no)
+	}
+	r.at("back 100 %")
+	if got := r.get(r.old, ref("late").OldKey()); got != "late" {
+		t.Errorf("old holds %q: what new holds was not copied back", got)
+	}
+	if got := r.get(r.old, ref("out").OldKey()); got == "(none)" {
+		t.Error("old does not hold the session any more: this test shows nothing")
+	}
+	r.soakedBack(59 * time.Minute)
+	back()
+	// What moves nothing, and asks, is told the same.
+	if plan, err := r.m.PlanRollback(ctx, "read-new"); err != nil || !strings.Contains(plan.Refused, "cannot list") {
+		t.Errorf("the plan of the way back: %+v, %v", plan, err)
+	}
+	if rec, err := r.m.recorded(mustRead(t, r)); err != nil || rec.reversed(r.m.ask(ctx, rec)) == nil {
+		t.Errorf("old counts as whole before the soak is over (%v)", err)
+	}
+	r.soakedBack(61 * time.Minute)
+	r.agents[0].restart(false) // with what it had not yet deleted in old
+	back()
+	r.soakedBack(61 * time.Minute)
+	r.agents[0].say(func(s *agentapi.Status) { s.AllDirtyOld = true })
+	back()
+	r.agents[0].say(nil)
+	back()
+	r.soakedBack(61 * time.Minute)
+	if _, err := r.m.Rollback(ctx, "read-new", nil); err != nil {
+		t.Fatal(err)
+	}
+	r.at("read-new 100 %")
+	if rec, err := r.m.recorded(mustRead(t, r)); err != nil || rec.SoakBack != nil {
+		t.Errorf("the record keeps a soak that is over: %+v, %v", rec.SoakBack, err)
+	}
+}
+
+// TestRecoverUnlisted: an old that cannot list its sessions is made whole too,
+// once what it holds too much has ended.
+func TestRecoverUnlisted(t *testing.T) {
+	ctx := t.Context()
+	r := newRig(t, 1)
+	r.unlistedReadNew()
+	r.faults[0].set(func(memory.Call) memory.Fault { return memory.Fault{Kind: memory.NotApplied} })
+	if err := r.agents[0].door().Set(ctx, ref("alone"), session("alone")); err != nil {
+		t.Fatal(err)
+	}
+	r.faults[0].set(nil)
+	plan, err := r.m.PlanRecover(ctx, "old")
+	if err != nil || plan.Refused != "" || !strings.Contains(plan.Text, "waits 1h0m0s") {
+		t.Errorf("the plan: %+v, %v", plan, err)
+	}
+	for range 2 {
+		_, err = r.m.Recover(ctx, "old", nil)
+		refusedBy(t, err, GateReversed)
+	}
+	if got := r.get(r.old, ref("alone").OldKey()); got != "alone" {
+		t.Errorf("old holds %q", got)
+	}
+	if n, err := r.m.count(ctx, 1, backends.BehindKey(migration, "").Name); n == 0 || err != nil {
+		t.Errorf("%d records that old is behind stand (%v) before it is whole", n, err)
+	}
+	r.soakedBack(61 * time.Minute)
+	if _, err := r.m.Recover(ctx, "old", nil); err != nil {
+		t.Fatal(err)
+	}
+	if d := r.def(); d.DeclaredDown != flags.NoneDown || d.Settled != flags.Buckets {
+		t.Errorf("after recovery: declared down %v, settled %d", d.DeclaredDown, d.Settled)
+	}
+	if n, err := r.m.count(ctx, 1, backends.BehindKey(migration, "").Name); n != 0 || err != nil {
+		t.Errorf("%d records that old is behind stand (%v)", n, err)
+	}
+	r.ramp("cutover", 100)
+}
+
+// TestNoWayBackUnlisted: where sessions need not end either, nobody begins a way
+// back that could not.
+func TestNoWayBackUnlisted(t *testing.T) {
+	ctx := t.Context()
+	r := newRig(t, 1)
+	r.unlistedReadNew()
+	forever, err := kinds.Compile([]kinds.Kind{{Name: "php", Keys: []string{"memc.sess.key.{id: [A-Za-z0-9,-]+}"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.m.o.Kinds = forever
 	plan, err := r.m.PlanRamp(ctx, "cutover", 10_000)
 	if err != nil || !strings.Contains(strings.Join(plan.Back, "; "), "there is no way back") {
 		t.Errorf("the plan of the cutover: %+v, %v, want it to say that there is no way back", plan, err)
@@ -115,7 +244,7 @@ func TestNoWayBackUnlisted(t *testing.T) {
 	_, err = r.m.Rollback(ctx, "read-new", nil)
 	refusedBy(t, err, GateReversed)
 	if plan, err = r.m.PlanRollback(ctx, "read-new"); err != nil || plan.Refused == "" {
-		t.Errorf("the plan of a way back without a list: %+v, %v, want it refused", plan, err)
+		t.Errorf("the plan of a way back without an end: %+v, %v, want it refused", plan, err)
 	}
 	if r.def().Epoch != epoch {
 		t.Error("a way back that cannot end was begun")
