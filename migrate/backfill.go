@@ -39,7 +39,7 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 	}
 	err = c.end(ctx, err)
 	if unlisted(err) {
-		return c.rep, m.soakInstead(ctx)
+		return c.rep, m.soakInstead(ctx, false)
 	}
 	if err != nil {
 		return c.rep, err

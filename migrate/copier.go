@@ -27,7 +27,8 @@ type copier struct {
 	began  map[string]string // the agents: address and start id
 	names  map[string]string // of the agents, by address
 	dirty  map[string]uint64 // of each, its AllDirtied
-	forgot bool              // one of them did not remember all that is dirty in old
+	// One of them does not remember all that is dirty in old, or in new.
+	forgotOld, forgotNew bool
 	// cleanFrom is the life before each agent's, where that ended cleanly.
 	cleanFrom map[string]string
 	job       *job // nil: it cannot go on where it was
@@ -96,7 +97,7 @@ func (c *copier) begin(ctx context.Context) error {
 		c.began[a.addr] = a.status.Start
 		c.names[a.addr], c.dirty[a.addr] = a.name(), a.status.AllDirtied
 		c.cleanFrom[a.addr] = a.status.CleanFrom
-		c.forgot = c.forgot || a.status.AllDirtyOld
+		c.forgotOld, c.forgotNew = c.forgotOld || a.status.AllDirtyOld, c.forgotNew || a.status.AllDirtyNew
 	}
 	if err := c.known(); err != nil {
 		return err

@@ -30,7 +30,7 @@ func (m *Migration) cost(ctx context.Context, cur *revision, n flags.Definition,
 		}
 		say("%s of the sessions are where new alone decides: taking them back needs a reverse copy and its verification (back, sealed, read-new)", share)
 		if soaks > 0 {
-			say("old cannot list its sessions: in back they wait %v, until what was deleted in new alone has ended in old", soaks.Round(time.Minute))
+			say("a store cannot list its sessions: in back they wait %v, until what was written or deleted in new alone has been written again, or has ended", soaks.Round(time.Minute))
 		}
 		if m.hosts() {
 			say("each host has an old of its own: give clients back to their hosts first, so that what is copied back stays whole")

@@ -96,7 +96,7 @@ func (m *Migration) PlanRecover(ctx context.Context, store string) (Plan, error)
 	case no != nil:
 		p.Refused = no.Error()
 	case soaks > 0:
-		p.Text += fmt.Sprintf(". Old cannot list its sessions: that waits %v, until those that were deleted in new alone have ended in old", soaks.Round(time.Minute))
+		p.Text += fmt.Sprintf(". A store cannot list its sessions: that waits %v, until what was written or deleted in new alone has been written again, or has ended", soaks.Round(time.Minute))
 	}
 	p.Back = []string{"it can be stopped, and goes on where it was; before it ends, old may be declared down again"}
 	return p, err

@@ -114,9 +114,20 @@ func (m *Migration) shutNow(ctx context.Context, n flags.Definition, need rules.
 		if s.behind != nil {
 			return refuse(GateBehind, do, "old lacks writes that these agents made in new alone: %s", strings.Join(s.behind, ", ")), nil
 		}
-		if records, err := m.count(ctx, rules.New, backends.BehindKey(m.o.Migration, "").Name); err != nil {
+		records, err := m.count(ctx, rules.New, backends.BehindKey(m.o.Migration, "").Name)
+		if unlisted(err) && soak != nil {
+			if no := soak.refusalBehind(); no != nil {
+				return no, nil
+			}
+			return nil, nil
+		}
+		if unlisted(err) {
+			return nil, fmt.Errorf("migrate: whether an agent that died made writes in new alone cannot be seen: %w: do it where the record beside the flag file, or a server, can be reached", err)
+		}
+		if err != nil {
 			return nil, err
-		} else if records > 0 {
+		}
+		if records > 0 {
 			return refuse(GateBehind, do, "new holds %d records of writes that old lacks", records), nil
 		}
 	}

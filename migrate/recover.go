@@ -138,7 +138,19 @@ func (m *Migration) restored(ctx context.Context) error {
 		names = append(names, ns...)
 		return nil
 	})
-	if err != nil {
+	if unlisted(err) { // those of the lives that are known; others are counted by nobody
+		cur, err := m.read()
+		if err != nil {
+			return err
+		}
+		r, err := m.recorded(cur)
+		if err != nil {
+			return err
+		}
+		for _, l := range r.Agents {
+			names = append(names, backends.BehindKey(m.o.Migration, l.Start).Name)
+		}
+	} else if err != nil {
 		return err
 	}
 	for _, n := range names {

@@ -10,9 +10,9 @@ import (
 )
 
 // reverse makes old whole again: what new holds is copied to old and verified
-// in both directions, and each agent copies what it knows to be behind. Where old
-// cannot list its sessions, a soak stands in the place of the second direction. The
-// sessions are in back, or old is recovering.
+// in both directions, and each agent copies what it knows to be behind. Where a
+// store cannot list its sessions, a soak stands in the place of what that would show.
+// The sessions are in back, or old is recovering.
 func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Report, error) {
 	c, err := m.job(ctx, "reverse copy", cur, darklaunch.Backward, t)
 	if err != nil {
@@ -26,12 +26,12 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 	if err == nil {
 		err = c.retry(run)
 	}
-	var soaks time.Duration
 	if err == nil && c.rep.Unresolved == 0 {
-		if err = c.verify(run); unlisted(err) {
-			// All that new holds was compared by then. What old holds besides ends by itself.
-			soaks, err = m.soakFor(GateReversed)
-		}
+		err = c.verify(run)
+	}
+	var soaks time.Duration
+	if unlisted(err) { // what cannot be found is written again, or ends
+		soaks, err = m.soakFor(GateReversed)
 	}
 	if err == nil && c.rep.Unresolved == 0 {
 		err = m.dirtyBack(run, t)
@@ -53,7 +53,7 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 		switch {
 		case soaks == 0:
 			r.SoakBack = nil
-		case r.SoakBack == nil, c.forgot:
+		case r.SoakBack == nil, c.forgotOld:
 			r.SoakBack = &soak{Since: time.Now().UTC(), For: soaks}
 		}
 		return nil

@@ -1,12 +1,14 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
 // A store that cannot list its sessions cannot be copied from, nor can anybody find
@@ -35,14 +37,24 @@ func (s *soak) refusal() *Refusal {
 		return nil
 	}
 	return refuse(GateVerified, "leave all sessions fenced until then, and run crossfade ramp read-new",
-		"old cannot list its sessions: by %s every session that lives has been written or touched since the fence, or has ended", s.until().Local().Format(time.DateTime))
+		"a store cannot list its sessions: by %s every session that lives has been written or touched since the fence, or has ended", s.until().Local().Format(time.DateTime))
+}
+
+// refusalBehind says until when nobody can know that old lacks nothing; nil: it is
+// over.
+func (s *soak) refusalBehind() *Refusal {
+	if s.over() {
+		return nil
+	}
+	return refuse(GateBehind, "leave the sessions where they are until then, and run the same command again",
+		"new cannot list what it holds: a record that old lacks writes, of an agent that died, cannot be found; by %s those writes have been made again, or have ended", s.until().Local().Format(time.DateTime))
 }
 
 // soaking says until when the way back waits; nil: for nothing, or it is over.
 func (r *record) soaking() *Refusal {
 	if s := r.SoakBack; s != nil && !s.over() {
 		return refuse(GateReversed, "leave it there until then, and run the same command again: new decides meanwhile, and old is written too",
-			"old cannot list its sessions: those that were deleted in new alone cannot be found there; the last of them has ended by %s", s.until().Local().Format(time.DateTime))
+			"a store cannot list its sessions: those that were written or deleted in new alone cannot be found; by %s they have been written again, or have ended", s.until().Local().Format(time.DateTime))
 	}
 	return nil
 }
@@ -55,7 +67,7 @@ func (m *Migration) soakFor(gate string) (time.Duration, error) {
 	var most time.Duration
 	for _, k := range m.o.Kinds.Kinds() {
 		if k.MaxAge <= 0 {
-			return 0, refuse(gate, "give it one, or take a store that can list", "old cannot list its sessions, and kind %s has no max_age: nobody can say when all of them were written again, or have ended", k.Name)
+			return 0, refuse(gate, "give it one, or take a store that can list", "a store cannot list its sessions, and kind %s has no max_age: nobody can say when all of them were written again, or have ended", k.Name)
 		}
 		most = max(most, k.MaxAge)
 	}
@@ -64,8 +76,9 @@ func (m *Migration) soakFor(gate string) (time.Duration, error) {
 	return most + m.copyMost(), nil
 }
 
-// soakInstead begins the soak in the place of a backfill.
-func (m *Migration) soakInstead(ctx context.Context) error {
+// soakInstead begins the soak in the place of a backfill and a verification; anew
+// where an agent has forgotten what new lacks.
+func (m *Migration) soakInstead(ctx context.Context, anew bool) error {
 	most, err := m.soakFor(GateVerified)
 	if err != nil {
 		return err
@@ -74,7 +87,7 @@ func (m *Migration) soakInstead(ctx context.Context) error {
 		if unfenced(cur.def) {
 			return fmt.Errorf("migrate: revision %d is no longer fenced: run it again", cur.def.Epoch)
 		}
-		if r.Soak == nil {
+		if r.Soak == nil || anew {
 			r.Soak = &soak{Since: time.Now().UTC(), For: most}
 		}
 		return nil
@@ -88,30 +101,47 @@ func (m *Migration) soakInstead(ctx context.Context) error {
 	return nil
 }
 
+// soakInstead begins the soak in the place of a verification. What agents do not
+// remember as dirty is waited for too, and counts for nothing any more.
+func (c *copier) soakInstead(ctx context.Context) error {
+	wait := c.m.soakInstead(ctx, c.forgotNew)
+	if r, err := c.m.recorded(c.cur); err != nil || r.Soak == nil {
+		return cmp.Or(wait, err)
+	}
+	if err := c.passed(ctx); err != nil {
+		return err
+	}
+	return wait
+}
+
 // listMost is how long a store may take to begin a list, or to say that it has
 // none: a step of the ramp waits for that.
 const listMost = 5 * time.Second
 
-// lists tells whether old can list its sessions. One that does not say so in time
-// is taken for one that can: what needs the list finds out.
-func (m *Migration) lists(ctx context.Context) bool {
+// lists tells whether a store can list its sessions. One that does not say so in
+// time is taken for one that can: what needs the list finds out.
+func (m *Migration) lists(ctx context.Context, side rules.Side) bool {
 	l, err := m.stores()
 	if err != nil {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, listMost)
 	defer cancel()
+	st := l.Old.Store
+	if side == rules.New {
+		st = l.New.Store
+	}
 	err = backends.ErrUnlisted
-	if sc, ok := l.Old.Store.(backends.Scanner); ok {
+	if sc, ok := st.(backends.Scanner); ok {
 		err = sc.Scan(ctx, "", func([]string) error { return errEnough })
 	}
 	return !unlisted(err)
 }
 
-// wayBack is how long a soak holds up the way back, where old cannot list its
-// sessions; 0: it can. It is refused where nobody could ever say that old is whole.
+// wayBack is how long a soak holds up the way back, where a store cannot list its
+// sessions; 0: both can. It is refused where nobody could ever say that old is whole.
 func (m *Migration) wayBack(ctx context.Context) (time.Duration, error) {
-	if m.lists(ctx) {
+	if m.lists(ctx, rules.Old) && m.lists(ctx, rules.New) {
 		return 0, nil
 	}
 	return m.soakFor(GateReversed)

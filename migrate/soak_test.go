@@ -14,6 +14,7 @@ import (
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 )
 
@@ -40,17 +41,22 @@ func TestStillOld(t *testing.T) {
 	t.Parallel()
 	l := darklaunch.Options{Old: darklaunch.Store{Store: still{memory.New(memory.Options{Migration: migration})}}}
 	m := &Migration{o: Options{Layer: func() (darklaunch.Options, error) { return l, nil }}}
-	if !m.lists(t.Context()) {
+	if !m.lists(t.Context(), rules.Old) {
 		t.Error("an old that may well list is taken for one that cannot")
 	}
 }
 
 // muted is the migration over an old that cannot list.
 func (r *rig) muted() *Migration {
+	return r.over(func(l *darklaunch.Options) { l.Old.Store = mute{r.old} })
+}
+
+// over is the migration over other stores than its agents have.
+func (r *rig) over(change func(*darklaunch.Options)) *Migration {
 	return r.migration(func(o *Options) {
 		o.Layer = func() (darklaunch.Options, error) {
 			l := r.options("")
-			l.Old.Store = mute{r.old}
+			change(&l)
 			return l, nil
 		}
 	})
@@ -222,6 +228,64 @@ func TestRecoverUnlisted(t *testing.T) {
 		t.Errorf("%d records that old is behind stand (%v)", n, err)
 	}
 	r.ramp("cutover", 100)
+}
+
+// TestNewUnlisted: a new that cannot list its sessions is reached, left, made whole
+// from, and reached for good, each time after what could not be found has been
+// written again or has ended.
+func TestNewUnlisted(t *testing.T) {
+	ctx := t.Context()
+	r := newRig(t, 1)
+	r.m = r.over(func(l *darklaunch.Options) { l.New.Store = mute{r.new} })
+	r.put(r.old, ref("idle").OldKey(), "idle")
+	r.ramp("mirror", 100)
+	r.backfill()
+	if got := r.get(r.new, ref("idle").NewKey()); got != "idle" {
+		t.Errorf("new holds %q after the backfill", got)
+	}
+	_, err := r.m.Ramp(ctx, "read-new", 10_000, nil)
+	refusedBy(t, err, GateVerified)
+	r.agents[0].say(func(s *agentapi.Status) { s.AllDirtyNew = true })
+	for range 2 { // with what an agent forgot, it begins anew
+		_, err = r.m.Verify(ctx, nil)
+		refusedBy(t, err, GateVerified)
+		r.soaked(61 * time.Minute)
+	}
+	r.agents[0].say(nil)
+	if _, err = r.m.Verify(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.ramp("read-new", 100)
+	// Old fails for a moment.
+	r.faults[0].set(func(memory.Call) memory.Fault { return memory.Fault{Kind: memory.NotApplied} })
+	if err := r.agents[0].door().Set(ctx, ref("alone"), session("alone")); err != nil {
+		t.Fatal(err)
+	}
+	r.faults[0].set(nil)
+	_, err = r.m.Rollback(ctx, "mirror", nil)
+	refusedBy(t, err, GateCleanOld)
+	_, err = r.m.Recover(ctx, "old", nil)
+	refusedBy(t, err, GateReversed)
+	if got := r.get(r.old, ref("alone").OldKey()); got != "alone" {
+		t.Errorf("old holds %q: its agent knows what old lacks", got)
+	}
+	r.soakedBack(61 * time.Minute)
+	if _, err := r.m.Recover(ctx, "old", nil); err != nil {
+		t.Fatal(err)
+	}
+	// An agent that died may have written in new alone.
+	r.agents[0].restart(false)
+	_, err = r.m.Ramp(ctx, "cutover", 10_000, nil)
+	refusedBy(t, err, GateBehind)
+	r.soaked(61 * time.Minute)
+	r.ramp("cutover", 100)
+	_, err = r.m.Rollback(ctx, "read-new", nil)
+	refusedBy(t, err, GateReversed)
+	r.soakedBack(61 * time.Minute)
+	if _, err := r.m.Rollback(ctx, "off", nil); err != nil {
+		t.Fatal(err)
+	}
+	r.at("off 100 %")
 }
 
 // TestNoWayBackUnlisted: where sessions need not end either, nobody begins a way

@@ -30,7 +30,7 @@ type Proxied struct {
 }
 
 // Lost is what no store behind a proxy can do.
-const Lost = "behind a proxy: no listing (no backfill: sessions move as they are used; as old: no way back from cutover), a call in doubt stays so until its late answer, " +
+const Lost = "behind a proxy: no listing (as old no backfill: sessions move as they are used; as old or new, read-new and the way back wait for the longest max_age), a call in doubt stays so until its late answer, " +
 	"a server that stands still delays what others are asked until the proxy gives it up, " +
 	"and a copy takes what a native client has written again, with the same bytes and deadline, for what was there"
 
@@ -224,7 +224,7 @@ func (p *Proxied) Preflight(ctx context.Context, _ []string) ([]Finding, error) 
 	}
 	return []Finding{
 		{Host: p.s.opts.Addr, What: "proxy", OK: true, Found: Lost},
-		{Host: p.s.opts.Addr, What: "listing", Found: "a proxy has none", Mend: "name the server itself, where it is one; else give each kind its max_age: sessions move as they are used"},
+		{Host: p.s.opts.Addr, What: "listing", Found: "a proxy has none", Mend: "name the server itself, where it is one; else give each kind its max_age: so long read-new and the way back wait"},
 	}, nil
 }
 
