@@ -2,7 +2,9 @@ package migrate
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
 	"github.com/seed-41165957/crossfade/darklaunch/position"
@@ -79,7 +81,13 @@ func (m *Migration) planned(ctx context.Context, cur *revision, p *Plan, next fu
 			return nil
 		}
 		need := needs(d, n, m.env())
-		p.Revisions = append(p.Revisions, Revision{Epoch: n.Epoch, Text: text, Needs: needTexts(need, copiesBack(d))})
+		texts := needTexts(need, copiesBack(d))
+		if need&rules.NeedReversed != 0 && copiesBack(d) {
+			if soaks, err := m.wayBack(ctx); err == nil && soaks > 0 {
+				texts = append(texts, fmt.Sprintf("a store cannot list its sessions: %v in back, for what cannot be found", soaks.Round(time.Second)))
+			}
+		}
+		p.Revisions = append(p.Revisions, Revision{Epoch: n.Epoch, Text: text, Needs: texts})
 		if no := r.soaking(); no != nil && len(p.Revisions) == 1 && need&rules.NeedReversed != 0 && p.Refused == "" {
 			p.Refused = no.Error()
 		}

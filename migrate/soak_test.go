@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,9 @@ func TestWayBackUnlisted(t *testing.T) {
 		_, err := r.m.Rollback(ctx, "read-new", nil)
 		return refusedBy(t, err, GateReversed)
 	}
+	if plan, err = r.m.PlanRollback(ctx, "read-new"); err != nil || !strings.Contains(fmt.Sprint(plan.Revisions), "1h0m1s in back") {
+		t.Errorf("the plan of the way back: %+v, %v, want it to say how long it waits", plan, err)
+	}
 	if no := back(); !strings.Contains(no.Found, "cannot list") {
 		t.Errorf("refused with %v", no)
 	}
@@ -170,6 +174,9 @@ func TestWayBackUnlisted(t *testing.T) {
 	// What moves nothing, and asks, is told the same.
 	if plan, err := r.m.PlanRollback(ctx, "read-new"); err != nil || !strings.Contains(plan.Refused, "cannot list") {
 		t.Errorf("the plan of the way back: %+v, %v", plan, err)
+	}
+	if o, err := r.m.Status(ctx); err != nil || !strings.Contains(o.Why, "cannot list") {
+		t.Errorf("it waits for %q (%v)", o.Why, err)
 	}
 	if rec, err := r.m.recorded(mustRead(t, r)); err != nil || rec.reversed(r.m.ask(ctx, rec)) == nil {
 		t.Errorf("old counts as whole before the soak is over (%v)", err)
@@ -252,6 +259,10 @@ func TestNewUnlisted(t *testing.T) {
 		r.soaked(61 * time.Minute)
 	}
 	r.agents[0].say(nil)
+	r.soaked(59 * time.Minute)
+	_, err = r.m.Verify(ctx, nil)
+	refusedBy(t, err, GateVerified)
+	r.soaked(61 * time.Minute)
 	if _, err = r.m.Verify(ctx, nil); err != nil {
 		t.Fatal(err)
 	}

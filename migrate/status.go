@@ -127,6 +127,9 @@ func (m *Migration) wants(o *Overview, r *record, replies []reply, d flags.Defin
 	if r.Verified != nil && r.Verified.counts(replies, r.joined) == "" {
 		o.Verified = &r.Verified.Ended
 	}
+	if no := r.soaking(); no != nil {
+		o.Waits = append(o.Waits, reason(no))
+	}
 	w := d.Weights
 	switch {
 	case len(m.agents()) == 0:

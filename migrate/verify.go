@@ -103,8 +103,9 @@ func (m *Migration) notBehind(ctx context.Context, cur *revision, t *teller) err
 		return err
 	}
 	no, err := m.shut(ctx, cur, cur.def, rules.NeedNotBehind, replies)
+	below := cur.def.Weights.Ends()[position.ReadNew] == 0
 	switch {
-	case unlisted(err) && cur.def.Weights.Ends()[position.ReadNew] == 0:
+	case below && (unlisted(err) || no != nil && !m.lists(ctx, rules.New)):
 		return nil // nobody writes in new alone there, and nobody left read-new while old lacked something
 	case err == nil && no != nil:
 		return no
