@@ -5,9 +5,9 @@ BIN     := bin/crossfade
 NEEDED  := redis-server:redis-server memcached:memcached php:php-cli node:nodejs nutcracker:nutcracker haproxy:haproxy mariadbd:mariadb-server rsync:rsync prometheus:prometheus promtool:prometheus chromium:chromium zsh:zsh fish:fish
 # Python's own session clients: as modules of Debian's Python.
 PY_MODULES := pymemcache:python3-pymemcache redis:python3-redis
+PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql
 # Without it each binary with the race detector sleeps a second before it ends.
 export GORACE := atexit_sleep_ms=50
-PHP_EXT := memcached:php-memcached memcache:php-memcache redis:php-redis pdo_mysql:php-mysql
 
 .PHONY: static deb build demo test test-all test-walk test-proxied test-php test-story test-planted test-pair test-clients screenshots lint bench bench-proxy deps deps-clients clean
 
