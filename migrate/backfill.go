@@ -38,8 +38,8 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 		err = c.retry(run)
 	}
 	err = c.end(ctx, err)
-	if unlisted(err) {
-		return c.rep, m.soakInstead(ctx, false)
+	if unlisted(err) { // there is nothing to copy by; what new lists is compared
+		return m.Verify(ctx, progress)
 	}
 	if err != nil {
 		return c.rep, err

@@ -94,15 +94,17 @@ func (m *Migration) shutNow(ctx context.Context, n flags.Definition, need rules.
 			return refuse(GateCleanNew, "see that new answers: agents repair what is dirty while it is fenced or in read-new; all dirty ends with crossfade verify",
 				"sessions dirty in new: %s", s.who(s.dirtyNewAt)), nil
 		}
-		if soak != nil {
-			// Marks cannot be listed either. Those of agents that answer are counted
-			// above; those of one that died have run out with the soak.
+		marks, err := m.count(ctx, rules.Old, "crossfade:"+m.o.Migration+":mark:")
+		switch {
+		case unlisted(err) && soak != nil:
+			// Those of agents that answer are counted above; those of one that died
+			// have run out with the soak.
 			if no := soak.refusal(); no != nil {
 				return no, nil
 			}
-		} else if marks, err := m.count(ctx, rules.Old, "crossfade:"+m.o.Migration+":mark:"); err != nil {
+		case err != nil:
 			return nil, err
-		} else if marks > 0 {
+		case marks > 0:
 			return refuse(GateCleanNew, "start the agent that put them again, with its state folder: it repairs and removes its own", "%d sessions are marked in old", marks), nil
 		}
 	}

@@ -218,6 +218,9 @@ func (r *record) meet(cur flags.Definition, replies []reply, locks, copies time.
 				now.Quarantine = max(locks, copies)
 				why := fmt.Sprintf("agent %s ended without saying so, and took with it what it had not written yet", now.Name)
 				r.drop(why)
+				if cur.Weights.Ends()[position.ReadNew] == 0 {
+					r.Soak = nil // what new holds can be compared again before it is read
+				}
 				if cur.Weights[position.Back] > 0 || cur.DeclaredDown == flags.OldRecovering {
 					r.owe(r.Owed)
 				}

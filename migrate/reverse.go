@@ -23,6 +23,9 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 		c.stage("reverse copy", c.size(run, rules.New))
 		err = c.scan(run, scan{side: rules.New, phase: phaseCopy, fn: c.copy}, phaseCopy, phaseSource, phaseTarget)
 	}
+	if unlisted(err) { // what old lists is compared below
+		err = nil
+	}
 	if err == nil {
 		err = c.retry(run)
 	}
@@ -30,7 +33,7 @@ func (m *Migration) reverse(ctx context.Context, cur *revision, t *teller) (Repo
 		err = c.verify(run)
 	}
 	var soaks time.Duration
-	if unlisted(err) { // what cannot be found is written again, or ends
+	if unlisted(err) { // what only the other store holds is written again, or ends
 		soaks, err = m.soakFor(GateReversed)
 	}
 	if err == nil && c.rep.Unresolved == 0 {

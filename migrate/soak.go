@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,10 +11,11 @@ import (
 )
 
 // A store that cannot list its sessions cannot be copied from, nor can anybody find
-// what it holds too much. Time does it instead: a session that lives longer than
-// its kind's max_age after a moment was written or touched since, and is in both
-// stores; what one of them held before that, also of sessions that were deleted in
-// the other, has ended.
+// what it holds too much. What the other store lists is compared, session by
+// session. Time does the rest: a session that lives longer than its kind's max_age
+// after a moment was written or touched since, which brings it to the store that
+// lacks it; what one of them held before that of a session that was deleted in the
+// other has ended. (A touch of what both hold makes nothing equal: hence the look.)
 
 // soak is that wait, in the record.
 type soak struct {
@@ -76,18 +76,19 @@ func (m *Migration) soakFor(gate string) (time.Duration, error) {
 	return most + m.copyMost(), nil
 }
 
-// soakInstead begins the soak in the place of a backfill and a verification; anew
-// where an agent has forgotten what new lacks.
-func (m *Migration) soakInstead(ctx context.Context, anew bool) error {
-	most, err := m.soakFor(GateVerified)
+// soakInstead begins the soak in the place of a verification, or says how long it
+// still takes. What agents do not remember as dirty is waited for too, and counts
+// for nothing any more.
+func (c *copier) soakInstead(ctx context.Context) error {
+	most, err := c.m.soakFor(GateVerified)
 	if err != nil {
 		return err
 	}
-	r, err := m.change(ctx, func(cur *revision, r *record) error {
+	r, err := c.m.change(ctx, func(cur *revision, r *record) error {
 		if unfenced(cur.def) {
 			return fmt.Errorf("migrate: revision %d is no longer fenced: run it again", cur.def.Epoch)
 		}
-		if r.Soak == nil || anew {
+		if r.Soak == nil || c.forgotNew {
 			r.Soak = &soak{Since: time.Now().UTC(), For: most}
 		}
 		return nil
@@ -95,23 +96,13 @@ func (m *Migration) soakInstead(ctx context.Context, anew bool) error {
 	if err != nil {
 		return err
 	}
+	if err := c.passed(ctx); err != nil {
+		return err
+	}
 	if no := r.Soak.refusal(); no != nil {
 		return no
 	}
 	return nil
-}
-
-// soakInstead begins the soak in the place of a verification. What agents do not
-// remember as dirty is waited for too, and counts for nothing any more.
-func (c *copier) soakInstead(ctx context.Context) error {
-	wait := c.m.soakInstead(ctx, c.forgotNew)
-	if r, err := c.m.recorded(c.cur); err != nil || r.Soak == nil {
-		return cmp.Or(wait, err)
-	}
-	if err := c.passed(ctx); err != nil {
-		return err
-	}
-	return wait
 }
 
 // listMost is how long a store may take to begin a list, or to say that it has

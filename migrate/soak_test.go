@@ -78,9 +78,16 @@ func TestSoakInstead(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, 1)
 	r.m = r.muted()
+	// From an earlier attempt; touches alone would keep it.
+	r.put(r.old, ref("stale").OldKey(), "now")
+	r.put(r.new, ref("stale").NewKey(), "then")
+	r.put(r.new, ref("out").NewKey(), "logged out since")
 	r.ramp("mirror", 100)
 	_, err := r.m.Backfill(ctx, nil)
 	refusedBy(t, err, GateVerified)
+	if a, b := r.get(r.new, ref("stale").NewKey()), r.get(r.new, ref("out").NewKey()); a != "now" || b != "(none)" {
+		t.Errorf("new holds %q and %q: what it lists was not compared", a, b)
+	}
 	_, err = r.m.Ramp(ctx, "read-new", 10_000, nil)
 	refusedBy(t, err, GateVerified)
 	rec, err := r.m.recorded(mustRead(t, r))
@@ -93,6 +100,11 @@ func TestSoakInstead(t *testing.T) {
 	r.soaked(61 * time.Minute)
 	r.agents[0].restart(false) // it died
 	_, err = r.m.Ramp(ctx, "read-new", 10_000, nil)
+	refusedBy(t, err, GateVerified)
+	if rec, err := r.m.recorded(mustRead(t, r)); err != nil || rec.Soak != nil {
+		t.Errorf("what the agent took with it is waited for, and never compared: %+v, %v", rec.Soak, err)
+	}
+	_, err = r.m.Verify(ctx, nil)
 	refusedBy(t, err, GateVerified)
 	r.soaked(61 * time.Minute)
 	r.ramp("read-new", 100)
@@ -290,8 +302,14 @@ func TestNewUnlisted(t *testing.T) {
 	refusedBy(t, err, GateBehind)
 	r.soaked(61 * time.Minute)
 	r.ramp("cutover", 100)
+	if err := r.agents[0].door().Set(ctx, ref("alone"), session("changed in new")); err != nil {
+		t.Fatal(err)
+	}
 	_, err = r.m.Rollback(ctx, "read-new", nil)
 	refusedBy(t, err, GateReversed)
+	if got := r.get(r.old, ref("alone").OldKey()); got != "changed in new" {
+		t.Errorf("old holds %q: what it lists was not compared", got)
+	}
 	r.soakedBack(61 * time.Minute)
 	if _, err := r.m.Rollback(ctx, "off", nil); err != nil {
 		t.Fatal(err)

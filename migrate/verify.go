@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -57,6 +58,9 @@ func (m *Migration) Verify(ctx context.Context, progress func(Progress)) (Report
 	}
 	err = c.end(ctx, err)
 	if unlisted(err) && c.rep.Sample == 0 {
+		if c.rep.Unresolved > 0 {
+			return c.rep, &Unfinished{Job: "verification", Report: c.rep}
+		}
 		return c.rep, c.soakInstead(ctx)
 	}
 	if err != nil {
@@ -114,21 +118,28 @@ func (m *Migration) notBehind(ctx context.Context, cur *revision, t *teller) err
 }
 
 // verify looks at every session of the source, then at those that only the
-// target has, then again at what differed.
+// target has, then again at what differed. A store that cannot list its sessions
+// is passed over, and the error tells of it: what the other one lists was compared.
 func (c *copier) verify(ctx context.Context) error {
 	source := rules.Old
 	if c.dir == darklaunch.Backward {
 		source = rules.New
 	}
+	var silent error
 	for i, side := range []rules.Side{source, source.Other()} {
 		phase := []string{phaseSource, phaseTarget}[i]
 		c.stage(fmt.Sprintf("%s of %v", c.rep.Job, side), c.size(ctx, side))
-		fn := func(ctx context.Context, items []item) bool { return c.look(ctx, items, source, i > 0) }
-		if err := c.scan(ctx, scan{side: side, phase: phase, fn: fn, settle: c.settle}, phaseCopy, phaseSource, phaseTarget); err != nil {
+		fn := func(ctx context.Context, items []item) bool {
+			return c.look(ctx, items, source, i > 0 && silent == nil)
+		}
+		switch err := c.scan(ctx, scan{side: side, phase: phase, fn: fn, settle: c.settle}, phaseCopy, phaseSource, phaseTarget); {
+		case unlisted(err):
+			silent = err
+		case err != nil:
 			return err
 		}
 	}
-	return ctx.Err()
+	return cmp.Or(ctx.Err(), silent)
 }
 
 // settle looks again at what differed until nothing does, or to the last round.
