@@ -28,7 +28,9 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 	}
 	run, err := c.open(ctx, JobBackfill)
 	if err == nil {
-		err = c.emptied(run)
+		if err = c.emptied(run); unlisted(err) {
+			err = errSilent()
+		}
 	}
 	if err == nil {
 		c.stage("backfill", c.size(run, rules.Old))

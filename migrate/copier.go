@@ -135,7 +135,8 @@ func (c *copier) end(ctx context.Context, err error) error {
 	if c.job != nil {
 		// What a backfill could not copy is tried again from its place; a
 		// verification that left something begins anew.
-		c.job.end(err == nil && (c.job.name != JobBackfill || c.rep.Unresolved == 0), &c.rep)
+		// One that a store could not list for has come to its end too.
+		c.job.end((err == nil || unlisted(err)) && (c.job.name != JobBackfill || c.rep.Unresolved == 0), &c.rep)
 	}
 	c.lease.release(settled)
 	return err

@@ -230,6 +230,7 @@ func (r *record) published(digest string) {
 func (m *Migration) Lost(ctx context.Context, name string) error {
 	_, err := m.change(ctx, func(cur *revision, r *record) error {
 		r.drop(fmt.Sprintf("agent %s was forgotten, and took with it what it had not written yet", name))
+		r.forget(cur.def)
 		if cur.def.Weights[position.Back] > 0 || cur.def.DeclaredDown == flags.OldRecovering {
 			r.owe(r.Owed)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,14 +118,8 @@ func (m *Migration) shutNow(ctx context.Context, n flags.Definition, need rules.
 			return refuse(GateBehind, do, "old lacks writes that these agents made in new alone: %s", strings.Join(s.behind, ", ")), nil
 		}
 		records, err := m.count(ctx, rules.New, backends.BehindKey(m.o.Migration, "").Name)
-		if unlisted(err) && soak != nil {
-			if no := soak.refusalBehind(); no != nil {
-				return no, nil
-			}
-			return nil, nil
-		}
 		if unlisted(err) {
-			return nil, fmt.Errorf("migrate: whether an agent that died made writes in new alone cannot be seen: %w: do it where the record beside the flag file, or a server, can be reached", err)
+			records, err = m.countBehind(ctx, replies)
 		}
 		if err != nil {
 			return nil, err
@@ -184,6 +179,58 @@ func (r *record) reversed(replies []reply) *Refusal {
 func (m *Migration) count(ctx context.Context, side rules.Side, prefix string) (n int, err error) {
 	err = m.own(ctx, side, prefix, func(names []string) error { n += len(names); return nil })
 	return n, err
+}
+
+// countBehind is count of the records that old is behind, where new cannot list
+// them: of each life that is known they are read by name.
+func (m *Migration) countBehind(ctx context.Context, replies []reply) (n int, err error) {
+	l, err := m.stores()
+	if err != nil {
+		return 0, err
+	}
+	names, err := m.behindNames(replies)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		one, cancel := context.WithTimeout(ctx, m.copyMost())
+		_, found, err := l.New.Get(one, backends.Key{Name: name})
+		cancel()
+		if err != nil {
+			return 0, fmt.Errorf("migrate: look into new: %w: see that it answers, then run this again", err)
+		}
+		if found {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// behindNames are the names of those records: of the lives in the record, and of
+// what agents say of their own.
+func (m *Migration) behindNames(replies []reply) (names []string, err error) {
+	cur, err := m.read()
+	if err != nil {
+		return nil, err
+	}
+	r, err := m.recorded(cur)
+	if err != nil {
+		return nil, err
+	}
+	var lives []string
+	for _, l := range r.Agents {
+		lives = append(lives, l.Start)
+	}
+	for i := range replies {
+		lives = append(append(lives, replies[i].status.Start), replies[i].status.Former...)
+	}
+	slices.Sort(lives)
+	for _, start := range slices.Compact(lives) {
+		if start != "" {
+			names = append(names, backends.BehindKey(m.o.Migration, start).Name)
+		}
+	}
+	return names, nil
 }
 
 func (m *Migration) own(ctx context.Context, side rules.Side, prefix string, fn func([]string) error) error {

@@ -329,7 +329,7 @@ func (m *Migration) before(ctx context.Context, cur *revision, n flags.Definitio
 			return err
 		}
 		if cur.def.DeclaredDown == flags.OldRecovering { // also where a crash came between
-			if err := m.restored(ctx); err != nil {
+			if err := m.restored(ctx, replies); err != nil {
 				return err
 			}
 		}

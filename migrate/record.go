@@ -117,6 +117,10 @@ func (m *Migration) recorded(cur *revision) (*record, error) {
 	}
 	if cur.data != nil && !slices.Contains(r.Published, cur.digest()) {
 		r.drop("the flag file was changed by something else")
+		r.forget(cur.def)
+		if unfenced(cur.def) {
+			r.Soak = nil
+		}
 		if cur.def.CutoverFloor > 0 {
 			r.owe(cur.def.Epoch)
 		}
@@ -136,9 +140,6 @@ func (r *record) drop(why string) {
 		r.Invalid = why
 	}
 	r.Verified, r.Backfilled, r.Purged = nil, nil, false
-	if r.Soak != nil {
-		r.Soak.Since = time.Now().UTC() // anew
-	}
 	for _, h := range r.Hosts {
 		h.Verified, h.Backfilled = nil, nil
 	}
@@ -192,6 +193,7 @@ func (r *record) meet(cur flags.Definition, replies []reply, locks, copies time.
 		if l.Forgotten = nil; !named {
 			now := time.Now().UTC()
 			l.Forgotten = &now
+			r.forget(cur)
 		}
 		r.Agents[addr] = l
 	}
@@ -218,9 +220,7 @@ func (r *record) meet(cur flags.Definition, replies []reply, locks, copies time.
 				now.Quarantine = max(locks, copies)
 				why := fmt.Sprintf("agent %s ended without saying so, and took with it what it had not written yet", now.Name)
 				r.drop(why)
-				if cur.Weights.Ends()[position.ReadNew] == 0 {
-					r.Soak = nil // what new holds can be compared again before it is read
-				}
+				r.forget(cur)
 				if cur.Weights[position.Back] > 0 || cur.DeclaredDown == flags.OldRecovering {
 					r.owe(r.Owed)
 				}

@@ -128,7 +128,7 @@ func (m *Migration) Recover(ctx context.Context, store string, progress func(Pro
 }
 
 // restored removes the records that old is behind and tells the agents.
-func (m *Migration) restored(ctx context.Context) error {
+func (m *Migration) restored(ctx context.Context, replies []reply) error {
 	l, err := m.stores()
 	if err != nil {
 		return err
@@ -138,17 +138,9 @@ func (m *Migration) restored(ctx context.Context) error {
 		names = append(names, ns...)
 		return nil
 	})
-	if unlisted(err) { // those of the lives that are known; others are counted by nobody
-		cur, err := m.read()
-		if err != nil {
+	if unlisted(err) {
+		if names, err = m.behindNames(replies); err != nil {
 			return err
-		}
-		r, err := m.recorded(cur)
-		if err != nil {
-			return err
-		}
-		for _, l := range r.Agents {
-			names = append(names, backends.BehindKey(m.o.Migration, l.Start).Name)
 		}
 	} else if err != nil {
 		return err

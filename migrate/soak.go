@@ -3,10 +3,11 @@ package migrate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/seed-41165957/crossfade/backends"
+	"github.com/seed-41165957/crossfade/darklaunch/flags"
+	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -36,18 +37,8 @@ func (s *soak) refusal() *Refusal {
 	if s.over() {
 		return nil
 	}
-	return refuse(GateVerified, "leave all sessions fenced until then, and run crossfade ramp read-new",
+	return refuse(GateVerified, "leave the sessions where they are until then, and take the step again",
 		"a store cannot list its sessions: by %s every session that lives has been written or touched since the fence, or has ended", s.until().Local().Format(time.DateTime))
-}
-
-// refusalBehind says until when nobody can know that old lacks nothing; nil: it is
-// over.
-func (s *soak) refusalBehind() *Refusal {
-	if s.over() {
-		return nil
-	}
-	return refuse(GateBehind, "leave the sessions where they are until then, and run the same command again",
-		"new cannot list what it holds: a record that old lacks writes, of an agent that died, cannot be found; by %s those writes have been made again, or have ended", s.until().Local().Format(time.DateTime))
 }
 
 // soaking says until when the way back waits; nil: for nothing, or it is over.
@@ -61,6 +52,12 @@ func (r *record) soaking() *Refusal {
 
 // unlisted tells whether a scan came to nothing because the store cannot list.
 func unlisted(err error) bool { return errors.Is(err, backends.ErrUnlisted) }
+
+// errSilent: neither store lists what could be compared. Where each host has an
+// old of its own both must, since no host's miss says anything.
+func errSilent() error {
+	return refuse(GateVerified, "name the servers of one of them themselves, without a proxy", "neither store can list its sessions, or new cannot and each host has an old of its own: what differs cannot be found")
+}
 
 // soakFor is how long a soak lasts. It is refused where a kind has no max_age.
 func (m *Migration) soakFor(gate string) (time.Duration, error) {
@@ -84,9 +81,9 @@ func (c *copier) soakInstead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := c.m.change(ctx, func(cur *revision, r *record) error {
-		if unfenced(cur.def) {
-			return fmt.Errorf("migrate: revision %d is no longer fenced: run it again", cur.def.Epoch)
+	r, err := c.m.change(ctx, func(now *revision, r *record) error {
+		if now.digest() != c.cur.digest() {
+			return refuse(GateRevision, "run it again", "somebody else has published revision %d", now.def.Epoch)
 		}
 		if r.Soak == nil || c.forgotNew {
 			r.Soak = &soak{Since: time.Now().UTC(), For: most}
@@ -132,8 +129,27 @@ func (m *Migration) lists(ctx context.Context, side rules.Side) bool {
 // wayBack is how long a soak holds up the way back, where a store cannot list its
 // sessions; 0: both can. It is refused where nobody could ever say that old is whole.
 func (m *Migration) wayBack(ctx context.Context) (time.Duration, error) {
-	if m.lists(ctx, rules.Old) && m.lists(ctx, rules.New) {
+	old, new := m.lists(ctx, rules.Old), m.lists(ctx, rules.New)
+	switch {
+	case old && new:
 		return 0, nil
+	case !old && !new, !new && m.hosts():
+		return 0, errSilent()
 	}
 	return m.soakFor(GateReversed)
+}
+
+// forget begins the wait anew with what somebody took with it. What can be
+// compared again, before new is read, has to be.
+func (r *record) forget(cur flags.Definition) {
+	now := time.Now().UTC()
+	switch {
+	case r.Soak != nil && cur.Weights.Ends()[position.ReadNew] == 0:
+		r.Soak = nil
+	case r.Soak != nil:
+		r.Soak.Since = now
+	}
+	if r.SoakBack != nil {
+		r.SoakBack.Since = now
+	}
 }

@@ -94,6 +94,10 @@ func TestSoakInstead(t *testing.T) {
 	if err != nil || rec.Soak == nil || rec.Soak.For <= time.Hour {
 		t.Fatalf("the record has %+v, %v, want more than the kind's max_age of 1 h", rec.Soak, err)
 	}
+	for range 2 { // nor does looking again shorten it
+		_, err = r.m.Verify(ctx, nil)
+		refusedBy(t, err, GateVerified)
+	}
 	r.soaked(59 * time.Minute)
 	_, err = r.m.Ramp(ctx, "read-new", 10_000, nil)
 	refusedBy(t, err, GateVerified)
@@ -296,11 +300,24 @@ func TestNewUnlisted(t *testing.T) {
 	if _, err := r.m.Recover(ctx, "old", nil); err != nil {
 		t.Fatal(err)
 	}
-	// An agent that died may have written in new alone.
+	// An agent died that had written in new alone: nobody lists its record.
+	r.faults[0].set(func(memory.Call) memory.Fault { return memory.Fault{Kind: memory.NotApplied} })
+	if err := r.agents[0].door().Set(ctx, ref("alone"), session("again")); err != nil {
+		t.Fatal(err)
+	}
+	r.faults[0].set(nil)
 	r.agents[0].restart(false)
-	_, err = r.m.Ramp(ctx, "cutover", 10_000, nil)
+	_, err = r.m.Rollback(ctx, "mirror", nil)
 	refusedBy(t, err, GateBehind)
-	r.soaked(61 * time.Minute)
+	_, err = r.m.Recover(ctx, "old", nil)
+	refusedBy(t, err, GateReversed)
+	if got := r.get(r.old, ref("alone").OldKey()); got != "again" {
+		t.Errorf("old holds %q: what it lists was not compared", got)
+	}
+	r.soakedBack(61 * time.Minute)
+	if _, err := r.m.Recover(ctx, "old", nil); err != nil {
+		t.Fatal(err)
+	}
 	r.ramp("cutover", 100)
 	if err := r.agents[0].door().Set(ctx, ref("alone"), session("changed in new")); err != nil {
 		t.Fatal(err)
@@ -315,6 +332,38 @@ func TestNewUnlisted(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.at("off 100 %")
+}
+
+// TestBothSilent: where neither store lists, nobody can compare, and no wait makes
+// equal what is only touched.
+func TestBothSilent(t *testing.T) {
+	ctx := t.Context()
+	r := newRig(t, 1)
+	r.m = r.over(func(l *darklaunch.Options) { l.Old.Store, l.New.Store = mute{r.old}, mute{r.new} })
+	r.ramp("mirror", 100)
+	_, err := r.m.Backfill(ctx, nil)
+	refusedBy(t, err, GateVerified)
+	if rec, err := r.m.recorded(mustRead(t, r)); err != nil || rec.Soak != nil {
+		t.Errorf("a soak stands: %+v, %v", rec.Soak, err)
+	}
+	if _, err := r.m.wayBack(ctx); err == nil {
+		t.Error("a way back without any list")
+	}
+}
+
+// TestDelistedUnlisted: an agent that is named no more took what it knew with it.
+func TestDelistedUnlisted(t *testing.T) {
+	ctx := t.Context()
+	r := newRig(t, 2)
+	r.m = r.muted()
+	r.ramp("mirror", 100)
+	_, err := r.m.Backfill(ctx, nil)
+	refusedBy(t, err, GateVerified)
+	r.soaked(61 * time.Minute)
+	left := r.m
+	r.m = r.migration(func(o *Options) { o.Layer, o.Agents = left.o.Layer, o.Agents[:1] })
+	_, err = r.m.Ramp(ctx, "read-new", 10_000, nil)
+	refusedBy(t, err, GateVerified)
 }
 
 // TestNoWayBackUnlisted: where sessions need not end either, nobody begins a way

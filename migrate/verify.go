@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/flags"
-	"github.com/seed-41165957/crossfade/darklaunch/position"
 	"github.com/seed-41165957/crossfade/darklaunch/rules"
 )
 
@@ -107,11 +107,7 @@ func (m *Migration) notBehind(ctx context.Context, cur *revision, t *teller) err
 		return err
 	}
 	no, err := m.shut(ctx, cur, cur.def, rules.NeedNotBehind, replies)
-	below := cur.def.Weights.Ends()[position.ReadNew] == 0
-	switch {
-	case below && (unlisted(err) || no != nil && !m.lists(ctx, rules.New)):
-		return nil // nobody writes in new alone there, and nobody left read-new while old lacked something
-	case err == nil && no != nil:
+	if err == nil && no != nil {
 		return no
 	}
 	return err
@@ -132,7 +128,13 @@ func (c *copier) verify(ctx context.Context) error {
 		fn := func(ctx context.Context, items []item) bool {
 			return c.look(ctx, items, source, i > 0 && silent == nil)
 		}
-		switch err := c.scan(ctx, scan{side: side, phase: phase, fn: fn, settle: c.settle}, phaseCopy, phaseSource, phaseTarget); {
+		err := backends.ErrUnlisted
+		if c.m.lists(ctx, side) { // asked also where the run goes on behind this phase
+			err = c.scan(ctx, scan{side: side, phase: phase, fn: fn, settle: c.settle}, phaseCopy, phaseSource, phaseTarget)
+		}
+		switch {
+		case unlisted(err) && (silent != nil || c.m.hosts()):
+			return errSilent()
 		case unlisted(err):
 			silent = err
 		case err != nil:

@@ -351,11 +351,10 @@ func (m *Machine) secondEdited(s Side, a Answer) {
 // moved: old has our change, and new was modified since its token was taken.
 //
 // In fenced old decides for all who may write here. What new got is the copy of
-// an older value, or the write of somebody who came after us in old too. Then
-// both hold the same; else what old holds now goes to new by the new token, as in a
-// repair: ours, or of somebody who came after us and is not yet at new. A mark
-// would do for readers who see it; but nothing has failed yet, and one who cannot
-// look at marks would be told the older value.
+// an older value, or the write of somebody who came after us in old too. What old
+// holds now goes to new by the new token, as in a repair. A mark would do for
+// readers who see it; but nothing has failed yet, and one who cannot look at marks
+// would be told the older value.
 //
 // In read-new: if it was only touched, its new token serves. If both stores hold
 // the same, and it is not ours, who wrote it came after us. Else it may be the write
@@ -419,10 +418,6 @@ func (m *Machine) moved(s Side, a Answer) {
 			m.tell(Done)
 			return
 		}
-		if m.pos == position.Fenced {
-			m.bringOld()
-			return
-		}
 		m.effect(DirtyNew)
 		m.tell(Error)
 	}
@@ -433,8 +428,7 @@ func (m *Machine) overtaken(a Answer) {
 	switch m.edit &^= oldHit; {
 	case a == Hit:
 		m.edit |= oldHit
-		m.step = editEqual
-		m.ask(SameCall, Old)
+		m.bringOld() // also where the data are the same: the deadline may not be
 	case a == Lags, m.env()&OldEvicts != 0 && m.edit&removes == 0:
 		m.markOrFail() // old may have lost what it was given
 	case m.seen&newGone != 0:
