@@ -30,7 +30,7 @@ type Proxied struct {
 }
 
 // Lost is what no store behind a proxy can do.
-const Lost = "behind a proxy: no listing (as old no backfill: sessions move as they are used; as old or new, read-new and the way back wait for the longest max_age), a call in doubt stays so until its late answer, " +
+const Lost = "behind a proxy: no listing (as old no backfill: sessions move as they are used; as old or new, read-new and the way back wait for the longest max_age; where the other store lists nothing either, the migration ends at fenced), a call in doubt stays so until its late answer, " +
 	"a server that stands still delays what others are asked until the proxy gives it up, " +
 	"and a copy takes what a native client has written again, with the same bytes and deadline, for what was there"
 
