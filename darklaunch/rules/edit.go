@@ -398,15 +398,10 @@ func (m *Machine) moved(s Side, a Answer) {
 			m.overtaken(a)
 			return
 		}
-		if dropped(OwnIsNotOthers) {
-			m.step = editEqual
-			m.ask(SameCall, Old)
-			return
-		}
 		m.step = editOwn
 		m.ask(OwnCall, Old)
 	case editOwn:
-		if a == No {
+		if a == No || dropped(OwnIsNotOthers) {
 			m.step = editEqual
 			m.ask(SameCall, Old)
 			return
