@@ -29,7 +29,7 @@ func (m *Migration) Backfill(ctx context.Context, progress func(Progress)) (Repo
 	run, err := c.open(ctx, JobBackfill)
 	if err == nil {
 		if err = c.emptied(run); unlisted(err) {
-			err = errSilent()
+			err = errSilent(GateVerified)
 		}
 	}
 	if err == nil {

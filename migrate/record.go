@@ -35,7 +35,7 @@ type record struct {
 	// copy; 0: it has not. Reversed is the copy that did.
 	Owed     uint64 `json:"owed,omitempty"`
 	Reversed *run   `json:"reversed,omitempty"`
-	// SoakBack is what Reversed waits for besides, where old cannot list its sessions.
+	// SoakBack is what Reversed waits for besides, where a store cannot list its sessions.
 	SoakBack *soak `json:"soak_back,omitempty"`
 	// Hosts is what was done on each host, by its agent's name, where each has an
 	// old of its own; Purged that new held nothing before. Roamed is set once
@@ -46,8 +46,8 @@ type record struct {
 	// Next is the revision that is being published, whole: it is written before
 	// anybody can have seen it. Whoever comes after a crash publishes the same.
 	Next json.RawMessage `json:"next,omitempty"`
-	// Soak stands in the place of a backfill and a verification where old cannot
-	// list its sessions.
+	// Soak stands in the place of a backfill and a verification where a store
+	// cannot list its sessions.
 	Soak *soak `json:"soak,omitempty"`
 	// CutoverSince is when the first session came to where new alone decides.
 	CutoverSince *time.Time `json:"cutover_since,omitempty"`

@@ -79,7 +79,7 @@ func refusedByPins(d flags.Definition) *Refusal {
 // Recover makes old whole again after it was down, or after agents made writes
 // in new alone: both stores are written, new is copied to old and verified, and
 // read-new begins anew through sealed. The call goes on where it was stopped, and
-// where old cannot list its sessions it is refused until a soak is over.
+// where a store cannot list its sessions it is refused until a soak is over.
 func (m *Migration) Recover(ctx context.Context, store string, progress func(Progress)) (res Result, err error) {
 	if store != "old" {
 		return res, fmt.Errorf("migrate: cannot recover %q: accepted is old", store)

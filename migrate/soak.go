@@ -55,8 +55,8 @@ func unlisted(err error) bool { return errors.Is(err, backends.ErrUnlisted) }
 
 // errSilent: neither store lists what could be compared. Where each host has an
 // old of its own both must, since no host's miss says anything.
-func errSilent() error {
-	return refuse(GateVerified, "name the servers of one of them themselves, without a proxy", "neither store can list its sessions, or new cannot and each host has an old of its own: what differs cannot be found")
+func errSilent(gate string) error {
+	return refuse(gate, "name the servers of one of them themselves, without a proxy", "neither store can list its sessions, or new cannot and each host has an old of its own: what differs cannot be found")
 }
 
 // soakFor is how long a soak lasts. It is refused where a kind has no max_age.
@@ -134,7 +134,7 @@ func (m *Migration) wayBack(ctx context.Context) (time.Duration, error) {
 	case old && new:
 		return 0, nil
 	case !old && !new, !new && m.hosts():
-		return 0, errSilent()
+		return 0, errSilent(GateReversed)
 	}
 	return m.soakFor(GateReversed)
 }

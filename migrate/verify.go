@@ -117,9 +117,9 @@ func (m *Migration) notBehind(ctx context.Context, cur *revision, t *teller) err
 // target has, then again at what differed. A store that cannot list its sessions
 // is passed over, and the error tells of it: what the other one lists was compared.
 func (c *copier) verify(ctx context.Context) error {
-	source := rules.Old
+	source, gate := rules.Old, GateVerified
 	if c.dir == darklaunch.Backward {
-		source = rules.New
+		source, gate = rules.New, GateReversed
 	}
 	var silent error
 	for i, side := range []rules.Side{source, source.Other()} {
@@ -134,7 +134,7 @@ func (c *copier) verify(ctx context.Context) error {
 		}
 		switch {
 		case unlisted(err) && (silent != nil || c.m.hosts()):
-			return errSilent()
+			return errSilent(gate)
 		case unlisted(err):
 			silent = err
 		case err != nil:
