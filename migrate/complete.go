@@ -62,6 +62,11 @@ func (m *Migration) PlanComplete(ctx context.Context) (Completion, error) {
 		c.Ends = append(c.Ends, "writing old: what it holds grows stale, and may be removed")
 	}
 	c.Ends = append(c.Ends, fmt.Sprintf("what Crossfade keeps of its own: %d keys in old, %d in new, but for the epoch notes while an agent runs", total(c.Old), total(c.New)))
+	for _, side := range []rules.Side{rules.Old, rules.New} {
+		if !m.lists(ctx, side) {
+			c.Ends = append(c.Ends, fmt.Sprintf("nothing of Crossfade's own in %v, which cannot list it: that runs out by itself", side))
+		}
+	}
 	if len(c.Serving) > 0 {
 		c.Ends = append(c.Ends, "nothing for the clients of "+strings.Join(c.Serving, ", ")+": they go on through their agents until they are pointed at new")
 	}
@@ -134,13 +139,9 @@ func (m *Migration) removeOwn(ctx context.Context, side rules.Side, name string)
 	if !slices.Contains(removable, kind) && !(kind == "epoch" && len(m.agents()) == 0) {
 		return nil
 	}
-	l, err := m.stores()
+	st, err := m.store(side)
 	if err != nil {
 		return err
-	}
-	st := l.New.Store
-	if side == rules.Old {
-		st = l.Old.Store
 	}
 	in := []backends.Store{st}
 	if tiers, ok := st.(backends.Tiered); ok { // what is ours is kept in the fast one, and notes in both
@@ -166,19 +167,8 @@ func (m *Migration) removeOwn(ctx context.Context, side rules.Side, name string)
 // A store that cannot list them holds what runs out by itself.
 func (m *Migration) ownKeys(ctx context.Context, side rules.Side, fn func(name string) error) (map[string]int, error) {
 	n := map[string]int{}
-	l, err := m.stores()
-	if err != nil {
-		return n, err
-	}
-	st := l.New.Store
-	if side == rules.Old {
-		st = l.Old.Store
-	}
-	if _, ok := st.(backends.Scanner); !ok {
-		return n, nil
-	}
 	var names []string // first: what is removed while it is listed may end the listing
-	err = m.own(ctx, side, "crossfade:"+m.o.Migration+":", func(ns []string) error {
+	err := m.own(ctx, side, "crossfade:"+m.o.Migration+":", func(ns []string) error {
 		for _, name := range ns {
 			n[ownKind(m.o.Migration, name)]++
 		}
@@ -187,6 +177,9 @@ func (m *Migration) ownKeys(ctx context.Context, side rules.Side, fn func(name s
 		}
 		return nil
 	})
+	if unlisted(err) {
+		return n, nil
+	}
 	for i := 0; i < len(names) && err == nil; i++ {
 		err = fn(names[i])
 	}

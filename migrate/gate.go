@@ -234,17 +234,13 @@ func (m *Migration) behindNames(replies []reply) (names []string, err error) {
 }
 
 func (m *Migration) own(ctx context.Context, side rules.Side, prefix string, fn func([]string) error) error {
-	l, err := m.stores()
+	st, err := m.store(side)
 	if err != nil {
 		return err
 	}
-	st := l.Old.Store
-	if side == rules.New {
-		st = l.New.Store
-	}
 	sc, ok := st.(backends.Scanner)
 	if !ok {
-		return fmt.Errorf("migrate: %v cannot list what it holds, so that records of dead agents cannot be found: use a store that can", side)
+		return fmt.Errorf("migrate: look into %v: %w", side, backends.ErrUnlisted)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Minute, errors.New("the scan took longer than 10 minutes"))
 	defer cancel()

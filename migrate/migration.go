@@ -10,6 +10,7 @@ import (
 	"github.com/seed-41165957/crossfade/backends"
 	"github.com/seed-41165957/crossfade/darklaunch"
 	"github.com/seed-41165957/crossfade/darklaunch/kinds"
+	"github.com/seed-41165957/crossfade/darklaunch/rules"
 	"github.com/seed-41165957/crossfade/migrate/agentapi"
 	"github.com/seed-41165957/crossfade/migrate/audit"
 	"github.com/seed-41165957/crossfade/migrate/book"
@@ -152,6 +153,15 @@ func (m *Migration) stores() (darklaunch.Options, error) {
 		m.layer, m.failed = m.o.Layer()
 	})
 	return m.layer, m.failed
+}
+
+// store is one of them.
+func (m *Migration) store(s rules.Side) (backends.Store, error) {
+	l, err := m.stores()
+	if s == rules.New {
+		return l.New.Store, err
+	}
+	return l.Old.Store, err
 }
 
 // lockTTL is the longest that a lock may be out.

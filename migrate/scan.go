@@ -218,12 +218,8 @@ func (c *copier) sort(names []string, from func(string) (kinds.Ref, bool), part 
 
 // size is what a store says to hold, for the progress; 0: it does not say.
 func (c *copier) size(ctx context.Context, side rules.Side) int64 {
-	st := c.o.Old.Store
-	if side == rules.New {
-		st = c.o.New.Store
-	}
 	n := int64(0)
-	if s, ok := st.(backends.Sizer); ok {
+	if s, ok := c.store(side).(backends.Sizer); ok {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		n, _ = s.Size(ctx) // progress alone

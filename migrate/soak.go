@@ -109,16 +109,12 @@ const listMost = 5 * time.Second
 // lists tells whether a store can list its sessions. One that does not say so in
 // time is taken for one that can: what needs the list finds out.
 func (m *Migration) lists(ctx context.Context, side rules.Side) bool {
-	l, err := m.stores()
+	st, err := m.store(side)
 	if err != nil {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, listMost)
 	defer cancel()
-	st := l.Old.Store
-	if side == rules.New {
-		st = l.New.Store
-	}
 	err = backends.ErrUnlisted
 	if sc, ok := st.(backends.Scanner); ok {
 		err = sc.Scan(ctx, "", func([]string) error { return errEnough })

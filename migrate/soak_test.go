@@ -257,6 +257,13 @@ func TestRecoverUnlisted(t *testing.T) {
 		t.Errorf("%d records that old is behind stand (%v)", n, err)
 	}
 	r.ramp("cutover", 100)
+	// And it is finished: nobody has to find what runs out by itself.
+	if c, err := r.m.PlanComplete(ctx); err != nil || !strings.Contains(fmt.Sprint(c.Ends), "in old, which cannot list") {
+		t.Errorf("the plan of the end: %+v, %v", c, err)
+	}
+	if _, err := r.m.Complete(ctx, nil); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestNewUnlisted: a new that cannot list its sessions is reached, left, made whole
